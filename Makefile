@@ -1,0 +1,61 @@
+# What a developer types; `make help` lists it. Everything is installed into .venv, everything written goes to .foyer.
+
+PYTHON3 ?= python3
+PYTHON := .venv/bin/python
+# The environment belongs to one list of packages and one folder: another list, or a moved folder, makes a new one.
+INSTALLED := .venv/installed-$(shell { pwd; cat requirements-dev.txt; } | cksum | tr ' ' '-')
+ifeq ($(wildcard .venv/bin/python),) # also when the Python that it was made from is gone
+.PHONY: $(INSTALLED)
+endif
+BROWSER_PACKAGES := chromium fonts-dejavu-core
+# A command in the tests' surroundings: settings that reach nothing outside, a throw-away PostgreSQL.
+SURROUNDED := $(PYTHON) -m config.testing
+
+.PHONY: help run test lint types soak bench browser
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+
+run: $(INSTALLED) ## the demo, on PORT (8000), with SumUp's simulator on SIMULATOR_PORT (8001)
+	@$(PYTHON) -m config.launcher run
+
+test: browser lint types ## lint, types, and all tests
+	@$(PYTHON) -m pytest -n 2 -m 'not soak' --cov --cov-report=term:skip-covered
+
+lint: $(INSTALLED) ## style, layers, missing migrations, Django's own checks
+	@$(PYTHON) -m ruff check --quiet .
+	@$(PYTHON) -m ruff format --quiet --check .
+	@.venv/bin/lint-imports
+	@$(SURROUNDED) $(PYTHON) manage.py check --fail-level WARNING
+	@$(SURROUNDED) $(PYTHON) manage.py makemigrations --check --dry-run
+
+types: $(INSTALLED) ## mypy --strict
+	@$(SURROUNDED) $(PYTHON) -m mypy .
+
+soak: browser $(INSTALLED) ## the long proofs, at full size
+	@$(PYTHON) -m pytest -n 2 -m soak
+
+bench: $(INSTALLED) ## speed and size, measured
+	@$(PYTHON) -m benchmarks.bench
+
+# The tests drive a real browser: root gets it, anyone else is told how. Never a skipped test.
+browser:
+	@if [ ! -x /usr/bin/chromium ] || [ ! -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ]; then \
+		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+			echo 'The tests need a browser: apt-get install -y --no-install-recommends $(BROWSER_PACKAGES)' >&2; exit 1; \
+		fi; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $(BROWSER_PACKAGES); \
+	fi
+
+$(INSTALLED):
+	@command -v $(PYTHON3) >/dev/null || { echo 'Foyer needs Python: apt-get install -y python3 python3-venv' >&2; exit 1; }
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Foyer needs Python 3.11 or newer; $$($(PYTHON3) --version) is too old (make PYTHON3=… names another one)." >&2; exit 1; }
+	@$(PYTHON3) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo 'Foyer needs Python environments: apt-get install -y python3-venv' >&2; exit 1; }
+	@echo 'Installing into .venv (once, about a minute)…'
+	@$(PYTHON3) -m venv --clear .venv
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-dev.txt
+	@pwd > "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/foyer.pth"
+	@touch $@

@@ -1,0 +1,10 @@
+from django.urls import path
+
+from cart import views
+
+urlpatterns = [
+    path("", views.cart, name="cart"),
+    path("summary.json", views.summary, name="cart_summary"),
+    path("line/<int:pk>/<int:key>/", views.line, name="cart_line"),
+    path("<slug:slug>/", views.cart_of_page, name="cart_of_page"),
+]

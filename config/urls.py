@@ -1,0 +1,28 @@
+"""All addresses: each room's own table."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+from django.views.static import serve
+
+from accounts.views import admin_login
+from config import views
+
+handler500 = "config.views.server_error"
+
+urlpatterns = [
+    path("accounts/", include("accounts.urls")),
+    path("mail/", include("accounts.mailbox_urls")),
+    # Passwords are asked for on the site's own pages only: one form, one set of limits.
+    path("admin/login/", admin_login),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
+    path("admin/", admin.site.urls),
+    path("healthz", views.healthz),
+    path("readyz", views.readyz),
+    path("cart/", include("cart.urls")),
+    path("orders/", include("orders.urls")),
+    path("", include("payments.urls")),
+    path("", include("events.urls")),
+    re_path(r"^media/(?P<path>.+)$", serve, {"document_root": settings.MEDIA_ROOT}),
+]

@@ -1,0 +1,16 @@
+"""The WSGI entry for gunicorn."""
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.wsgi import get_wsgi_application
+
+GIVE_UP = 4  # gunicorn's own code for "does not load": it stops instead of trying again for ever
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+try:
+    application = get_wsgi_application()
+except ImproperlyConfigured as error:
+    sys.stderr.write(f"foyer: {error}\n")
+    sys.exit(GIVE_UP)

@@ -1,0 +1,34 @@
+"""Reading what a visitor posted; nothing here writes."""
+
+import re
+
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+
+FIELD = re.compile(r"^quantity-(\d{1,18})$")
+NUMBER = re.compile(r"^[0-9]{1,3}$")
+
+
+class BadQuantity(ValueError):
+    """What was sent is no number of tickets; the text tells the buyer."""
+
+
+def whole_number(value: str) -> int:
+    """0 to 999 from plain digits; BadQuantity for everything else (signs, points, exponents, other scripts)."""
+    if not NUMBER.match(value.strip()):
+        raise BadQuantity(_("“%(value)s” is not a number of tickets.") % {"value": value[:20]})
+    return int(value)
+
+
+def read_quantities(data: QueryDict) -> dict[int, int]:
+    """Offer key -> number of tickets, from fields `quantity-<key>`; an empty field is 0. Raises BadQuantity."""
+    wanted: dict[int, int] = {}
+    for name in data:
+        match = FIELD.match(name)
+        if match is None:
+            continue
+        values = data.getlist(name)
+        if len(values) != 1:
+            raise BadQuantity(_("One number for each kind of ticket, please."))
+        wanted[int(match[1])] = whole_number(values[0]) if values[0].strip() else 0
+    return wanted

@@ -1,0 +1,20 @@
+"""Pages and what is on: merchants, calendars, entries, ticket types, tickets."""
+
+from events.models.entries import CalendarEntry, EntryQuerySet, TicketType
+from events.models.pages import Calendar, Merchant, Page, PageMember, PageQuerySet, Role
+from events.models.tickets import Ticket, TicketQuerySet, new_ticket_code
+
+__all__ = [
+    "Calendar",
+    "CalendarEntry",
+    "EntryQuerySet",
+    "Merchant",
+    "Page",
+    "PageMember",
+    "PageQuerySet",
+    "Role",
+    "Ticket",
+    "TicketQuerySet",
+    "TicketType",
+    "new_ticket_code",
+]

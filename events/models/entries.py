@@ -1,0 +1,209 @@
+"""CalendarEntry, an event or a booking, and the ticket types that an event sells."""
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils.text import slugify
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from events.models.pages import Calendar
+from events.states import ENTRY_ARROWS, HELD, EntryKind, EntryState
+from ledger.arrows import arrow_triggers, counter_guards, frozen_trigger, history_trigger
+from ledger.locking import LockableQuerySet
+from ledger.money import CURRENCY_CHOICES
+
+EVENT = Q(kind=EntryKind.EVENT)
+BOOKING = Q(kind=EntryKind.BOOKING)
+
+
+class TstzRange(models.Func):
+    function = "tstzrange"
+    output_field = DateTimeRangeField()
+
+
+class EntryQuerySet(LockableQuerySet["CalendarEntry"]):
+    def events(self) -> "EntryQuerySet":
+        return self.filter(kind=EntryKind.EVENT)
+
+    def bookings(self) -> "EntryQuerySet":
+        return self.filter(kind=EntryKind.BOOKING)
+
+    def public(self) -> "EntryQuerySet":
+        """Events that anybody may see: confirmed or cancelled, published, on a published page."""
+        return self.events().filter(
+            state__in=[EntryState.CONFIRMED, EntryState.CANCELLED], is_published=True, calendar__page__is_published=True
+        )
+
+    def with_page(self) -> "EntryQuerySet":
+        return self.select_related("calendar__page")
+
+
+class CalendarEntry(models.Model):
+    """One thing in a calendar, of one kind: an event that may sell tickets, or a booking of time in a room."""
+
+    calendar = models.ForeignKey(Calendar, on_delete=models.PROTECT, related_name="entries", verbose_name=_("calendar"))
+    kind = models.CharField(_("kind"), max_length=10, choices=EntryKind.choices, default=EntryKind.EVENT)
+    state = models.CharField(_("state"), max_length=12, choices=EntryState.choices, default=EntryState.DRAFT)
+    title = models.CharField(_("title"), max_length=160)
+    summary = models.CharField(_("one line"), max_length=240, blank=True)
+    text = models.TextField(_("text"), blank=True)
+    picture = models.ImageField(_("picture"), upload_to="entries/", blank=True)
+    place = models.CharField(_("place"), max_length=200, blank=True)
+    starts_at = models.DateTimeField(_("starts"))
+    ends_at = models.DateTimeField(_("ends"))
+    is_published = models.BooleanField(_("published"), default=True)
+    created_at = models.DateTimeField(_("made"), auto_now_add=True)
+
+    # Time in a room: `blocks` is starts_at - set-up to ends_at + clean-up, stored by us (the sum is not immutable).
+    room = models.ForeignKey(
+        Calendar, on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("room")
+    )
+    blocks = DateTimeRangeField(_("blocked time"), null=True, blank=True, editable=False)
+
+    # What an event sells.
+    ticket_price = models.DecimalField(
+        _("ticket price"),
+        max_digits=10,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text=_("Used when the event has no ticket types. Empty: no tickets. 0: free tickets."),
+    )
+    capacity = models.PositiveIntegerField(_("capacity"), null=True, blank=True, help_text=_("Empty: no limit."))
+    held = models.PositiveIntegerField(_("held"), default=0, editable=False)
+    sale_starts_at = models.DateTimeField(_("sale starts"), null=True, blank=True)
+    sale_ends_at = models.DateTimeField(_("sale ends"), null=True, blank=True)
+    max_per_order = models.PositiveSmallIntegerField(_("tickets an order at most"), default=10)
+
+    # What a visitor books.
+    user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="bookings")
+    cart_key = models.CharField(max_length=64, null=True, blank=True, editable=False)
+    order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, null=True, blank=True, related_name="bookings")
+    price = models.DecimalField(_("price"), max_digits=10, decimal_places=2, null=True, blank=True)
+    currency = models.CharField(_("currency"), max_length=3, choices=CURRENCY_CHOICES)
+    replaces = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+
+    objects = EntryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("calendar entry")
+        verbose_name_plural = _("calendar entries")
+        ordering = ["starts_at", "id"]
+        indexes = [
+            models.Index(fields=["calendar", "starts_at"], name="entry_of_calendar"),
+            models.Index(fields=["ends_at"], condition=EVENT & Q(state="confirmed"), name="entry_coming"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=EntryKind.values), name="entry_kind_known"),
+            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="entry_ends_after_start"),
+            models.CheckConstraint(condition=Q(held__lte=F("capacity")) | Q(capacity=None), name="entry_not_oversold"),
+            models.CheckConstraint(condition=Q(ticket_price__gte=0), name="entry_ticket_price_not_negative"),
+            models.CheckConstraint(condition=Q(max_per_order__gte=1), name="entry_max_per_order_positive"),
+            models.CheckConstraint(
+                condition=BOOKING | Q(user=None, cart_key=None, order=None, price=None), name="entry_event_has_no_order"
+            ),
+            models.CheckConstraint(
+                condition=EVENT
+                | Q(state="pending", order=None, user__isnull=False, cart_key=None)
+                | Q(state="pending", order=None, user=None, cart_key__isnull=False)
+                | (~Q(state="pending") & Q(order__isnull=False, user__isnull=False, cart_key=None)),
+                name="entry_booking_reserved_has_order",
+            ),
+            models.CheckConstraint(
+                condition=EVENT | Q(price__gte=0, room__isnull=False), name="entry_booking_has_price_and_room"
+            ),
+            models.CheckConstraint(
+                condition=Q(room=None, blocks=None) | Q(room__isnull=False, blocks__isnull=False),
+                name="entry_room_is_blocked",
+            ),
+            # An empty range overlaps nothing, and one that was not moved with its entry overlaps the wrong things.
+            models.CheckConstraint(
+                condition=Q(blocks=None) | Q(blocks__contains=TstzRange("starts_at", "ends_at")),
+                name="entry_blocks_its_time",
+            ),
+            ExclusionConstraint(
+                name="entry_room_held_once",
+                expressions=[("room", RangeOperators.EQUAL), ("blocks", RangeOperators.OVERLAPS)],
+                condition=Q(room__isnull=False, state__in=sorted(HELD)),
+            ),
+        ]
+        triggers = [
+            *arrow_triggers("entry", ENTRY_ARROWS, state="{row}.kind || '.' || {row}.state"),
+            *counter_guards("entry"),
+            frozen_trigger(
+                "entry_booking_frozen",
+                ["order_id", "price", "currency", "user_id"],
+                when="OLD.kind = 'booking' AND OLD.state <> 'pending'",
+            ),
+            history_trigger("calendarentry", ["state", "ticket_price", "price", "capacity"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("entry", args=[self.pk, self.slug])
+
+    @property
+    def slug(self) -> str:
+        return slugify(self.title) or "event"
+
+    @property
+    def free_places(self) -> int | None:
+        """Places that are not held; None: no limit."""
+        return None if self.capacity is None else max(self.capacity - self.held, 0)
+
+
+class TicketTypeQuerySet(LockableQuerySet["TicketType"]):
+    pass
+
+
+class TicketType(models.Model):
+    """A kind of ticket of an event: its price and, if it has them, a capacity and a sale window of its own."""
+
+    entry = models.ForeignKey(
+        CalendarEntry, on_delete=models.PROTECT, related_name="ticket_types", verbose_name=_("event")
+    )
+    name = models.CharField(_("name"), max_length=80)
+    text = models.CharField(_("for whom"), max_length=200, blank=True)
+    price = models.DecimalField(_("price"), max_digits=10, decimal_places=2)
+    capacity = models.PositiveIntegerField(_("capacity"), null=True, blank=True, help_text=_("Empty: the event's."))
+    held = models.PositiveIntegerField(_("held"), default=0, editable=False)
+    sale_starts_at = models.DateTimeField(_("sale starts"), null=True, blank=True)
+    sale_ends_at = models.DateTimeField(_("sale ends"), null=True, blank=True)
+    min_per_order = models.PositiveSmallIntegerField(_("an order at least"), default=1)
+    max_per_order = models.PositiveSmallIntegerField(_("an order at most"), default=10)
+    position = models.PositiveSmallIntegerField(_("position"), default=0)
+
+    objects = TicketTypeQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("ticket type")
+        verbose_name_plural = _("ticket types")
+        ordering = ["position", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["id", "entry"], name="ticket_type_of_entry"),
+            models.CheckConstraint(
+                condition=Q(held__lte=F("capacity")) | Q(capacity=None), name="ticket_type_not_oversold"
+            ),
+            models.CheckConstraint(condition=Q(price__gte=0), name="ticket_type_price_not_negative"),
+            models.CheckConstraint(
+                condition=Q(min_per_order__gte=1, max_per_order__gte=F("min_per_order")), name="ticket_type_limits"
+            ),
+        ]
+        triggers = [
+            *counter_guards("tickettype"),
+            frozen_trigger("tickettype_entry_frozen", ["entry_id"]),
+            history_trigger("tickettype", ["price", "capacity"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def free_places(self) -> int | None:
+        """Places of this type that are not held; None: only the event's capacity limits it."""
+        return None if self.capacity is None else max(self.capacity - self.held, 0)

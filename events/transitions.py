@@ -1,0 +1,69 @@
+"""The arrows of tickets and events, a function each; callers hold the locks of the parents."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Case, DecimalField, Value, When
+
+from events.models import CalendarEntry, Ticket
+from events.states import EntryState, TicketState
+from ledger.moves import move
+
+
+def mark_reserved(prices: Mapping[int, Decimal], *, order_id: int) -> int:
+    """Claim pending tickets (`prices`: ticket pk -> price read under the lock) for an order, all or nothing.
+
+    The database refuses it (IntegrityError) when the event or the type has no room for all of them.
+    """
+    by_price: dict[Decimal, list[int]] = {}
+    for pk, amount in prices.items():
+        by_price.setdefault(amount, []).append(pk)
+    price = Case(
+        *(When(pk__in=pks, then=Value(amount)) for amount, pks in by_price.items()),
+        output_field=DecimalField(max_digits=10, decimal_places=2),
+    )
+    return move(
+        Ticket.objects.all(),
+        prices.keys(),
+        source=TicketState.PENDING,
+        target=TicketState.RESERVED,
+        order_id=order_id,
+        price=price,
+    )
+
+
+def mark_confirmed(tickets: Collection[int]) -> int:
+    """Paid, or free: reserved tickets become valid."""
+    return move(Ticket.objects.all(), tickets, source=TicketState.RESERVED, target=TicketState.CONFIRMED)
+
+
+def mark_unfulfillable(tickets: Collection[int]) -> int:
+    """Paid for a reserved ticket whose event was cancelled meanwhile: its price is owed to the buyer."""
+    return move(Ticket.objects.all(), tickets, source=TicketState.RESERVED, target=TicketState.REFUND_DUE)
+
+
+def mark_checked_in(tickets: Collection[int], *, at: datetime) -> int:
+    return move(
+        Ticket.objects.all(), tickets, source=TicketState.CONFIRMED, target=TicketState.CHECKED_IN, checked_in_at=at
+    )
+
+
+def publish(entry: CalendarEntry) -> int:
+    """A draft event becomes confirmed: it can be seen and sells."""
+    return move(CalendarEntry.objects.events(), [entry.pk], source=EntryState.DRAFT, target=EntryState.CONFIRMED)
+
+
+def cancel_unsold(entry: CalendarEntry) -> int:
+    """A confirmed event is called off while it holds nothing (what was sold is settled with the buyers first)."""
+    return move(
+        CalendarEntry.objects.events().filter(held=0),
+        [entry.pk],
+        source=EntryState.CONFIRMED,
+        target=EntryState.CANCELLED,
+    )
+
+
+def mark_released(tickets: Collection[int]) -> int:
+    """The order came to nothing: reserved tickets are cancelled and their seats free."""
+    return move(Ticket.objects.all(), tickets, source=TicketState.RESERVED, target=TicketState.CANCELLED)

@@ -1,0 +1,85 @@
+"""The public pages: what is on, an organiser's page, a calendar, an event."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from events.listing import View, Wanted, as_listed, coming, listed, month_of, past, starting_from, week_of
+from events.models import Calendar, CalendarEntry, EntryQuerySet, Page
+from events.selling import offers_of
+
+EVENTS_A_PAGE = 30
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    now = timezone.now()
+    context = _programme(request, CalendarEntry.objects.all(), today=timezone.localdate(now), at=now)
+    return render(request, "events/index.html", context)
+
+
+@require_safe
+def page(request: HttpRequest, slug: str) -> HttpResponse:
+    shown = get_object_or_404(Page.objects.published().prefetch_related("calendars"), slug=slug)
+    now = timezone.now()
+    entries = CalendarEntry.objects.filter(calendar__page=shown)
+    context = _programme(request, entries, today=timezone.localdate(now, shown.zone()), at=now)
+    return render(request, "events/page.html", context | {"page": shown})
+
+
+@require_safe
+def calendar(request: HttpRequest, page_slug: str, slug: str) -> HttpResponse:
+    shown = get_object_or_404(
+        Calendar.objects.select_related("page"), page__slug=page_slug, page__is_published=True, slug=slug
+    )
+    now = timezone.now()
+    entries = CalendarEntry.objects.filter(calendar=shown)
+    context = _programme(request, entries, today=timezone.localdate(now, shown.page.zone()), at=now)
+    return render(request, "events/calendar.html", context | {"calendar": shown, "page": shown.page})
+
+
+@require_safe
+def entry(request: HttpRequest, pk: int, slug: str) -> HttpResponse | HttpResponsePermanentRedirect:
+    shown = get_object_or_404(CalendarEntry.objects.public().with_page().prefetch_related("ticket_types"), pk=pk)
+    if slug != shown.slug:
+        return redirect(shown, permanent=True)
+    return render(request, "events/entry.html", entry_context(shown, at=timezone.now()))
+
+
+def entry_context(shown: CalendarEntry, *, at: datetime, chosen: Mapping[int, int] | None = None) -> dict[str, object]:
+    """What templates/events/entry.html and its partial `buy` read; needs calendar, page and ticket types.
+
+    `chosen` is what a refused form asked for (an offer's key -> number), to show it again. The buying view adds
+    `added`, how many tickets went into the cart, or `refusal`, the sentence that says why none did.
+    """
+    offers = offers_of(shown, at=at)
+    if chosen is None:  # one kind of ticket is most likely what the visitor came for
+        chosen = {offers[0].key: offers[0].minimum} if len(offers) == 1 else {}
+    return {
+        "entry": shown,
+        "calendar": shown.calendar,
+        "page": shown.calendar.page,
+        "listed": as_listed(shown, offers, at=at),
+        "offers": [(offer, chosen.get(offer.key, 0)) for offer in offers],
+        "is_on_sale": any(offer.buyable for offer in offers),
+    }
+
+
+def _programme(request: HttpRequest, entries: EntryQuerySet, *, today: date, at: datetime) -> dict[str, object]:
+    """What templates/events/_programme.html shows: a page of the list, or a month, or a week."""
+    wanted = Wanted.of(request.GET.dict())
+    context: dict[str, object] = {"wanted": wanted, "today": today}
+    is_past = "past" in request.GET
+    showing = past(entries, at=at, text=wanted.text) if is_past else coming(entries, at=at, text=wanted.text)
+    if wanted.view is View.LIST or is_past:
+        if wanted.day and not is_past:
+            showing = starting_from(showing, wanted.day)
+        page_obj = Paginator(showing, EVENTS_A_PAGE).get_page(request.GET.get("page"))
+        return context | {"page_obj": page_obj, "events": listed(page_obj, at=at), "is_past": is_past}
+    show = month_of if wanted.view is View.MONTH else week_of
+    return context | {"period": show(showing, wanted.day or today, today=today, at=at)}

@@ -1,0 +1,1 @@
+"""What every room stands on: history, guarded states, row locks and money."""

@@ -1,0 +1,36 @@
+"""The mails about an order, each with one Message-ID however often it is sent."""
+
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+
+from events.models import Ticket
+from orders.models import Order
+
+
+def send_confirmation_mail(order_id: int) -> None:
+    """Tell the buyer of order `order_id` that it is paid and where the tickets are.
+
+    A second copy (the worker was killed after the mail server took the first) has the same Message-ID.
+    """
+    order = Order.objects.select_related("user").get(pk=order_id)
+    tickets = list(Ticket.objects.filter(order=order).with_page().order_by("pk"))
+    context = {
+        "order": order,
+        "lines": list(order.lines.all()),
+        "valid": [ticket for ticket in tickets if ticket.is_valid],
+        "owed": [ticket for ticket in tickets if not ticket.is_valid],
+        "order_url": settings.SITE_URL + order.get_absolute_url(),
+        "site_url": settings.SITE_URL,
+    }
+    mail = EmailMultiAlternatives(
+        subject=_("Your tickets, order %(code)s") % {"code": order.short_code},
+        body=render_to_string("orders/mail/confirmation.txt", context),
+        to=[order.user.email],
+        headers={"Message-ID": f"<confirmation.{order.pk}@{urlsplit(settings.SITE_URL).hostname}>"},
+    )
+    mail.attach_alternative(render_to_string("orders/mail/confirmation.html", context), "text/html")
+    mail.send()

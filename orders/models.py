@@ -1,0 +1,158 @@
+"""Order: what one visitor pays in one payment, and its lines as sold."""
+
+import base64
+import secrets
+import uuid
+from datetime import datetime
+
+import pgtrigger
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from events.models import CalendarEntry, Merchant, Page, TicketType
+from ledger.arrows import arrow_triggers, frozen_trigger, history_trigger, no_truncate, refusal
+from ledger.locking import LockableQuerySet
+from ledger.money import CURRENCY_CHOICES, Money
+from orders.states import ORDER_ARROWS, OrderState
+
+
+def new_order_code() -> str:
+    """130 random bits in 26 letters and digits: who knows it may see whether the order is paid, no more."""
+    return base64.b32encode(secrets.token_bytes(17)).decode()[:26]
+
+
+class OrderQuerySet(LockableQuerySet["Order"]):
+    def of_user(self, user: User) -> "OrderQuerySet":
+        return self.filter(user=user)
+
+    def awaiting(self) -> "OrderQuerySet":
+        return self.filter(state=OrderState.AWAITING_PAYMENT)
+
+    def of_pages(self, pages: "models.QuerySet[Page] | list[int]") -> "OrderQuerySet":
+        """Orders with a line of one of `pages`."""
+        return self.filter(pk__in=OrderLine.objects.filter(page__in=pages).values("order_id"))
+
+
+class Order(models.Model):
+    """One order, one payment; merchant, currency and total are frozen when it is placed."""
+
+    code = models.CharField(_("code"), max_length=32, unique=True, default=new_order_code, editable=False)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="orders", verbose_name=_("buyer"))
+    merchant = models.ForeignKey(
+        Merchant, on_delete=models.PROTECT, null=True, related_name="orders", verbose_name=_("merchant")
+    )
+    state = models.CharField(_("state"), max_length=20, choices=OrderState.choices, default=OrderState.AWAITING_PAYMENT)
+    total = models.DecimalField(_("total"), max_digits=10, decimal_places=2)
+    currency = models.CharField(_("currency"), max_length=3, choices=CURRENCY_CHOICES)
+    cart_token = models.UUIDField(_("cart token"), unique=True, default=uuid.uuid4, editable=False)
+    placed_at = models.DateTimeField(_("placed"))
+    hold_until = models.DateTimeField(_("held until"))
+    paid_at = models.DateTimeField(_("paid at"), null=True)
+    cancel_requested_at = models.DateTimeField(_("cancel requested"), null=True)
+
+    objects = OrderQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
+        ordering = ["-placed_at", "-id"]
+        indexes = [
+            models.Index(fields=["user", "-placed_at"], name="order_of_user"),
+            models.Index(fields=["hold_until"], condition=Q(state="awaiting_payment"), name="order_awaiting"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(total__gte=0), name="order_total_not_negative"),
+            models.CheckConstraint(
+                condition=Q(total=0) | Q(merchant__isnull=False), name="order_with_total_has_merchant"
+            ),
+            models.CheckConstraint(condition=~Q(state="paid") | Q(paid_at__isnull=False), name="order_paid_has_time"),
+        ]
+        triggers = [
+            *arrow_triggers("order", ORDER_ARROWS),
+            frozen_trigger(
+                "order_frozen",
+                ["code", "user_id", "merchant_id", "total", "currency", "cart_token", "placed_at", "hold_until"],
+            ),
+            history_trigger("order", ["state"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+    def get_absolute_url(self) -> str:
+        return reverse("order", args=[self.code])
+
+    @property
+    def money(self) -> Money:
+        return Money(self.total, self.currency)
+
+    @property
+    def short_code(self) -> str:
+        """The first letters of the code, for people to tell orders apart; it opens nothing."""
+        return self.code[:8]
+
+    @cached_property
+    def time_zone(self) -> str:
+        """The time zone to tell its times in: that of the (first) page it buys from."""
+        line = self.lines.select_related("page").first()
+        return line.page.time_zone if line else "UTC"
+
+    def can_still_pay(self, at: datetime) -> bool:
+        return self.state == OrderState.AWAITING_PAYMENT and self.cancel_requested_at is None and at < self.hold_until
+
+
+class LineKind(models.TextChoices):
+    TICKET = "ticket", _("ticket")
+    BOOKING = "booking", _("booking")
+    PRODUCT = "product", _("product")
+
+
+class OrderLine(models.Model):
+    """So many of one thing at one price, as sold; written once, never changed."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="lines")
+    page = models.ForeignKey(Page, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=10, choices=LineKind.choices)
+    entry = models.ForeignKey(CalendarEntry, on_delete=models.PROTECT, null=True, related_name="+")
+    ticket_type = models.ForeignKey(TicketType, on_delete=models.PROTECT, null=True, related_name="+")
+    name = models.CharField(_("name"), max_length=250)
+    unit_price = models.DecimalField(_("unit price"), max_digits=10, decimal_places=2)
+    currency = models.CharField(_("currency"), max_length=3, choices=CURRENCY_CHOICES)
+    quantity = models.PositiveIntegerField(_("quantity"))
+
+    class Meta:
+        verbose_name = _("order line")
+        verbose_name_plural = _("order lines")
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(quantity__gte=1), name="order_line_quantity_positive"),
+            models.CheckConstraint(condition=Q(unit_price__gte=0), name="order_line_price_not_negative"),
+            models.CheckConstraint(condition=Q(kind__in=LineKind.values), name="order_line_kind_known"),
+            models.CheckConstraint(
+                condition=Q(kind="product") | Q(entry__isnull=False), name="order_line_names_its_entry"
+            ),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="order_line_frozen",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                func=refusal("order_line_frozen", "an order line is never changed"),
+            ),
+            no_truncate("order_line"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} x {self.name}"
+
+    @property
+    def price(self) -> Money:
+        return Money(self.unit_price, self.currency)
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.unit_price * self.quantity, self.currency)

@@ -1,0 +1,20 @@
+"""The states of an order and the arrows between them."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from ledger.arrows import Arrows
+
+
+class OrderState(models.TextChoices):
+    AWAITING_PAYMENT = "awaiting_payment", _("awaiting payment")
+    PAID = "paid", _("paid")
+    EXPIRED = "expired", _("expired")
+    CANCELLED = "cancelled", _("cancelled")
+
+
+#: A decline is no order state; expired and cancelled can still become paid (late).
+ORDER_ARROWS = Arrows.table(
+    born={"awaiting_payment"},
+    moves={"awaiting_payment": {"paid", "expired", "cancelled"}, "expired": {"paid"}, "cancelled": {"paid"}},
+)

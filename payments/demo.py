@@ -1,0 +1,163 @@
+"""The demo's content: a month of a small town's venues, as plain data. Days count from the day of seeding."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True)
+class DemoType:
+    name: str
+    price: str
+    capacity: int | None = None
+    text: str = ""
+    minimum: int = 1
+    maximum: int = 10
+
+
+@dataclass(frozen=True)
+class DemoEvent:
+    """`sold`: how many tickets of each kind (by position; the last takes the rest) are sold before anybody comes."""
+
+    page: str
+    calendar: str
+    title: str
+    picture: str
+    day: int
+    time: str
+    minutes: int
+    summary: str
+    text: str
+    place: str = ""
+    price: str | None = None
+    types: tuple[DemoType, ...] = ()
+    capacity: int | None = None
+    sold: tuple[int, ...] = ()
+    sale_opens_in_days: int | None = None
+    cancelled: bool = False
+
+    @property
+    def ticket_price(self) -> Decimal | None:
+        return None if self.price is None else Decimal(self.price)
+
+
+PAGES = {
+    "linde": (
+        "Kulturhaus Linde",
+        "Lindenstraße 14, Berlin",
+        "A house for the neighbourhood since 1987: a stage with 120 seats, a cinema room and a bar, run by 40 members. "
+        "Doors open half an hour before each event; everything is on one level.",
+        None,
+        {"stage": "Stage", "cinema": "Film club", "house": "Around the house"},
+    ),
+    "blue-cellar": (
+        "Blue Cellar Jazz",
+        "Am Wall 3, Bremen",
+        "Sixty chairs under a brick vault. The band plays two sets, the kitchen closes at eleven.",
+        "MDEMO002",
+        {"concerts": "Concerts", "sessions": "Sessions"},
+    ),
+    "clay-and-steps": (
+        "Clay & Steps",
+        "Fábrica 7, Lisboa",
+        "A members' co-op with a pottery, a dance floor and a garden. Workshops are small, so everybody gets a wheel.",
+        None,
+        {"workshops": "Workshops", "dance": "Dance"},
+    ),
+}
+ZONES = {"linde": "Europe/Berlin", "blue-cellar": "Europe/Berlin", "clay-and-steps": "Europe/Lisbon"}
+
+ADULT = DemoType("Full price", "18.00", text="For everybody who can afford it")
+REDUCED = DemoType("Reduced", "11.00", capacity=30, text="Students, trainees, seniors, with proof at the door")
+SUPPORT = DemoType("Solidarity", "25.00", text="Pays for somebody else's reduced ticket")
+
+EVENTS = (
+    DemoEvent(
+        "blue-cellar", "concerts", "Mara Lindqvist Quartet", "jazz-night", 4, "20:30", 150,
+        "Nordic songs without words, and one with.",
+        "Mara Lindqvist plays the tenor like a cello. With Jonas Weber (piano), Ida Falk (bass) and Sam Otieno "
+        "(drums).\n\nTwo sets with a break. Seats are not numbered; come early if you want the arch.",
+        types=(DemoType("Seat", "22.00"), DemoType("Student", "12.00", capacity=15, text="With a student card")),
+        capacity=60, sold=(18, 6),
+    ),
+    DemoEvent(
+        "linde", "stage", "The Cherry Orchard", "theatre", 6, "19:30", 165,
+        "Chekhov, played by the house ensemble in the old wallpaper.",
+        "An estate is sold, and nobody says what they mean. Eleven amateurs, one professional dog.\n\n"
+        "In German with English surtitles.",
+        types=(ADULT, REDUCED, SUPPORT), capacity=120, sold=(22, 9, 3),
+    ),
+    DemoEvent(
+        "linde", "stage", "Poetry Slam: Winter Round", "poetry-slam", 9, "20:00", 120,
+        "Eight poets, six minutes each, you are the jury.",
+        "Sign up for the open list at the bar until half past seven. The winner goes to the city final in March.",
+        price="9.00", capacity=24, sold=(21,),
+    ),
+    DemoEvent(
+        "clay-and-steps", "workshops", "Raku Firing Day", "ceramics", 11, "10:00", 360,
+        "Glaze in the morning, fire in the afternoon, carry it home warm.",
+        "Bring two biscuit-fired pieces or take two of ours. Closed shoes, nothing synthetic. Soup is included.",
+        price="48.00", capacity=12, sold=(12,),
+    ),
+    DemoEvent(
+        "linde", "house", "Winter Flea Market", "flea-market", 13, "11:00", 300,
+        "Forty tables in two halls, coffee from the samovar.",
+        "Free for visitors, and you need no ticket for it: just come.",
+    ),
+    DemoEvent(
+        "linde", "cinema", "Film Club: Playtime", "film-club", 3, "19:00", 135,
+        "Jacques Tati against the glass city, 1967, in 35 mm.",
+        "With a short introduction by Ewa Brandt. Members of the film club get in free: take the members' ticket.",
+        types=(DemoType("Ticket", "7.50"), DemoType("Film club member", "0.00", text="With the membership card")),
+        capacity=48, sold=(9, 5),
+    ),
+    DemoEvent(
+        "linde", "house", "Open Talk: Who Owns the Night Bus?", "lecture", 8, "18:30", 90,
+        "The traffic plan for our quarter, explained by those who drew it.",
+        "Free, but the room is small: take a ticket so that we know how many chairs to carry.",
+        price="0.00", capacity=60, sold=(17,),
+    ),
+    DemoEvent(
+        "clay-and-steps", "dance", "Forró for Beginners", "dance-class", 5, "18:00", 120,
+        "One evening, three steps, live accordion for the last half hour.",
+        "No partner needed. Wear shoes that turn.",
+        types=(DemoType("Dancer", "14.00"), DemoType("Pair", "12.00", minimum=2, maximum=8, text="Each, two or more")),
+        capacity=30, sold=(6, 4),
+    ),
+    DemoEvent(
+        "linde", "stage", "The Moon in the Wardrobe", "puppets", 14, "15:00", 55,
+        "A puppet play for everybody from four up.",
+        "Mila cannot sleep, because the moon has moved into her wardrobe. Children sit in front.",
+        types=(DemoType("Child", "6.00"), DemoType("Grown-up", "9.00")), capacity=70, sold=(12, 8),
+    ),
+    DemoEvent(
+        "blue-cellar", "sessions", "Open Session", "jazz-night", 10, "21:00", 180,
+        "The house trio opens, then the stage is yours.",
+        "Players get in free at the door. Everybody else supports the trio.",
+        price="8.00", capacity=60, sold=(4,),
+    ),
+    DemoEvent(
+        "linde", "stage", "House Choir: Light in the Dark", "choir", 20, "17:00", 90,
+        "Carols you know, and five that you do not.",
+        "Fifty-two voices under Miriam Okafor. Mulled wine in the yard afterwards.",
+        types=(ADULT, REDUCED), capacity=120, sold=(14, 6),
+    ),
+    DemoEvent(
+        "blue-cellar", "concerts", "New Year's Ball", "new-year-ball", 39, "20:00", 330,
+        "A ten-piece band, a midnight soup, no speeches.",
+        "Tickets go on sale in a week. Black tie if you like, dry shoes if you can.",
+        types=(DemoType("Ball", "55.00"), DemoType("From midnight", "20.00", capacity=20)),
+        capacity=80, sale_opens_in_days=7,
+    ),
+    DemoEvent(
+        "clay-and-steps", "workshops", "Open-Air Cinema: The Red Balloon", "open-air-cinema", 16, "19:30", 75,
+        "In the garden, with blankets and a brazier.",
+        "Only if it does not rain; if it does, we move it and tell you.",
+        price="5.00", capacity=50, cancelled=True,
+    ),
+    DemoEvent(
+        "linde", "cinema", "Film Club: The Gleaners and I", "film-club", -6, "19:00", 100,
+        "Agnès Varda among potatoes.",
+        "Free evening of the film club.",
+        price="0.00", capacity=48, sold=(23,),
+    ),
+)  # fmt: skip

@@ -1,0 +1,70 @@
+"""Jobs of payments: questions that could not be answered at once, and the sweep of all that is unsettled."""
+
+import contextlib
+import logging
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from django.db.models import Q
+from django.utils import timezone
+from procrastinate import RetryStrategy
+from procrastinate.contrib.django import app
+from procrastinate.exceptions import AlreadyEnqueued
+
+from orders.models import Order
+from payments.models import Checkout
+from payments.releasing import release
+from payments.settling import PAUSE, Verdict, settle
+
+log = logging.getLogger(__name__)
+
+#: The sweep leaves alone what was asked about in this time.
+SWEEP_PAUSE = timedelta(seconds=55)
+SWEEP_MOST = 500
+
+
+class StillUnknown(Exception):
+    """SumUp could not be asked: the job is tried again."""
+
+
+@app.task(queue="payments", retry=RetryStrategy(max_attempts=8, exponential_wait=3))
+def ask_about(checkout_pk: int) -> None:
+    """Settle one checkout, again after a while when SumUp could not be asked."""
+    if settle(checkout_pk, who="job", at=timezone.now()) in (Verdict.UNKNOWN, Verdict.BUSY):
+        raise StillUnknown
+
+
+def ask_soon(checkout_pk: int) -> None:
+    """Enqueue one question about a checkout; one at a time is enough."""
+    later = ask_about.configure(queueing_lock=f"ask:{checkout_pk}", schedule_in={"seconds": PAUSE.seconds + 1})
+    with contextlib.suppress(AlreadyEnqueued):
+        later.defer(checkout_pk=checkout_pk)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(queue="payments", lock="sweep", queueing_lock="sweep")
+def sweep(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
+    """Every minute: ask about what is unsettled, and end the orders whose hold is over or whose buyer cancelled."""
+    sweep_once()
+
+
+def sweep_once() -> None:
+    """One pass over at most SWEEP_MOST checkouts and orders each, the longest unasked first."""
+    now = timezone.now()
+    due = Checkout.objects.unsettled().filter(Q(asked_at=None) | Q(asked_at__lt=now - SWEEP_PAUSE))
+    for pk in list(due.order_by("asked_at").values_list("pk", flat=True)[:SWEEP_MOST]):
+        _quietly("checkout", pk, settle)
+    over = Order.objects.awaiting().filter(Q(hold_until__lte=now) | Q(cancel_requested_at__isnull=False))
+    for pk in list(over.order_by("hold_until").values_list("pk", flat=True)[:SWEEP_MOST]):
+        _quietly("order", pk, release)
+
+
+class _Work(Protocol):
+    def __call__(self, pk: int, /, *, who: str, at: datetime) -> object: ...
+
+
+def _quietly(what: str, pk: int, work: _Work) -> None:
+    try:
+        work(pk, who="sweep", at=timezone.now())
+    except Exception:  # one row that cannot be settled must not keep the sweep from the others
+        log.exception("sweep: %s %s", what, pk)

@@ -1,0 +1,23 @@
+"""`manage.py seed_demo`: a demo that looks like a real venue's month; only while DEBUG, against the simulator."""
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from accounts.demo import DEMO_ACCOUNTS, DEMO_PASSWORD
+from payments.seeding import seed
+from payments.sumup import SumUpProblem
+
+
+class Command(BaseCommand):
+    help = "Fills an empty demo with pages, events and paid orders; what is there stays as it is."
+
+    def handle(self, *args: object, **options: object) -> None:  # noqa: ARG002  (Django's signature)
+        if not settings.DEBUG or "api.sumup.com" in settings.SUMUP_API_URL:
+            raise CommandError("seed_demo is for a demo: DEBUG on and SUMUP_API_URL set to the simulator.")
+        try:
+            seed(at=timezone.now())
+        except SumUpProblem as problem:
+            raise CommandError(f"The simulator does not answer as it should: {problem}") from problem
+        for email, role in DEMO_ACCOUNTS.items():
+            self.stdout.write(f"{email}  password {DEMO_PASSWORD}  ({role})")

@@ -1,0 +1,158 @@
+"""Checkout: one attempt to pay one order at SumUp; Case: what waits for a person."""
+
+import pgtrigger
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from events.models import Merchant
+from ledger.arrows import arrow_triggers, frozen_trigger, history_trigger, no_truncate, refusal
+from ledger.locking import LockableQuerySet
+from ledger.money import CURRENCY_CHOICES, Money
+from orders.models import Order
+from payments.states import CHECKOUT_ARROWS, PAYABLE, CaseKind, CheckoutState
+
+
+class CheckoutQuerySet(LockableQuerySet["Checkout"]):
+    def payable(self) -> "CheckoutQuerySet":
+        return self.filter(state__in=sorted(PAYABLE))
+
+    def unsettled(self) -> "CheckoutQuerySet":
+        """Those to ask SumUp about again: still payable, or paid while its goods were not given."""
+        applied = Checkout.objects.filter(order=models.OuterRef("order"), is_applied=True)
+        return self.filter(
+            Q(state__in=sorted(PAYABLE)) | Q(Q(state=CheckoutState.PAID, is_applied=False), ~models.Exists(applied))
+        )
+
+
+class Checkout(models.Model):
+    """One attempt to pay one order; `state` is our conclusion, `sumup_status` SumUp's own last word, verbatim."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="checkouts", verbose_name=_("order"))
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="+", verbose_name=_("merchant"))
+    reference = models.CharField(_("reference"), max_length=64, unique=True)
+    amount = models.DecimalField(_("amount"), max_digits=10, decimal_places=2)
+    currency = models.CharField(_("currency"), max_length=3, choices=CURRENCY_CHOICES)
+    state = models.CharField(_("state"), max_length=12, choices=CheckoutState.choices, default=CheckoutState.NEW)
+    created_at = models.DateTimeField(_("made"))
+    valid_until = models.DateTimeField(_("payable until"))
+    sumup_id = models.CharField(_("SumUp's id"), max_length=255, unique=True, null=True)
+    hosted_url = models.URLField(_("payment page"), max_length=2000, blank=True)
+    sumup_status = models.CharField(_("SumUp's word"), max_length=255, blank=True)
+    problem = models.CharField(_("SumUp's answer when it refused"), max_length=400, blank=True)
+    asked_at = models.DateTimeField(_("last asked"), null=True)
+    missing_since = models.DateTimeField(_("unknown to SumUp since"), null=True)
+    transaction_id = models.CharField(_("transaction"), max_length=255, blank=True)
+    transaction_code = models.CharField(_("transaction code"), max_length=255, unique=True, null=True)
+    captured = models.DecimalField(_("captured"), max_digits=10, decimal_places=2, null=True)
+    captured_currency = models.CharField(_("captured currency"), max_length=3, blank=True)
+    paid_at = models.DateTimeField(_("paid at"), null=True)
+    is_applied = models.BooleanField(_("its goods were given"), default=False)
+
+    objects = CheckoutQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("checkout")
+        verbose_name_plural = _("checkouts")
+        ordering = ["id"]
+        indexes = [
+            models.Index(
+                F("asked_at").asc(nulls_first=True),
+                condition=Q(state__in=sorted(PAYABLE)) | Q(state="paid", is_applied=False),
+                name="checkout_unsettled",
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["order"], condition=Q(state__in=sorted(PAYABLE)), name="checkout_one_payable_of_order"
+            ),
+            models.UniqueConstraint(
+                fields=["order"], condition=Q(is_applied=True), name="checkout_one_applied_of_order"
+            ),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="checkout_amount_positive"),
+            models.CheckConstraint(
+                condition=~Q(state="open") | Q(sumup_id__isnull=False), name="checkout_open_has_sumup_id"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="paid") | Q(captured__isnull=False, paid_at__isnull=False),
+                name="checkout_paid_has_capture",
+            ),
+            models.CheckConstraint(
+                condition=Q(captured=None, captured_currency="")
+                | (Q(captured__isnull=False) & ~Q(captured_currency="")),
+                name="checkout_captured_has_currency",
+            ),
+            models.CheckConstraint(condition=Q(is_applied=False) | Q(state="paid"), name="checkout_applied_is_paid"),
+        ]
+        triggers = [
+            *arrow_triggers("checkout", CHECKOUT_ARROWS),
+            frozen_trigger(
+                "checkout_frozen",
+                ["order_id", "merchant_id", "reference", "amount", "currency", "created_at", "valid_until"],
+            ),
+            frozen_trigger("checkout_id_frozen", ["sumup_id"], when="OLD.sumup_id IS NOT NULL"),
+            frozen_trigger(
+                "checkout_capture_frozen",
+                ["transaction_code", "captured", "captured_currency", "paid_at"],
+                when="OLD.state = 'paid'",
+            ),
+            history_trigger("checkout", ["state", "is_applied"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+
+class CaseQuerySet(LockableQuerySet["Case"]):
+    def open(self) -> "CaseQuerySet":
+        return self.filter(closed_at=None)
+
+
+class Case(models.Model):
+    """Something about money that waits for a person; closed with a reason, never deleted."""
+
+    kind = models.CharField(_("what"), max_length=20, choices=CaseKind.choices)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, related_name="cases")
+    checkout = models.ForeignKey(Checkout, on_delete=models.PROTECT, null=True, related_name="cases")
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, null=True, related_name="+")
+    amount = models.DecimalField(_("amount"), max_digits=10, decimal_places=2, null=True)
+    currency = models.CharField(_("currency"), max_length=3, blank=True)
+    words = models.TextField(_("what happened"))
+    opened_at = models.DateTimeField(_("opened"))
+    closed_at = models.DateTimeField(_("closed"), null=True)
+    closed_by = models.CharField(_("closed by"), max_length=60, blank=True)
+    decision = models.TextField(_("decision"), blank=True)
+
+    objects = CaseQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("case")
+        verbose_name_plural = _("money to decide")
+        ordering = ["opened_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["checkout", "kind"], condition=Q(closed_at=None), name="case_open_once_a_checkout"
+            ),
+            models.UniqueConstraint(
+                fields=["merchant", "kind"],
+                condition=Q(closed_at=None, checkout=None),
+                name="case_open_once_a_merchant",
+            ),
+            models.CheckConstraint(condition=Q(closed_at=None) | ~Q(decision=""), name="case_closed_has_decision"),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="case_deleted",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Delete,
+                func=refusal("case_deleted", "a case is closed, never deleted"),
+            ),
+            no_truncate("case"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.opened_at:%Y-%m-%d}"

@@ -1,0 +1,104 @@
+"""The end of an unpaid order: the payment is made impossible at SumUp first, only then are the seats freed.
+
+No answer keeps the hold: an outage is never read as unpaid.
+"""
+
+import enum
+import logging
+from datetime import datetime
+
+from django.db import transaction
+
+from ledger.locking import retried
+from ledger.signing import sign
+from orders.models import Order
+from orders.releasing import ending_of, free
+from payments.merchants import PATIENT, client_for
+from payments.models import Checkout
+from payments.settling import settle
+from payments.states import PAYABLE, CheckoutState
+from payments.sumup import AlreadyProcessed, SumUpProblem, UnknownCheckout
+from payments.transitions import mark_expired
+
+log = logging.getLogger(__name__)
+
+
+class Release(enum.Enum):
+    """What a try to end an unpaid order came to."""
+
+    FREED = "the seats are free"
+    NOT_DUE = "there is nothing to end (any more)"
+    KEPT = "somebody may still pay: the hold stays"
+
+
+def release(order_pk: int, *, who: str, at: datetime, deadline: float = PATIENT) -> Release:
+    """End an order whose buyer cancelled or whose hold is over; safe at any time, by anyone, twice at once."""
+    order = Order.objects.get(pk=order_pk)
+    if ending_of(order, at=at) is None:
+        return Release.NOT_DUE
+    for checkout in Checkout.objects.filter(order=order).payable().select_related("merchant"):
+        _end(checkout, who=who, at=at, deadline=deadline)
+    return retried(lambda: _free(order_pk, who, at))
+
+
+def _free(order_pk: int, who: str, at: datetime) -> Release:
+    order = Order.objects.filter(pk=order_pk).locked().get()
+    ending = ending_of(order, at=at)
+    if ending is None:
+        return Release.NOT_DUE
+    if Checkout.objects.filter(order=order).exclude(state__in=[CheckoutState.EXPIRED, CheckoutState.REFUSED]).exists():
+        return Release.KEPT
+    sign(who=who, why=f"order {ending}: nobody can pay it any more")
+    free(order, ending=ending)
+    return Release.FREED
+
+
+def _end(checkout: Checkout, *, who: str, at: datetime, deadline: float) -> None:
+    """Make `checkout` unpayable at SumUp, and write it down when SumUp says so."""
+    try:
+        if checkout.sumup_id:
+            answer = client_for(checkout.merchant, deadline=deadline).deactivate_checkout(checkout.sumup_id)
+            if answer.status == "EXPIRED":
+                _write_expired(checkout, who=who, status=answer.status)
+            return
+    except AlreadyProcessed:
+        pass  # paid (or dead) already: the settle below reads which
+    except UnknownCheckout:
+        _note_missing(checkout, who=who, at=at)
+        return
+    except SumUpProblem as problem:
+        log.warning("checkout %s could not be deactivated: %s", checkout.pk, problem)
+        return
+    _settle_or_miss(checkout, who=who, at=at, deadline=deadline)
+
+
+def _settle_or_miss(checkout: Checkout, *, who: str, at: datetime, deadline: float) -> None:
+    if checkout.sumup_id:
+        settle(checkout.pk, who=who, at=at, deadline=deadline)
+        return
+    try:
+        found = client_for(checkout.merchant, deadline=deadline).find_checkouts(checkout.reference)
+    except SumUpProblem as problem:
+        log.warning("checkout %s could not be looked up: %s", checkout.pk, problem)
+        return
+    if found:
+        settle(checkout.pk, who=who, at=at, deadline=deadline)
+    else:
+        _note_missing(checkout, who=who, at=at)
+
+
+def _note_missing(checkout: Checkout, *, who: str, at: datetime) -> None:
+    """SumUp does not know it: dead when told so twice, the second time after `valid_until` (a create may be late)."""
+    if checkout.missing_since is not None and checkout.missing_since < at and at > checkout.valid_until:
+        _write_expired(checkout, who=who, status=checkout.sumup_status)
+    elif checkout.missing_since is None:
+        Checkout.objects.filter(pk=checkout.pk, missing_since=None).update(missing_since=at)
+
+
+def _write_expired(checkout: Checkout, *, who: str, status: str) -> None:
+    with transaction.atomic():
+        sign(who=who, why="SumUp will not take a payment for it")
+        list(Order.objects.filter(pk=checkout.order_id).locked())
+        row = Checkout.objects.filter(pk=checkout.pk).locked().get()
+        if row.state in PAYABLE:
+            mark_expired(row, status=status)

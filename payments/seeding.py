@@ -1,0 +1,190 @@
+"""Filling a demo: people, pages and events, and orders placed and paid the way a visitor does it."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import requests
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.core.files import File
+from django.db import transaction
+
+from accounts.demo import DEMO_ACCOUNTS, DEMO_PASSWORD
+from accounts.models import User
+from cart.contents import cart_of
+from events.buying import put_in_cart
+from events.models import Calendar, CalendarEntry, Merchant, Page, PageMember, Role, TicketType
+from events.transitions import cancel_unsold, publish
+from ledger.signing import sign
+from orders.models import Order
+from orders.placing import place
+from payments.demo import EVENTS, PAGES, ZONES, DemoEvent
+from payments.merchants import client_for, ensure_site_merchant
+from payments.models import Checkout
+from payments.opening import hosted_page
+from payments.settling import settle
+
+#: Orders of the demo have tokens of this name space: seeding twice places them once.
+TOKENS = uuid.UUID("5b1c5c5e-3a55-4a6f-9d0e-0f0e7e5a2d11")
+GUESTS = 14
+MOST_A_GUEST = 4
+
+
+def seed(*, at: datetime) -> bool:
+    """Make the demo unless it is there; answers whether it made anything. Safe to run again after it was stopped."""
+    if Order.objects.filter(cart_token=_token("done")).exists():
+        return False
+    ensure_site_merchant()
+    with transaction.atomic():
+        sign(who="seed_demo", why="demo")
+        people = _people()
+        if not Page.objects.filter(slug__in=PAGES).exists():
+            _pages(people)
+            for event in EVENTS:
+                _event(event, at)
+    for event in EVENTS:
+        _sell(event, at)
+    for event in EVENTS:
+        if event.cancelled:
+            with transaction.atomic():
+                sign(who="seed_demo", why="rain")
+                cancel_unsold(CalendarEntry.objects.get(title=event.title))
+    # The last one marks the end: the buyer's own order, so that My tickets has something to show.
+    jazz = CalendarEntry.objects.get(title=EVENTS[0].title)
+    _order(people["buyer@example.org"], jazz, {jazz.ticket_types.all()[0].pk: 2}, _token("done"), at)
+    return True
+
+
+def _people() -> dict[str, User]:
+    people = {}
+    for email in DEMO_ACCOUNTS:
+        user = User.objects.filter(email=email).first()
+        if user is None:
+            make = User.objects.create_superuser if email.startswith("admin") else User.objects.create_user
+            user = make(email, DEMO_PASSWORD)
+            user.is_staff = user.is_staff or email.startswith("organiser")
+            user.save(update_fields=["is_staff"])
+            EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+        people[email] = user
+    for number in range(GUESTS):
+        if not User.objects.filter(email=_guest(number)).exists():
+            User.objects.create_user(_guest(number))
+    return people
+
+
+def _guest(number: int) -> str:
+    return f"guest{number + 1}@example.org"
+
+
+def _pages(people: dict[str, User]) -> None:
+    for slug, (name, place_, text, merchant_code, calendars) in PAGES.items():
+        page = Page.objects.create(
+            slug=slug,
+            name=name,
+            place=place_,
+            text=text,
+            time_zone=ZONES[slug],
+            merchant=_merchant(merchant_code, name) if merchant_code else None,
+        )
+        for position, (calendar_slug, calendar_name) in enumerate(calendars.items()):
+            Calendar.objects.create(page=page, slug=calendar_slug, name=calendar_name, position=position)
+        if slug != "clay-and-steps":
+            PageMember.objects.create(page=page, user=people["organiser@example.org"], role=Role.OWNER)
+
+
+def _merchant(code: str, name: str) -> Merchant:
+    """A page's own merchant, as the simulator knows it."""
+    merchant = Merchant(code=code, name=name, api_key=f"sup_sk_demo_{code}", currency="EUR")
+    answer = client_for(merchant, deadline=10).read_merchant()
+    merchant.currency, merchant.is_sandbox = answer.currency, bool(answer.sandbox)
+    merchant.save()
+    return merchant
+
+
+def _event(event: DemoEvent, at: datetime) -> None:
+    calendar = Calendar.objects.select_related("page").get(page__slug=event.page, slug=event.calendar)
+    zone = ZoneInfo(calendar.page.time_zone)
+    day = at.astimezone(zone).date() + timedelta(days=event.day)
+    starts_at = datetime.combine(day, time.fromisoformat(event.time), zone)
+    entry = CalendarEntry(
+        calendar=calendar,
+        title=event.title,
+        summary=event.summary,
+        text=event.text,
+        place=event.place,
+        starts_at=starts_at,
+        ends_at=starts_at + timedelta(minutes=event.minutes),
+        ticket_price=event.ticket_price,
+        capacity=event.capacity,
+        currency=calendar.page.currency,
+    )
+    if event.sale_opens_in_days is not None:
+        entry.sale_starts_at = at + timedelta(days=event.sale_opens_in_days)
+    with (settings.BASE_DIR / "static" / "demo" / f"{event.picture}.webp").open("rb") as picture:
+        entry.picture.save(f"{event.picture}.webp", File(picture), save=False)
+        entry.save()
+    for position, kind in enumerate(event.types):
+        TicketType.objects.create(
+            entry=entry,
+            name=kind.name,
+            text=kind.text,
+            price=Decimal(kind.price),
+            capacity=kind.capacity,
+            min_per_order=kind.minimum,
+            max_per_order=kind.maximum,
+            position=position,
+        )
+    publish(entry)
+
+
+def _sell(event: DemoEvent, at: datetime) -> None:
+    """Sell `event.sold` to the guests, a few tickets an order; what is past was sold before it began."""
+    entry = CalendarEntry.objects.get(title=event.title)
+    keys = [kind.pk for kind in entry.ticket_types.all()] or [0]
+    minimum = [kind.minimum for kind in event.types] or [1]
+    when = min(at, entry.starts_at - timedelta(days=2))
+    number = 0
+    for key, least, sold in zip(keys, minimum, event.sold, strict=False):
+        for quantity in _portions(sold, least):
+            guest = User.objects.get(email=_guest(number % GUESTS))
+            _order(guest, entry, {key: quantity}, _token(f"{event.title} {key} {number}"), when)
+            number += 1
+
+
+def _portions(total: int, least: int) -> Iterator[int]:
+    """`total` in portions of `least` to MOST_A_GUEST, a little uneven, as people come."""
+    turn = 0
+    while total:
+        portion = min(total, max(least, 1 + turn % MOST_A_GUEST))
+        if 0 < total - portion < least:
+            portion = total
+        yield portion
+        total, turn = total - portion, turn + 1
+
+
+def _order(user: User, entry: CalendarEntry, wanted: dict[int, int], token: uuid.UUID, at: datetime) -> None:
+    order = Order.objects.filter(cart_token=token).first()
+    if order is None:
+        entry = CalendarEntry.objects.with_page().prefetch_related("ticket_types").get(pk=entry.pk)
+        put_in_cart(user, entry, wanted, at=at)
+        order = place(user, page=None, token=token, seen=cart_of(user, at=at).digest(), at=at)
+    if order.total:
+        _pay(order, at)
+
+
+def _pay(order: Order, at: datetime) -> None:
+    """Pay as the buyer would, on the simulator's page, and settle what SumUp then says."""
+    if Checkout.objects.filter(order=order, is_applied=True).exists():
+        return
+    hosted_page(order, at=at)
+    checkout = Checkout.objects.get(order=order)
+    answer = requests.post(f"{settings.SUMUP_API_URL}/simulator/pay/{checkout.sumup_id}", json={}, timeout=10)
+    answer.raise_for_status()
+    settle(checkout.pk, who="seed_demo", at=at)
+
+
+def _token(name: str) -> uuid.UUID:
+    return uuid.uuid5(TOKENS, name)

@@ -1,0 +1,121 @@
+"""/simulator/…: what tests and the demo use to look into the ledger, to pay and to break things. JSON in and out."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
+
+from payments.simulator.faults import OPERATIONS, WEBHOOK_MODES, Faults
+from payments.simulator.reply import Refused, Reply, told
+from payments.simulator.rows import SUCCESSFUL
+from payments.simulator.till import DECLINED, Closed, Till
+from payments.simulator.views import Json
+from payments.simulator.webhooks import Webhooks
+
+SWITCHES = {*OPERATIONS, "times", "webhook", "tamper", "refund_event_delay"}
+
+
+class Control:
+    def __init__(self, till: Till, faults: Faults, webhooks: Webhooks) -> None:
+        self.till = till
+        self.ledger = till.ledger
+        self.faults = faults
+        self.webhooks = webhooks
+
+    def answer(self, method: str, path: str, content: bytes) -> Reply:
+        """The answer to a path behind /simulator/; 400 says what is wrong with the question."""
+        try:
+            body = json.loads(content) if content.strip() else {}
+            if not isinstance(body, dict):
+                raise ValueError("the body is not a JSON object")
+            return told(self._do(method, path.split("/"), body))
+        except Closed as closed:
+            return told({"error": f"the checkout is {closed}"}, 409)
+        except Refused as refusal:
+            return refusal.reply
+        except (ValueError, TypeError, InvalidOperation) as error:
+            return told({"error": str(error)}, 400)
+
+    def _do(self, method: str, parts: list[str], body: Json) -> Json:
+        match (method, *parts):
+            case ("GET", "ledger"):
+                return self.shown()
+            case ("POST", "reset"):
+                self.webhooks.clear()
+                self.ledger.reset()
+                self.faults.clear()
+                return {}
+            case ("POST", "clock"):
+                self.ledger.shift(float(str(body.get("seconds", 0))))
+                return {"now": self.ledger.now().isoformat()}
+            case ("POST", "faults"):
+                self._switch(body)
+                return {}
+            case ("POST", "pay", checkout_id):
+                return asdict(self.till.pay(checkout_id, force=body.get("force") is True))
+            case ("POST", "decline", checkout_id):
+                return asdict(self.till.decline(checkout_id, str(body.get("reason") or DECLINED)))
+            case ("POST", "authorize", checkout_id):
+                return asdict(self.till.authorize(checkout_id))
+            case ("POST", "webhook", checkout_id):
+                self.webhooks.notify(self.till.find(checkout_id))
+                return {}
+            case ("POST", "refund" | "chargeback" as act, transaction_id):
+                return self._take_back(transaction_id, body, "REFUND" if act == "refund" else "CHARGE_BACK")
+            case ("POST", "fail_refund", refund_id):
+                return self._fail_refund(refund_id)
+        raise ValueError(f"{method} /simulator/{'/'.join(parts)} does not exist")
+
+    def shown(self) -> Json:
+        """All that happened; `captures` are the payments that succeeded, amounts are strings in major units."""
+        with self.ledger.lock:
+            attempts = [asdict(row) for row in self.ledger.transactions.values()]
+            return {
+                "now": self.ledger.now().isoformat(),
+                "checkouts": [asdict(row) for row in self.ledger.checkouts.values()],
+                "captures": [row for row in attempts if row["status"] == SUCCESSFUL],
+                "attempts": attempts,
+                "refunds": [asdict(row) for row in self.ledger.refunds.values()],
+                "webhooks": [asdict(row) for row in self.ledger.webhooks.values()],
+                "calls": dict(self.faults.calls),
+            }
+
+    def _switch(self, body: Mapping[str, object]) -> None:
+        """Sets the switches that are named and leaves the others; nothing is set if one is wrong."""
+        unknown = set(body) - SWITCHES
+        if unknown:
+            raise ValueError(f"no such switch: {', '.join(sorted(unknown))}")
+        mode, tamper, times = body.get("webhook"), body.get("tamper", {}), body.get("times")
+        if mode is not None and not str(mode).startswith(WEBHOOK_MODES):
+            raise ValueError(f"webhook: not one of {', '.join(WEBHOOK_MODES)}")
+        if not isinstance(tamper, dict):
+            raise ValueError("tamper: not an object of fields")
+        for operation in OPERATIONS:
+            if operation in body:
+                self.faults.put(operation, body[operation], int(str(times)) if times is not None else None)
+        if mode is not None:
+            self.webhooks.mode = str(mode)
+        if "tamper" in body:
+            self.faults.tamper = tamper
+        if "refund_event_delay" in body:
+            self.faults.refund_event_delay = float(str(body["refund_event_delay"]))
+
+    def _take_back(self, transaction_id: str, body: Json, kind: str) -> Json:
+        """A refund made in the dashboard, or a chargeback: nobody is called."""
+        amount = body.get("amount")
+        with self.ledger.lock:
+            transaction = self.ledger.transactions.get(transaction_id)
+            if transaction is None:
+                raise ValueError("no such transaction")
+            value = None if amount is None else Decimal(str(amount))
+            return asdict(self.till.refund(transaction, value, kind=kind))
+
+    def _fail_refund(self, refund_id: str) -> Json:
+        """A refund that SumUp takes back: its event stays, with the status FAILED."""
+        with self.ledger.lock:
+            refund = self.ledger.refunds.get(refund_id)
+            if refund is None:
+                raise ValueError("no such refund")
+            refund.status = "FAILED"
+            self.ledger.write(refund)
+            return asdict(refund)

@@ -1,0 +1,139 @@
+"""SumUp's answers as frozen values: what is missing is None or "", what is unknown survives in `raw`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+
+from payments.sumup.problems import Unreadable
+
+TEXT_MOST = 255
+ADDRESS_MOST = 2000
+# Beyond any price; keeps an amount such as 1e999999 from stopping a later calculation.
+LARGEST_EXPONENT = 15
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionAnswer:
+    """One attempt to pay a checkout (SumUp: an item of `transactions`)."""
+
+    id: str
+    code: str
+    status: str
+    amount: Decimal | None
+    currency: str
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutAnswer:
+    """A checkout as SumUp tells it. `amount` is in major units; `status` is SumUp's word, whatever it is."""
+
+    id: str
+    reference: str
+    amount: Decimal | None
+    currency: str
+    merchant_code: str
+    status: str
+    hosted_url: str
+    transactions: tuple[TransactionAnswer, ...]
+    transaction_id: str
+    transaction_code: str
+    raw: Mapping[str, object] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantAnswer:
+    """A merchant account. `sandbox` is None when SumUp does not say."""
+
+    merchant_code: str
+    name: str
+    country: str
+    currency: str
+    sandbox: bool | None
+    raw: Mapping[str, object] = field(repr=False, compare=False)
+
+
+def checkout_from(body: object) -> CheckoutAnswer:
+    """A checkout from parsed JSON; raises Unreadable when it is no object with an id and a status."""
+    facts = _object(body)
+    if not _text(facts, "id") or not _text(facts, "status"):
+        raise Unreadable("SumUp's answer is not a checkout.")
+    attempts = facts.get("transactions")
+    return CheckoutAnswer(
+        id=_text(facts, "id"),
+        reference=_text(facts, "checkout_reference"),
+        amount=_amount(facts, "amount"),
+        currency=_text(facts, "currency"),
+        merchant_code=_text(facts, "merchant_code"),
+        status=_text(facts, "status"),
+        hosted_url=_address(facts, "hosted_checkout_url"),
+        transactions=tuple(
+            TransactionAnswer(
+                id=_text(item, "id"),
+                code=_text(item, "transaction_code"),
+                status=_text(item, "status"),
+                amount=_amount(item, "amount"),
+                currency=_text(item, "currency"),
+                timestamp=_text(item, "timestamp"),
+            )
+            for item in (attempts if isinstance(attempts, list) else [])
+            if isinstance(item, dict)
+        ),
+        transaction_id=_text(facts, "transaction_id"),
+        transaction_code=_text(facts, "transaction_code"),
+        raw=facts,
+    )
+
+
+def checkouts_from(body: object) -> list[CheckoutAnswer]:
+    """Checkouts from a bare JSON array; one item that cannot be read makes the whole answer unknown."""
+    if not isinstance(body, list):
+        raise Unreadable("SumUp's answer is not a list of checkouts.")
+    return [checkout_from(item) for item in body]
+
+
+def merchant_from(body: object) -> MerchantAnswer:
+    """A merchant from parsed JSON; raises Unreadable when it has no code."""
+    facts = _object(body)
+    if not _text(facts, "merchant_code"):
+        raise Unreadable("SumUp's answer is not a merchant.")
+    profile, company, sandbox = facts.get("business_profile"), facts.get("company"), facts.get("sandbox")
+    named = [_text(part, "name") for part in (profile, company) if isinstance(part, dict)]
+    return MerchantAnswer(
+        merchant_code=_text(facts, "merchant_code"),
+        name=next(filter(None, [*named, _text(facts, "alias")]), ""),
+        country=_text(facts, "country"),
+        currency=_text(facts, "default_currency"),
+        sandbox=sandbox if isinstance(sandbox, bool) else None,
+        raw=facts,
+    )
+
+
+def _object(body: object) -> Mapping[str, object]:
+    if isinstance(body, dict):
+        return body
+    raise Unreadable("SumUp's answer is not a JSON object.")
+
+
+def _text(facts: Mapping[str, object], name: str, most: int = TEXT_MOST) -> str:
+    value = facts.get(name)
+    return value[:most] if isinstance(value, str) else ""
+
+
+def _address(facts: Mapping[str, object], name: str) -> str:
+    value = facts.get(name)
+    usable = isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= ADDRESS_MOST
+    return str(value) if usable else ""
+
+
+def _amount(facts: Mapping[str, object], name: str) -> Decimal | None:
+    """A number (parsed to Decimal) or a numeral in a string; None for anything that is no plain amount."""
+    value = facts.get(name)
+    if isinstance(value, str) and len(value) < 40:
+        try:
+            value = Decimal(value)
+        except InvalidOperation:
+            return None
+    if not isinstance(value, Decimal) or not value.is_finite() or abs(value.adjusted()) > LARGEST_EXPONENT:
+        return None
+    return value

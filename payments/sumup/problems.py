@@ -1,0 +1,137 @@
+"""What can come back from SumUp instead of an answer: one exception per thing a caller does about it."""
+
+import html
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+WORDS_MOST = 300
+WORD_FIELDS = ("detail", "details", "message", "error_message", "title")
+# A firewall's 403 says nothing about the merchant's rights (SumUp: problem/request-blocked).
+FIREWALL = "request-blocked"
+
+
+class SumUpProblem(Exception):
+    """A question to SumUp that brought no answer to use. `words` are fit to show; none of it holds the key."""
+
+    def __init__(
+        self,
+        words: str,
+        *,
+        status: int | None = None,
+        error_code: str = "",
+        trace_id: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(words)
+        self.words = words
+        self.status = status
+        self.error_code = error_code
+        self.trace_id = trace_id
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        known = [str(self.status or ""), self.error_code, self.words, f"trace {self.trace_id}" if self.trace_id else ""]
+        return " · ".join(part for part in known if part)
+
+
+class NoAnswer(SumUpProblem):
+    """The outcome is unknown: time-out, broken connection, 5xx, 429 (`retry_after` in seconds, if told), a firewall."""
+
+
+class Unreadable(NoAnswer):
+    """SumUp answered something that is not the JSON we know: the outcome is as unknown as after a time-out."""
+
+
+class KeyRefused(SumUpProblem):
+    """401: the key is wrong, revoked, or the public one."""
+
+
+class Refusal(SumUpProblem):
+    """SumUp understood and said no: 400, 403 and the other 4xx that have no name of their own here."""
+
+
+class UnknownCheckout(SumUpProblem):
+    """404 in SumUp's own words: this merchant has no such checkout."""
+
+
+class DuplicateReference(SumUpProblem):
+    """409 DUPLICATED_CHECKOUT: the reference is used; find the checkout by it."""
+
+
+class AlreadyProcessed(SumUpProblem):
+    """409 CHECKOUT_PROCESSED: already paid, read it again."""
+
+
+class NotDeactivatable(SumUpProblem):
+    """409 CHECKOUT_CANT_BE_DEACTIVATED: an authorization is in progress, keep the hold and ask again."""
+
+
+CONFLICTS: dict[str, type[SumUpProblem]] = {
+    "DUPLICATED_CHECKOUT": DuplicateReference,
+    "CHECKOUT_PROCESSED": AlreadyProcessed,
+    "CHECKOUT_CANT_BE_DEACTIVATED": NotDeactivatable,
+}
+
+
+def problem_from(
+    status: int, body: object, *, retry_after: str = "", missing: type[SumUpProblem] = Refusal, secret: str = ""
+) -> SumUpProblem:
+    """The problem that an answer with a status other than 2xx means.
+
+    `body` is the parsed JSON (an object, an array of objects), or None where it was none. `missing` is what a 404
+    means for this question. `secret` is taken out of the words, should a server ever repeat it.
+    """
+    items = [item for item in (body if isinstance(body, list) else [body]) if isinstance(item, Mapping)]
+    words = "; ".join(dict.fromkeys(filter(None, (_words(item) for item in items))))
+    if secret:
+        words = words.replace(secret, "…")
+    facts = items[0] if items else {}
+    error_code = _text(facts.get("error_code")) or _text(facts.get("type")).rpartition("/")[2]
+    kind = _kind(status, error_code, spoken=bool(items), missing=missing)
+    return kind(
+        words[:WORDS_MOST] or f"SumUp answered {status}.",
+        status=status,
+        error_code=error_code,
+        trace_id=_text(facts.get("trace_id")),
+        retry_after=_seconds(retry_after),
+    )
+
+
+def _kind(status: int, error_code: str, *, spoken: bool, missing: type[SumUpProblem]) -> type[SumUpProblem]:
+    if status == 401:
+        return KeyRefused
+    if not 400 <= status < 500 or status in {408, 425, 429}:
+        return NoAnswer
+    if status in {403, 404} and (not spoken or FIREWALL in error_code):
+        return NoAnswer  # a gateway's page, not SumUp's word: it must not be read as "there is no such checkout"
+    if status == 404:
+        return missing
+    return CONFLICTS.get(error_code, Refusal) if status == 409 else Refusal
+
+
+def _words(item: Mapping[str, object]) -> str:
+    found = next((text for name in WORD_FIELDS if (text := _text(item.get(name)))), "")
+    plain = html.unescape(re.sub(r"<[^>]*>", " ", found))
+    words = " ".join(re.sub(r"[<>\x00-\x1f\x7f]", " ", plain).split())
+    parameter = _text(item.get("param"))
+    return f"{words} ({parameter})" if words and parameter else words
+
+
+def _text(value: object) -> str:
+    return value[:2000] if isinstance(value, str) else ""
+
+
+def _seconds(retry_after: str) -> float | None:
+    """Seconds from a Retry-After header, which holds a number or a date."""
+    value = retry_after.strip()
+    if value.isascii() and value.isdigit() and len(value) < 7:
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

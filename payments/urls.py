@@ -1,0 +1,12 @@
+from django.urls import path
+
+from payments import views
+
+urlpatterns = [
+    path("checkout/", views.checkout, name="checkout"),
+    path("checkout/<slug:slug>/", views.checkout, name="checkout_page"),
+    path("orders/<str:code>/pay/", views.pay, name="pay"),
+    path("orders/<str:code>/cancel/", views.cancel, name="cancel_order"),
+    path("orders/<str:code>/status/", views.status, name="order_status"),
+    path("payments/sumup/webhook/", views.webhook, name="sumup_webhook"),
+]

@@ -1,0 +1,191 @@
+"""Checkout, paying, cancelling, the order page's poll, and SumUp's webhook."""
+
+import json
+import re
+import uuid
+from http import HTTPStatus
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.models import User
+from accounts.requests import Request, signed_in
+from cart.contents import cart_of
+from cart.views import context_of
+from events.models import Page
+from ledger.locking import Contention
+from orders.models import Order
+from orders.placing import (
+    CartChanged,
+    EmptyCart,
+    NoMerchant,
+    OrderAwaiting,
+    OrderRefusal,
+    SeveralMerchants,
+    ShortLines,
+    place,
+)
+from orders.releasing import request_cancel
+from orders.states import OrderState
+from orders.views import private
+from payments.jobs import ask_soon
+from payments.merchants import QUICK
+from payments.models import Checkout
+from payments.opening import NotPayable, PageUnavailable, PaymentRefused, hosted_page
+from payments.releasing import Release, release
+from payments.settling import Verdict, settle
+
+#: A webhook of SumUp is about a hundred bytes (SumUp: {"event_type", "id"}).
+WEBHOOK_MOST = 16 * 1024
+SUMUP_ID = re.compile(r"^[A-Za-z0-9_-]{1,255}$")
+
+
+@require_POST
+def checkout(request: HttpRequest, slug: str | None = None) -> HttpResponse:
+    """Place the order and go on to SumUp's page; whatever was refused, the cart says why and nothing is claimed."""
+    user = request.user
+    if not isinstance(user, User):
+        return redirect("account_login")
+    page = get_object_or_404(Page, slug=slug) if slug else None
+    try:
+        token = uuid.UUID(request.POST.get("token", ""))
+    except ValueError:
+        return _back_to_cart(request, user, page, CartChanged())
+    try:
+        order = place(user, page=page, token=token, seen=request.POST.get("digest", ""), at=timezone.now())
+    except (OrderRefusal, Contention) as refusal:
+        return _back_to_cart(request, user, page, refusal)
+    return _to_payment(request, order)
+
+
+def _to_payment(request: HttpRequest, order: Order) -> HttpResponse:
+    """SumUp's page, or the order's own page with the reason why not."""
+    try:
+        address = hosted_page(order, at=timezone.now())
+    except NotPayable:
+        return redirect(order)
+    except PageUnavailable:
+        messages.warning(
+            request,
+            _("SumUp does not answer at the moment. Your order is held; please try again in a minute."),
+        )
+        return redirect(order)
+    except PaymentRefused:
+        messages.error(
+            request,
+            _("SumUp does not accept this payment at the moment. You were not charged; the organiser has been told."),
+        )
+        return redirect(order)
+    return HttpResponse(status=HTTPStatus.SEE_OTHER, headers={"Location": address})
+
+
+def _back_to_cart(request: HttpRequest, user: User, page: Page | None, refusal: Exception) -> HttpResponse:
+    contents = cart_of(user, at=timezone.now())
+    context = context_of(contents.of_page(page) if page else contents)
+    context |= {"page": page, "refusal": _words(refusal)}
+    if isinstance(refusal, OrderAwaiting):
+        context["awaiting"] = refusal.order
+    status = HTTPStatus.SERVICE_UNAVAILABLE if isinstance(refusal, Contention) else HTTPStatus.UNPROCESSABLE_ENTITY
+    return render(request, "cart/cart.html", context, status=status)
+
+
+def _words(refusal: Exception) -> str:
+    match refusal:
+        case EmptyCart():
+            return _("There is nothing in your cart to pay for.")
+        case CartChanged():
+            return _("Your cart or a price has changed since you saw it. Nothing was ordered: please look once more.")
+        case ShortLines():
+            return _("Not everything is to be had any more. Nothing was ordered: see the marked lines.")
+        case OrderAwaiting():
+            return _("You have an order here that is not paid yet: go on paying it, or cancel it first.")
+        case SeveralMerchants():
+            return _("The money goes to different organisers: please pay page by page.")
+        case NoMerchant():
+            return _("This organiser cannot take payments at the moment.")
+        case _other:
+            return _("So many are buying at this moment that your turn did not come. Please try again.")
+
+
+@login_required
+@require_POST
+def pay(request: HttpRequest, code: str) -> HttpResponse:
+    """Go (back) to SumUp's page of an order that awaits payment."""
+    return _to_payment(request, get_object_or_404(Order, code=code, user=signed_in(request)))
+
+
+@login_required
+@require_POST
+def cancel(request: HttpRequest, code: str) -> HttpResponse:
+    """Cancel an unpaid order: written down first, ended at SumUp, then the seats are freed."""
+    order = get_object_or_404(Order, code=code, user=signed_in(request))
+    if request_cancel(order, at=timezone.now()):
+        ending = release(order.pk, who=f"user:{order.user_id}", at=timezone.now(), deadline=QUICK)
+        if ending is Release.FREED:
+            messages.success(request, _("Your order is cancelled and nothing was charged."))
+        else:
+            messages.info(request, _("Your order is being cancelled: we wait for SumUp to confirm it."))
+    return redirect(order)
+
+
+@private
+@require_safe
+def status(request: Request, code: str) -> HttpResponse:
+    """What an order page polls: asks SumUp when that is due, and shows where the payment stands."""
+    order = get_object_or_404(Order.objects.select_related("merchant"), code=code)
+    if request.user.is_authenticated and order.user_id != request.user.pk:
+        raise Http404
+    latest = Checkout.objects.filter(order=order).order_by("-pk").first()
+    if latest is not None and order.state == OrderState.AWAITING_PAYMENT:
+        settle(latest.pk, who="poll", at=timezone.now(), deadline=QUICK)
+        order.refresh_from_db()
+        latest.refresh_from_db()
+    if not request.htmx:
+        return redirect(order)
+    shown = request.GET.get("seen")
+    response = render(
+        request,
+        "payments/_status.html",
+        {"order": order, "checkout": latest, "can_pay": order.can_still_pay(timezone.now())},
+    )
+    if shown is not None and shown != order.state and request.user.is_authenticated:
+        response["HX-Refresh"] = "true"  # tickets, lines and buttons of the whole page have changed
+    return response
+
+
+@csrf_exempt
+@require_POST
+def webhook(request: HttpRequest) -> HttpResponse:
+    """SumUp's hint that a checkout changed; unsigned, so it only makes us ask about an id that we know.
+
+    204: nothing more to do. 404: no such id of ours (no call is made). 503: SumUp could not be asked now; a job will,
+    and SumUp's own retry is welcome. 400: no hint at all. (SumUp: return_url of POST /v0.1/checkouts.)
+    """
+    checkout_id = _hinted_id(request)
+    if checkout_id is None:
+        return HttpResponse(status=HTTPStatus.BAD_REQUEST)
+    pk = Checkout.objects.filter(sumup_id=checkout_id).values_list("pk", flat=True).first()
+    if pk is None:
+        return HttpResponse(status=HTTPStatus.NOT_FOUND)
+    if settle(pk, who="webhook", at=timezone.now(), deadline=QUICK) in (Verdict.UNKNOWN, Verdict.BUSY):
+        ask_soon(pk)
+        return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
+    return HttpResponse(status=HTTPStatus.NO_CONTENT)
+
+
+def _hinted_id(request: HttpRequest) -> str | None:
+    length = request.headers.get("Content-Length", "")
+    if not length.isdigit() or int(length) > WEBHOOK_MOST:
+        return None
+    try:
+        body = json.loads(request.body)
+    except (ValueError, RecursionError):
+        return None
+    checkout_id = body.get("id") if isinstance(body, dict) else None
+    return checkout_id if isinstance(checkout_id, str) and SUMUP_ID.match(checkout_id) else None

@@ -1,0 +1,85 @@
+// What the pages gain with JavaScript; each of them works without it.
+
+document.documentElement.classList.add("js");
+
+// Stepper: minus and plus beside a number field. The field sends "change", as typing into it would.
+const bounded = (input, value) => {
+  const low = input.min === "" ? -Infinity : Number(input.min);
+  const high = input.max === "" ? Infinity : Number(input.max);
+  return Math.min(Math.max(value, low), high);
+};
+
+const refreshStepper = (stepper) => {
+  const input = stepper.querySelector("input");
+  const value = Number(input.value || 0);
+  for (const button of stepper.querySelectorAll("[data-step]")) {
+    button.disabled = input.disabled || bounded(input, value + Number(button.dataset.step)) === value;
+  }
+};
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest(".stepper [data-step]");
+  if (button) {
+    const stepper = button.closest(".stepper");
+    const input = stepper.querySelector("input");
+    input.value = bounded(input, Number(input.value || 0) + Number(button.dataset.step));
+    refreshStepper(stepper);
+    if (button.disabled) input.focus();
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+  if (event.target.closest("[data-print]")) window.print();
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+document.addEventListener("input", (event) => {
+  const stepper = event.target.closest(".stepper");
+  if (stepper) refreshStepper(stepper);
+});
+
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
+  if (menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+// Countdown: minutes and seconds until the moment in `datetime`, then the words in `data-over`.
+const tick = (root) => {
+  for (const time of root.querySelectorAll("[data-countdown]")) {
+    const left = Math.ceil((Date.parse(time.dateTime) - Date.now()) / 1000);
+    const [hours, minutes, seconds] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
+    const parts = hours > 0 ? [hours, minutes, seconds] : [minutes, seconds];
+    const clock = parts.map((part, i) => (i ? String(part).padStart(2, "0") : part)).join(":");
+    time.textContent = left > 0 ? clock : time.dataset.over;
+  }
+};
+setInterval(tick, 1000, document);
+
+const wake = (root) => {
+  root.querySelectorAll(".stepper").forEach(refreshStepper);
+  tick(root);
+};
+wake(document);
+document.addEventListener("htmx:afterSettle", (event) => {
+  const root = event.target.parentElement ?? document;
+  wake(root);
+  // The button that was clicked is gone with what was swapped: the keyboard and the reader go on at the answer.
+  root.querySelector("[data-focus]")?.focus({ preventScroll: true });
+});
+
+// An answer that htmx cannot show (no network, 5xx): the page says so instead of staying silent.
+const failure = document.getElementById("failure");
+if (failure) {
+  const show = (text) => {
+    failure.textContent = text;
+    failure.hidden = false;
+    failure.scrollIntoView({ block: "nearest" });
+  };
+  document.addEventListener("htmx:sendError", () => show(failure.dataset.offline));
+  document.addEventListener("htmx:timeout", () => show(failure.dataset.offline));
+  document.addEventListener("htmx:responseError", () => show(failure.dataset.failed));
+  document.addEventListener("htmx:beforeRequest", () => { failure.hidden = true; });
+}

@@ -1,0 +1,33 @@
+"""Fixtures of all tests."""
+
+import pytest
+from django.db import connection
+from pytest_django import DjangoDbBlocker, Settings
+
+from events.models import Merchant
+from tests.simulator import KEY, MERCHANT, SimulatorProcess, simulator_process
+
+__all__ = ["simulator_process"]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """The test database alone may be emptied: guarded tables refuse TRUNCATE everywhere else."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        name = connection.ops.quote_name(connection.settings_dict["NAME"])
+        cursor.execute(f"ALTER DATABASE {name} SET foyer.clean_up = 'on'")
+        cursor.execute("SET foyer.clean_up = 'on'")
+
+
+@pytest.fixture
+def merchant(db: None) -> Merchant:
+    """The site's merchant, known to the simulator."""
+    return Merchant.objects.create(code=MERCHANT, name="Demo", api_key=KEY, currency="EUR", is_site=True)
+
+
+@pytest.fixture
+def sumup(simulator_process: SimulatorProcess, settings: Settings, merchant: Merchant) -> SimulatorProcess:
+    """The simulator, empty, as the SumUp that the application asks."""
+    simulator_process.reset()
+    settings.SUMUP_API_URL = simulator_process.url
+    return simulator_process
