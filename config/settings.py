@@ -28,10 +28,12 @@ ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", urlsplit(SITE_URL).hostname or "")
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 
-# SumUp. The simulator is reached by setting its address; production refuses that (payments/checks.py).
+# SumUp. The simulator is reached by setting its address: play money, for a demo and for tests only.
 SUMUP_API_URL = env.web_address("SUMUP_API_URL", "https://api.sumup.com")
 SUMUP_HOSTED_ORIGINS = ["https://checkout.sumup.com"]
-if urlsplit(SUMUP_API_URL).hostname != "api.sumup.com":
+if SUMUP_API_URL != "https://api.sumup.com":
+    if not DEBUG:
+        raise ImproperlyConfigured("SUMUP_API_URL is not https://api.sumup.com: a simulator is for DEBUG only.")
     SUMUP_HOSTED_ORIGINS = [SUMUP_API_URL]
 SUMUP_MERCHANT_CODE = env.text("SUMUP_MERCHANT_CODE", "")
 SUMUP_API_KEY = env.text("SUMUP_API_KEY", "")

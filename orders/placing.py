@@ -78,9 +78,11 @@ def place(user: User, *, page: Page | None, token: UUID, seen: str, at: datetime
         return retried(lambda: _place(user, page, token, seen, at))
     except IntegrityError as error:
         # Two requests with one token at once: the other one was first. Anything else is a real fault.
-        order = Order.objects.filter(cart_token=token, user=user).first()
+        order = Order.objects.filter(cart_token=token).first()
         if order is None:
             raise error
+        if order.user_id != user.pk:
+            raise CartChanged from error
         return order
 
 
@@ -169,6 +171,6 @@ def _payee(cart: Cart, claims: Sequence[Claim]) -> tuple[Merchant | None, Money]
     if len(merchants) > 1 or len(currencies) > 1:
         raise SeveralMerchants
     merchant, currency = merchants.pop(), currencies.pop()
-    if merchant is None or merchant.currency != currency:
+    if merchant is None or merchant.currency != currency or not merchant.is_usable():
         raise NoMerchant
     return merchant, total((claim.amount for claim in claims), currency)

@@ -119,7 +119,6 @@ def _record_payment(order: Order, checkout: Checkout, answer: CheckoutAnswer, at
         currency=checkout.currency,
         at=at,
     )
-    checkout.refresh_from_db()
     return _give(order, checkout, at)
 
 
@@ -155,7 +154,7 @@ def _give(order: Order, checkout: Checkout, at: datetime) -> Verdict:
     """Give the order's goods for a recorded capture; what cannot be given waits for a person, the capture stays."""
     if checkout.is_applied:
         return Verdict.SETTLED
-    if Checkout.objects.filter(order=order, is_applied=True).exists():
+    if order.state == OrderState.PAID:  # an order awaiting payment has no applied checkout: they change together
         open_case(CaseKind.SURPLUS, checkout, words="The order was paid by another checkout already.", at=at)
         return Verdict.SETTLED
     try:
