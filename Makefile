@@ -20,7 +20,10 @@ run: $(INSTALLED) ## the demo, on PORT (8000), with SumUp's simulator on SIMULAT
 	@$(PYTHON) -m config.launcher run
 
 test: browser lint types ## lint, types, and all tests
-	@$(PYTHON) -m pytest -n 2 -m 'not soak' --cov --cov-report=term:skip-covered
+	@$(PYTHON) -m coverage erase
+	@$(PYTHON) -m coverage run -m pytest -n 2 -m 'not soak'
+	@$(PYTHON) -m coverage combine --quiet
+	@$(PYTHON) -m coverage report
 
 lint: $(INSTALLED) ## style, layers, missing migrations, Django's own checks
 	@$(PYTHON) -m ruff check --quiet .

@@ -27,6 +27,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.codes import CodeProcess, signed_in_by_code
 from accounts.demo import DEMO_ACCOUNTS, DEMO_PASSWORD
 from accounts.forms import EnterCodeForm, SignInForm
+from accounts.requests import signed_in
 
 log = logging.getLogger(__name__)
 
@@ -146,9 +147,7 @@ def to_sign_in(request: HttpRequest) -> HttpResponse:
 def password(request: HttpRequest) -> HttpResponse:
     """Choose a password. The old one is asked for unless there is none, or the mailbox was just proven:
     that is how a forgotten password is replaced."""
-    user = request.user
-    if user.is_anonymous:
-        raise PermissionDenied
+    user = signed_in(request)
     if not ratelimit.consume(request, action="change_password"):
         return too_many(request)
     asks_old = user.has_usable_password() and not signed_in_by_code(request)

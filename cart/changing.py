@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
@@ -14,14 +15,17 @@ def set_quantity(user: User, entry: CalendarEntry, key: int, quantity: int, *, a
 
     More is bought (under the buy form's rules), fewer are removed. Raises PurchaseRefusal and changes nothing.
     """
-    count = Ticket.objects.pending_for(user).filter(entry=entry, ticket_type=key or None).count()
-    if quantity > count:
-        put_in_cart(user, entry, {key: quantity - count}, at=at)
-    elif quantity == 0 or quantity >= _minimum(entry, key):
-        remove_from_cart(user, entry, key, count - quantity)
-    else:
-        words = _("At least %(n)s an order; remove the line to take none.")
-        raise PurchaseRefusal(words % {"n": _minimum(entry, key)})
+    with transaction.atomic():
+        # The buyer's own row: two clicks at once must not both add what is missing.
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        count = Ticket.objects.pending_for(user).filter(entry=entry, ticket_type=key or None).count()
+        if quantity > count:
+            put_in_cart(user, entry, {key: quantity - count}, at=at)
+        elif quantity == 0 or quantity >= _minimum(entry, key):
+            remove_from_cart(user, entry, key, count - quantity)
+        else:
+            words = _("At least %(n)s an order; remove the line to take none.")
+            raise PurchaseRefusal(words % {"n": _minimum(entry, key)})
 
 
 def _minimum(entry: CalendarEntry, key: int) -> int:

@@ -82,7 +82,8 @@ class Group:
 
     @property
     def currency(self) -> str:
-        return self.page.currency
+        """Its lines' currency: the page's, unless that was changed after the events were made."""
+        return self.tickets[0].price.currency if self.tickets else self.page.currency
 
     @property
     def ticket_count(self) -> int:

@@ -2,11 +2,15 @@
 
 import uuid
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.contrib import messages
+from django.core.validators import slug_re
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.models import User
 from accounts.requests import Request
@@ -14,14 +18,16 @@ from cart.changing import set_quantity
 from cart.contents import Cart, Group, cart_of
 from events.buying import PurchaseRefusal
 from events.forms import BadQuantity, whole_number
-from events.models import CalendarEntry, Page
+from events.models import CalendarEntry, Page, Ticket
+from events.states import TicketState
 from ledger.money import Money
 
 
 @never_cache
 @require_safe
 def cart(request: HttpRequest) -> HttpResponse:
-    return render(request, "cart/cart.html", context_of(_cart_of(request)))
+    context = context_of(_cart_of(request)) | {"unpaid": _unpaid_orders(request)}
+    return render(request, "cart/cart.html", context)
 
 
 @never_cache
@@ -29,25 +35,39 @@ def cart(request: HttpRequest) -> HttpResponse:
 def cart_of_page(request: HttpRequest, slug: str) -> HttpResponse:
     """One page's part of the cart."""
     page = get_object_or_404(Page, slug=slug)
-    return render(request, "cart/cart.html", context_of(_cart_of(request).of_page(page)) | {"page": page})
+    context = context_of(_cart_of(request).of_page(page)) | {"page": page, "unpaid": _unpaid_orders(request)}
+    return render(request, "cart/cart.html", context)
 
 
 @require_POST
 def line(request: Request, pk: int, key: int) -> HttpResponse:
-    """Set the number of one line's tickets; 0 removes it. htmx gets the partial `cart`, others the cart again."""
-    user = request.user
-    if not isinstance(user, User):
-        return redirect("cart")
+    """Set the number of one line's tickets; 0 removes it. htmx gets the partial `cart`, others the cart again.
+
+    `page` in the form is the page whose part of the cart was looked at, and is shown again.
+    """
+    user, slug = request.user, request.POST.get("page", "")
+    if slug and not slug_re.match(slug):  # a NUL, for one, which the database refuses to look for
+        raise Http404
+    page = get_object_or_404(Page, slug=slug) if slug else None
+    back = redirect("cart_of_page", page.slug) if page else redirect("cart")
+    if not isinstance(user, User):  # signed out in another tab
+        return HttpResponseClientRedirect(back.url) if request.htmx else back
     entry = get_object_or_404(CalendarEntry.objects.events().with_page().prefetch_related("ticket_types"), pk=pk)
-    refusal = ""
+    refusal = removed = ""
     try:
-        set_quantity(user, entry, key, whole_number(request.POST.get("quantity", "")), at=timezone.now())
+        quantity = whole_number(request.POST.get("quantity", ""))
+        set_quantity(user, entry, key, quantity, at=timezone.now())
+        removed = "" if quantity else _("Removed: %(what)s") % {"what": _name(entry, key)}
     except (PurchaseRefusal, BadQuantity) as error:
         refusal = str(error)
     if not request.htmx and not refusal:
-        return redirect("cart")
+        if removed:
+            messages.success(request, removed)
+        return back
     template = "cart/cart.html#cart" if request.htmx else "cart/cart.html"
-    context = context_of(_cart_of(request)) | {"refusal": refusal}
+    contents = _cart_of(request)
+    context = context_of(contents.of_page(page) if page else contents)
+    context |= {"page": page, "refusal": refusal, "removed": removed}
     return render(request, template, context, status=422 if refusal else 200)
 
 
@@ -78,6 +98,20 @@ class GroupShown:
 
 def _cart_of(request: HttpRequest) -> Cart:
     return cart_of(request.user, at=timezone.now()) if isinstance(request.user, User) else Cart()
+
+
+def _name(entry: CalendarEntry, key: int) -> str:
+    """As the cart's line calls it; reads entry.ticket_types."""
+    kinds = [ticket_type.name for ticket_type in entry.ticket_types.all() if ticket_type.pk == key]
+    return " – ".join([entry.title, *kinds])
+
+
+def _unpaid_orders(request: HttpRequest) -> list[object]:
+    """The visitor's orders that await payment: who comes back from SumUp's page looks for their tickets here."""
+    if not isinstance(request.user, User):
+        return []
+    reserved = Ticket.objects.filter(user=request.user, state=TicketState.RESERVED).select_related("order")
+    return [ticket.order for ticket in reserved.order_by("order_id").distinct("order_id")]
 
 
 def _sums(count: int, amount: Money | None) -> dict[str, object]:

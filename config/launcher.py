@@ -114,15 +114,15 @@ class Demo:
             raise DatabaseUnavailable(f"The database is PostgreSQL {version}; Foyer needs {OLDEST_MAJOR} or newer.")
         write_private(self.data / "environment.json", json.dumps(self.own, indent=2))
 
-    def _start(self, name: str, command: list[str]) -> Child:
-        child = Child(name, command, environment=self.environment, log=self.logs / f"{name}.log")
+    def _start(self, name: str, command: list[str], **more: str) -> Child:
+        child = Child(name, command, environment=self.environment | more, log=self.logs / f"{name}.log")
         self.children.append(child)
         return child
 
     def _manage(self, *arguments: str) -> list[str]:
         """Run a management command to its end; its last lines."""
         name = arguments[0]
-        child = self._start(name, [*MANAGE, *arguments])
+        child = self._start(name, [*MANAGE, *arguments], LOG_LEVEL="WARNING")  # what it prints is for people
         if child.wait() != 0:
             raise StartFailure(child.epitaph())
         self.children.remove(child)
@@ -133,6 +133,8 @@ class Demo:
         if not self.simulated:
             return
         arguments = ["--port", str(self.simulator_port), "--ledger", str(self.data / "simulator.json")]
+        # The pages' CSP lets a form lead to this origin and no other: localhost is not 127.0.0.1.
+        arguments += ["--public-url", self.environment["SUMUP_API_URL"]]
         self._await(self._start("simulator", [*MANAGE, "sumup_simulator", *arguments]), self.simulator_port)
 
     def _start_web(self) -> None:

@@ -332,7 +332,8 @@ class Cluster:
         path = os.fsencode(self.directory / f".s.PGSQL.{PORT}")
         if len(path) < SOCKET_PATH_BYTES and b"," not in path:
             return
-        self.socket_folder = Path(tempfile.mkdtemp(prefix="foyer-socket-"))
+        # Not TMPDIR, which may be as long. The folder is new, private and gone with the server.
+        self.socket_folder = Path(tempfile.mkdtemp(prefix="foyer-socket-", dir="/tmp"))
         if runner.uid is not None and runner.gid is not None:
             os.chown(self.socket_folder, runner.uid, runner.gid)
 

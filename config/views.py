@@ -7,10 +7,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+
+from ledger.locking import Contention
 
 
 @never_cache
@@ -37,6 +39,11 @@ def readyz(_request: HttpRequest) -> JsonResponse:
 
 def server_error(_request: HttpRequest) -> HttpResponse:
     """500, or 503 when it was the database that was away, used up, or too busy: that passes by itself."""
-    if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
+    if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError, Contention)):
         return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "5"})
     return HttpResponse(render_to_string("500.html"), status=500)
+
+
+def not_found(_request: HttpRequest, row: str) -> HttpResponse:
+    """An address that is closed on purpose."""
+    raise Http404(row)

@@ -5,7 +5,7 @@ import re
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-FIELD = re.compile(r"^quantity-(\d{1,18})$")
+FIELD = re.compile(r"^quantity-([0-9]{1,18})$")
 NUMBER = re.compile(r"^[0-9]{1,3}$")
 
 

@@ -69,7 +69,17 @@ def ticket(request: HttpRequest, code: str) -> HttpResponse:
     rows = Ticket.objects.with_page().select_related("order").exclude(state=TicketState.PENDING)
     shown = get_object_or_404(rows, code=code, user=signed_in(request))
     groups = " ".join(shown.code[start : start + 4] for start in range(0, len(shown.code), 4))
-    context: dict[str, object] = {"ticket": shown, "entry": shown.entry, "grouped_code": groups}
+    codes = list(Ticket.objects.filter(order=shown.order_id).order_by("pk").values_list("code", flat=True))
+    place = codes.index(shown.code)
+    context: dict[str, object] = {
+        "ticket": shown,
+        "entry": shown.entry,
+        "grouped_code": groups,
+        "number": place + 1,
+        "count": len(codes),
+        "previous": codes[place - 1] if place else "",
+        "next": codes[place + 1] if place + 1 < len(codes) else "",
+    }
     if shown.is_valid:
         context["qr"] = segno.make(shown.code, error="m", micro=False).svg_inline(
             scale=6, border=2, dark="#000", light="#fff", omitsize=True, svgclass=None, lineclass=None

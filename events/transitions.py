@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Case, DecimalField, Value, When
+from django.db.models import Case, DecimalField, Exists, OuterRef, Value, When
 
 from events.models import CalendarEntry, Ticket
 from events.states import EntryState, TicketState
+from ledger.arrows import IllegalTransition
 from ledger.moves import move
 
 
@@ -23,7 +24,7 @@ def mark_reserved(prices: Mapping[int, Decimal], *, order_id: int) -> int:
         *(When(pk__in=pks, then=Value(amount)) for amount, pks in by_price.items()),
         output_field=DecimalField(max_digits=10, decimal_places=2),
     )
-    return move(
+    moved = move(
         Ticket.objects.all(),
         prices.keys(),
         source=TicketState.PENDING,
@@ -31,6 +32,9 @@ def mark_reserved(prices: Mapping[int, Decimal], *, order_id: int) -> int:
         order_id=order_id,
         price=price,
     )
+    if moved != len(prices):  # no replay: what is reserved already belongs to another order
+        raise IllegalTransition(f"{len(prices) - moved} tickets are reserved for another order")
+    return moved
 
 
 def mark_confirmed(tickets: Collection[int]) -> int:
@@ -67,3 +71,24 @@ def cancel_unsold(entry: CalendarEntry) -> int:
 def mark_released(tickets: Collection[int]) -> int:
     """The order came to nothing: reserved tickets are cancelled and their seats free."""
     return move(Ticket.objects.all(), tickets, source=TicketState.RESERVED, target=TicketState.CANCELLED)
+
+
+def unpublish(entry: CalendarEntry) -> int:
+    """A confirmed event goes back to draft while nothing but carts knows of it: no ticket of it was ever ordered."""
+    ordered = Ticket.objects.filter(entry=OuterRef("pk")).exclude(state=TicketState.PENDING)
+    return move(
+        CalendarEntry.objects.events().filter(~Exists(ordered)),
+        [entry.pk],
+        source=EntryState.CONFIRMED,
+        target=EntryState.DRAFT,
+    )
+
+
+def delete_draft(entry: CalendarEntry) -> None:
+    """A draft event goes, with its ticket types and what carts hold of it; the entry is locked.
+
+    The database refuses it (IntegrityError, ProtectedError) once anything of it was ordered or it was published.
+    """
+    Ticket.objects.filter(entry=entry, state=TicketState.PENDING).delete()
+    entry.ticket_types.all().delete()
+    entry.delete()

@@ -9,5 +9,5 @@ urlpatterns = [
     path("e/<int:pk>-<slug:slug>/", views.entry, name="entry"),
     path("e/<int:pk>/buy/", ticket_views.buy, name="buy"),
     path("tickets/", ticket_views.tickets, name="tickets"),
-    path("tickets/<str:code>/", ticket_views.ticket, name="ticket"),
+    path("tickets/<slug:code>/", ticket_views.ticket, name="ticket"),
 ]

@@ -95,11 +95,20 @@ class Order(models.Model):
         """The first letters of the code, for people to tell orders apart; it opens nothing."""
         return self.code[:8]
 
-    @cached_property
+    @property
     def time_zone(self) -> str:
         """The time zone to tell its times in: that of the (first) page it buys from."""
+        return self.first_page.time_zone if self.first_page else "UTC"
+
+    @property
+    def seller(self) -> str:
+        """Whom it buys from, for the payment page and the statement: the name of the (first) page."""
+        return self.first_page.name if self.first_page else ""
+
+    @cached_property
+    def first_page(self) -> Page | None:
         line = self.lines.select_related("page").first()
-        return line.page.time_zone if line else "UTC"
+        return line.page if line else None
 
     def can_still_pay(self, at: datetime) -> bool:
         return self.state == OrderState.AWAITING_PAYMENT and self.cancel_requested_at is None and at < self.hold_until

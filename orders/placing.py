@@ -8,6 +8,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
 from django.db.utils import IntegrityError
 
 from accounts.models import User
@@ -19,6 +20,7 @@ from ledger.money import Money, total
 from ledger.signing import sign
 from orders.fulfilling import fulfil
 from orders.models import LineKind, Order, OrderLine
+from orders.states import OrderState
 
 
 class OrderRefusal(Exception):
@@ -88,7 +90,8 @@ def place(user: User, *, page: Page | None, token: UUID, seen: str, at: datetime
 
 def _place(user: User, page: Page | None, token: UUID, seen: str, at: datetime) -> Order:
     User.objects.select_for_update(no_key=True).get(pk=user.pk)  # one checkout of a buyer at a time
-    placed = Order.objects.filter(cart_token=token).first()
+    known = list(Order.objects.filter(Q(cart_token=token) | Q(user=user, state=OrderState.AWAITING_PAYMENT)))
+    placed = next((order for order in known if order.cart_token == token), None)
     if placed is not None:
         if placed.user_id != user.pk:
             raise CartChanged
@@ -96,9 +99,11 @@ def _place(user: User, page: Page | None, token: UUID, seen: str, at: datetime) 
     cart = _locked_cart(user, page, at)
     if not cart.groups:
         raise EmptyCart
-    awaiting = Order.objects.of_user(user).awaiting().of_pages([group.page.pk for group in cart.groups]).first()
-    if awaiting is not None:
-        raise OrderAwaiting(awaiting)
+    if known:
+        pages = [group.page.pk for group in cart.groups]
+        awaiting = Order.objects.of_user(user).awaiting().of_pages(pages).first()
+        if awaiting is not None:
+            raise OrderAwaiting(awaiting)
     claims = [Claim(line) for line in cart.lines if line.fits]
     if not hmac.compare_digest(seen.encode(), digest((claim.line, claim.line.fits) for claim in claims).encode()):
         raise ShortLines if hmac.compare_digest(seen.encode(), cart.digest().encode()) else CartChanged
@@ -153,6 +158,7 @@ def _claim(user: User, cart: Cart, claims: Sequence[Claim], token: UUID, at: dat
         )
         for claim in claims
     )
+    order.first_page = claims[0].line.entry.calendar.page  # at hand, so the payment page need not read it again
     prices = {ticket.pk: claim.line.price.amount for claim in claims for ticket in claim.tickets}
     mark_reserved(prices, order_id=order.pk)
     if not order.total:

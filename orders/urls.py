@@ -4,5 +4,5 @@ from orders import views
 
 urlpatterns = [
     path("", views.orders, name="orders"),
-    path("<str:code>/", views.order, name="order"),
+    path("<slug:code>/", views.order, name="order"),
 ]

@@ -5,7 +5,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
@@ -49,10 +49,10 @@ def sweep(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the ti
 
 
 def sweep_once() -> None:
-    """One pass over at most SWEEP_MOST checkouts and orders each, the longest unasked first."""
+    """One pass over at most SWEEP_MOST checkouts and orders each, what was never asked, then the longest unasked, first."""
     now = timezone.now()
     due = Checkout.objects.unsettled().filter(Q(asked_at=None) | Q(asked_at__lt=now - SWEEP_PAUSE))
-    for pk in list(due.order_by("asked_at").values_list("pk", flat=True)[:SWEEP_MOST]):
+    for pk in list(due.order_by(F("asked_at").asc(nulls_first=True)).values_list("pk", flat=True)[:SWEEP_MOST]):
         _quietly("checkout", pk, settle)
     over = Order.objects.awaiting().filter(Q(hold_until__lte=now) | Q(cancel_requested_at__isnull=False))
     for pk in list(over.order_by("hold_until").values_list("pk", flat=True)[:SWEEP_MOST]):

@@ -12,7 +12,7 @@ from orders.models import Order
 from payments.cases import open_merchant_case
 from payments.merchants import QUICK, client_for
 from payments.models import Checkout
-from payments.states import CheckoutState
+from payments.states import PAYABLE, CheckoutState
 from payments.sumup import CheckoutAnswer, Client, DuplicateReference, KeyRefused, NoAnswer, Refusal, SumUpProblem
 from payments.transitions import mark_expired, mark_open, mark_refused
 
@@ -44,7 +44,7 @@ def hosted_page(order: Order, *, at: datetime, attempts: int = 2) -> str:
         return checkout.hosted_url
     client = client_for(checkout.merchant, deadline=QUICK)
     try:
-        answer = _create_or_find(client, checkout)
+        answer = _create_or_find(client, order, checkout)
     except (KeyRefused, Refusal) as problem:
         _record_refusal(checkout, problem, at=at)
         raise PaymentRefused from problem
@@ -58,19 +58,19 @@ def hosted_page(order: Order, *, at: datetime, attempts: int = 2) -> str:
 
 
 def _attempt(order_pk: int, at: datetime) -> Checkout:
-    order = Order.objects.filter(pk=order_pk).locked().get()
+    order = Order.objects.filter(pk=order_pk).select_related("merchant").locked().get()
     if not order.can_still_pay(at):
         raise NotPayable
-    checkout = Checkout.objects.filter(order=order).payable().select_related("merchant").locked().first()
-    if checkout is not None:
-        return checkout
+    attempts = list(Checkout.objects.filter(order=order).select_related("merchant").locked())
+    for checkout in attempts:
+        if checkout.state in PAYABLE:
+            return checkout
     if order.hold_until - at < LEAST_LEFT or order.merchant is None:
         raise NotPayable
-    number = Checkout.objects.filter(order=order).count() + 1
     return Checkout.objects.create(
         order=order,
         merchant=order.merchant,
-        reference=f"{order.code}-{number}",
+        reference=f"{order.code}-{len(attempts) + 1}",
         amount=order.total,
         currency=order.currency,
         created_at=at,
@@ -78,15 +78,14 @@ def _attempt(order_pk: int, at: datetime) -> Checkout:
     )
 
 
-def _create_or_find(client: Client, checkout: Checkout) -> CheckoutAnswer:
+def _create_or_find(client: Client, order: Order, checkout: Checkout) -> CheckoutAnswer:
     """Create under our reference; SumUp knows a reference once, so a second POST finds what the first one made."""
-    order = checkout.order
     try:
         return client.create_checkout(
             reference=checkout.reference,
             amount=checkout.amount,
             currency=checkout.currency,
-            description=f"{order.code} Foyer",
+            description=f"{order.code} {order.seller}"[:200],
             return_url=settings.SITE_URL + reverse("sumup_webhook"),
             redirect_url=settings.SITE_URL + order.get_absolute_url(),
             valid_until=checkout.valid_until,
@@ -101,6 +100,7 @@ def _create_or_find(client: Client, checkout: Checkout) -> CheckoutAnswer:
 def _record_open(checkout: Checkout, answer: CheckoutAnswer) -> str:
     with transaction.atomic():
         sign(who="checkout", why="SumUp made the payment page")
+        list(Order.objects.filter(pk=checkout.order_id).locked())
         row = Checkout.objects.filter(pk=checkout.pk).locked().get()
         if row.state == CheckoutState.NEW:
             mark_open(row, sumup_id=answer.id, hosted_url=answer.hosted_url, status=answer.status)
@@ -114,6 +114,7 @@ def _record_open(checkout: Checkout, answer: CheckoutAnswer) -> str:
 def _record_refusal(checkout: Checkout, problem: SumUpProblem, *, at: datetime) -> None:
     with transaction.atomic():
         sign(who="checkout", why="SumUp refused the payment")
+        list(Order.objects.filter(pk=checkout.order_id).locked())
         row = Checkout.objects.filter(pk=checkout.pk).locked().get()
         if row.state == CheckoutState.NEW:
             mark_refused(row, words=str(problem))
@@ -130,5 +131,6 @@ def _deactivated(client: Client, checkout: Checkout, answer: CheckoutAnswer) -> 
         return False
     with transaction.atomic():
         sign(who="checkout", why="SumUp gave no payment page")
+        list(Order.objects.filter(pk=checkout.order_id).locked())
         row = Checkout.objects.filter(pk=checkout.pk).locked().get()
         return bool(row.state == CheckoutState.NEW and mark_expired(row, status=ended.status))

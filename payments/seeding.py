@@ -100,7 +100,7 @@ def _merchant(code: str, name: str) -> Merchant:
     merchant = Merchant(code=code, name=name, api_key=f"sup_sk_demo_{code}", currency="EUR")
     answer = client_for(merchant, deadline=10).read_merchant()
     merchant.currency, merchant.is_sandbox = answer.currency, bool(answer.sandbox)
-    merchant.save()
+    merchant.save(force_insert=True)
     return merchant
 
 
@@ -125,7 +125,7 @@ def _event(event: DemoEvent, at: datetime) -> None:
         entry.sale_starts_at = at + timedelta(days=event.sale_opens_in_days)
     with (settings.BASE_DIR / "static" / "demo" / f"{event.picture}.webp").open("rb") as picture:
         entry.picture.save(f"{event.picture}.webp", File(picture), save=False)
-        entry.save()
+        entry.save(force_insert=True)
     for position, kind in enumerate(event.types):
         TicketType.objects.create(
             entry=entry,

@@ -5,8 +5,8 @@ from payments import views
 urlpatterns = [
     path("checkout/", views.checkout, name="checkout"),
     path("checkout/<slug:slug>/", views.checkout, name="checkout_page"),
-    path("orders/<str:code>/pay/", views.pay, name="pay"),
-    path("orders/<str:code>/cancel/", views.cancel, name="cancel_order"),
-    path("orders/<str:code>/status/", views.status, name="order_status"),
+    path("orders/<slug:code>/pay/", views.pay, name="pay"),
+    path("orders/<slug:code>/cancel/", views.cancel, name="cancel_order"),
+    path("orders/<slug:code>/status/", views.status, name="order_status"),
     path("payments/sumup/webhook/", views.webhook, name="sumup_webhook"),
 ]

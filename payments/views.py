@@ -6,9 +6,10 @@ import uuid
 from http import HTTPStatus
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
@@ -51,7 +52,7 @@ def checkout(request: HttpRequest, slug: str | None = None) -> HttpResponse:
     """Place the order and go on to SumUp's page; whatever was refused, the cart says why and nothing is claimed."""
     user = request.user
     if not isinstance(user, User):
-        return redirect("account_login")
+        return redirect_to_login(reverse("cart_of_page", args=[slug]) if slug else reverse("cart"))
     page = get_object_or_404(Page, slug=slug) if slug else None
     try:
         token = uuid.UUID(request.POST.get("token", ""))
@@ -102,7 +103,7 @@ def _words(refusal: Exception) -> str:
         case CartChanged():
             return _("Your cart or a price has changed since you saw it. Nothing was ordered: please look once more.")
         case ShortLines():
-            return _("Not everything is to be had any more. Nothing was ordered: see the marked lines.")
+            return _("Some of this is no longer available. Nothing was ordered yet: see the marked lines.")
         case OrderAwaiting():
             return _("You have an order here that is not paid yet: go on paying it, or cancel it first.")
         case SeveralMerchants():
@@ -113,17 +114,19 @@ def _words(refusal: Exception) -> str:
             return _("So many are buying at this moment that your turn did not come. Please try again.")
 
 
-@login_required
 @require_POST
 def pay(request: HttpRequest, code: str) -> HttpResponse:
-    """Go (back) to SumUp's page of an order that awaits payment."""
+    """Go (back) to SumUp's page of an order that awaits payment. Signed out: sign in, then its page."""
+    if not request.user.is_authenticated:
+        return redirect_to_login(reverse("order", args=[code]))
     return _to_payment(request, get_object_or_404(Order, code=code, user=signed_in(request)))
 
 
-@login_required
 @require_POST
 def cancel(request: HttpRequest, code: str) -> HttpResponse:
     """Cancel an unpaid order: written down first, ended at SumUp, then the seats are freed."""
+    if not request.user.is_authenticated:
+        return redirect_to_login(reverse("order", args=[code]))
     order = get_object_or_404(Order, code=code, user=signed_in(request))
     if request_cancel(order, at=timezone.now()):
         ending = release(order.pk, who=f"user:{order.user_id}", at=timezone.now(), deadline=QUICK)
@@ -137,7 +140,10 @@ def cancel(request: HttpRequest, code: str) -> HttpResponse:
 @private
 @require_safe
 def status(request: Request, code: str) -> HttpResponse:
-    """What an order page polls: asks SumUp when that is due, and shows where the payment stands."""
+    """What an order page polls: asks SumUp when that is due, and shows where the payment stands.
+
+    Without htmx it is a page of its own while the order waits, and leads back to the order's page once it does not.
+    """
     order = get_object_or_404(Order.objects.select_related("merchant"), code=code)
     if request.user.is_authenticated and order.user_id != request.user.pk:
         raise Http404
@@ -146,14 +152,12 @@ def status(request: Request, code: str) -> HttpResponse:
         settle(latest.pk, who="poll", at=timezone.now(), deadline=QUICK)
         order.refresh_from_db()
         latest.refresh_from_db()
+    context = {"order": order, "checkout": latest, "can_pay": order.can_still_pay(timezone.now())}
     if not request.htmx:
-        return redirect(order)
+        waits = order.state == OrderState.AWAITING_PAYMENT
+        return render(request, "payments/status.html", context) if waits else redirect(order)
     shown = request.GET.get("seen")
-    response = render(
-        request,
-        "payments/_status.html",
-        {"order": order, "checkout": latest, "can_pay": order.can_still_pay(timezone.now())},
-    )
+    response = render(request, "payments/_status.html", context)
     if shown is not None and shown != order.state and request.user.is_authenticated:
         response["HX-Refresh"] = "true"  # tickets, lines and buttons of the whole page have changed
     return response

@@ -89,8 +89,8 @@ class CalendarEntry(models.Model):
     objects = EntryQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("calendar entry")
-        verbose_name_plural = _("calendar entries")
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
         ordering = ["starts_at", "id"]
         indexes = [
             models.Index(fields=["calendar", "starts_at"], name="entry_of_calendar"),

@@ -31,7 +31,9 @@ button.first,a.first{background:var(--act);color:var(--on-act);border-color:var(
 footer{max-width:27rem;margin:0 auto 2rem;padding:0 1.5rem;color:var(--soft);font-size:.875rem}
 """
 SAFE = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
+    ),
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
 }

@@ -44,5 +44,5 @@ def test_admin_lists_users_in_as_many_queries_whatever_their_number(
     staff: Client, django_assert_num_queries: DjangoAssertNumQueries, count: int
 ) -> None:
     UserFactory.create_batch(count)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         assert staff.get("/admin/accounts/user/").status_code == 200

@@ -30,7 +30,7 @@ def test_staff_cannot_guess_another_ones_password_at_the_admin_login(client: Cli
     UserFactory.create(email="boss@example.org", password=PASSWORD, is_staff=True, is_superuser=True)
     client.force_login(UserFactory.create(is_staff=True))
     client.post("/admin/login/", {"username": "boss@example.org", "password": PASSWORD})
-    assert client.get("/admin/auth/group/").status_code == 403
+    assert client.get("/admin/accounts/user/").status_code == 403
 
 
 def test_brute_force_on_the_admin_ends_in_429() -> None:

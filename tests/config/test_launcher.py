@@ -78,6 +78,7 @@ class Launch:
             "DATA_DIR": str(self.data),
             "PORT": str(self.port),
             "SIMULATOR_PORT": str(self.simulator_port),
+            **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")},
             **settings,
         }
         self.process = subprocess.Popen(
@@ -117,7 +118,7 @@ class Launch:
     def end(self) -> int:
         """Wait for its end, and see that nothing of it is left."""
         code = self.wait()
-        assert processes_of(self.data) == []
+        assert processes_with(str(self.data)) == {}
         return code
 
     def kill(self) -> None:
@@ -139,16 +140,16 @@ class Launch:
         return self.complained
 
 
-def processes_of(data: Path) -> list[str]:
-    """The command lines that name `data`, or whose environment does."""
-    found = []
+def processes_with(words: str) -> dict[int, str]:
+    """Processes of this machine whose command line or environment contains `words`."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-        except OSError:
+        except OSError:  # another user's, or one that has just ended
             continue
-        if os.fsencode(data) in told:
-            found.append(told[:200].decode(errors="replace"))
+        if os.fsencode(words) in told:
+            found[int(process.name)] = told[:200].decode(errors="replace")
     return found
 
 
@@ -190,12 +191,8 @@ def test_run_serves_stops_in_order_and_starts_again(launch: Callable[..., Launch
 def test_run_ends_with_its_child(launch: Callable[..., Launch]) -> None:
     started = launch()
     started.ready()
-    simulator = [
-        process.name
-        for process in Path("/proc").glob("[0-9]*")
-        if f"--port\0{started.simulator_port}\0".encode() in (process / "cmdline").read_bytes()
-    ]
-    os.kill(int(simulator[0]), signal.SIGKILL)
+    [simulator] = processes_with(f"sumup_simulator\0--port\0{started.simulator_port}\0")
+    os.kill(simulator, signal.SIGKILL)
     assert started.end() == 1
     assert started.complained.startswith("foyer: simulator was killed by SIGKILL")
 
@@ -319,6 +316,23 @@ def test_port_of_a_dead_process_is_not_waited_for() -> None:
     begun = time.monotonic()
     assert not wait_for_port(free_port(), alive=lambda: False, seconds=DEADLINE)
     assert time.monotonic() - begun < DEADLINE / 2
+
+
+def test_port_that_is_bound_but_silent_is_trouble() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        assert port_trouble(silent.getsockname()[1]) == "address already in use"
+    assert port_trouble(free_port()) is None
+
+
+def test_manage_runs_in_the_surroundings_of_the_demo(tmp_path: Path) -> None:
+    told = {"DATABASE_URL": "postgresql:///nowhere", "HOLD_MINUTES": "3"}
+    (tmp_path / "environment.json").write_text(json.dumps(told), encoding="utf-8")
+    command = [sys.executable, "-m", "config.launcher", "manage", "check"]
+    environment = {**os.environ, "DATA_DIR": str(tmp_path)}
+    ended = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == "foyer: HOLD_MINUTES='3' is not a whole number from 8 to 1440.\n"
 
 
 def test_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

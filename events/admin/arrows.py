@@ -1,0 +1,181 @@
+"""Publish, back to draft, call off: an event's arrows as buttons with a page that asks first, and as list actions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.functional import Promise
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from events.models import CalendarEntry
+from events.scoping import sign_for
+from events.states import EntryState
+from events.transitions import cancel_unsold, publish, unpublish
+from ledger.arrows import IllegalTransition
+
+if TYPE_CHECKING:
+    from events.admin.entries import EntryAdmin
+
+
+#: An event's states in an organiser's words.
+STANDING = {
+    EntryState.DRAFT: _("draft"),
+    EntryState.CONFIRMED: _("published"),
+    EntryState.CANCELLED: _("called off"),
+}
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """A move that an organiser asks for: its name in addresses, its words, from where it goes, and the function."""
+
+    name: str
+    label: str | Promise
+    question: str | Promise
+    done: str | Promise
+    source: str
+    move: Callable[[CalendarEntry], int]
+
+
+class ArrowRefusal(Exception):
+    """The event stays as it is; the text tells the organiser why."""
+
+
+ARROWS = {
+    arrow.name: arrow
+    for arrow in (
+        Arrow(
+            "publish",
+            _("Publish"),
+            _("Visitors will see this event and can buy its tickets."),
+            _("“%(title)s” is published."),
+            EntryState.DRAFT,
+            publish,
+        ),
+        Arrow(
+            "back-to-draft",
+            _("Back to draft"),
+            _("Visitors no longer see this event. Its tickets in carts cannot be bought until it is published again."),
+            _("“%(title)s” is a draft again."),
+            EntryState.CONFIRMED,
+            unpublish,
+        ),
+        Arrow(
+            "call-off",
+            _("Call off"),
+            _("The event stays visible as cancelled and sells no more tickets. This cannot be undone."),
+            _("“%(title)s” is called off."),
+            EntryState.CONFIRMED,
+            cancel_unsold,
+        ),
+    )
+}
+
+
+def follow(arrow: Arrow, pk: int, request: HttpRequest) -> CalendarEntry:
+    """Move one event in a transaction signed by the request's user; the event, or an ArrowRefusal."""
+    with transaction.atomic():
+        entry = CalendarEntry.objects.events().filter(pk=pk).locked().get()
+        sign_for(request, f"{arrow.name} in the admin")
+        try:
+            arrow.move(entry)
+        except IllegalTransition as error:
+            raise ArrowRefusal(why_not(arrow, entry)) from error
+    return entry
+
+
+def why_not(arrow: Arrow, entry: CalendarEntry) -> str:
+    """Why `entry` (locked, unmoved) does not go along `arrow`."""
+    title = {"title": entry.title}
+    if entry.state != arrow.source:
+        return gettext("“%(title)s” is %(state)s.") % {**title, "state": STANDING.get(EntryState(entry.state), "")}
+    if arrow.name == "back-to-draft":
+        return gettext("“%(title)s” stays published: tickets of it were ordered. It can only be called off.") % title
+    return ngettext(
+        "“%(title)s” is not called off. %(held)d ticket is held: calling off an event that has sold tickets, with the"
+        " money going back to the buyer, is not built yet. You can stop the sale by setting “Sale ends”.",
+        "“%(title)s” is not called off. %(held)d tickets are held: calling off an event that has sold tickets, with the"
+        " money going back to the buyers, is not built yet. You can stop the sale by setting “Sale ends”.",
+        entry.held,
+    ) % {**title, "held": entry.held}
+
+
+def arrow_view(model_admin: "EntryAdmin", request: HttpRequest, pk: int, name: str) -> HttpResponse:
+    """Ask (GET), then do (POST). Another page's event is not found; who may only look is refused."""
+    entry = model_admin.get_queryset(request).filter(pk=pk).first()
+    arrow = ARROWS.get(name)
+    if entry is None or arrow is None:
+        raise Http404
+    if not model_admin.has_change_permission(request, entry):
+        raise PermissionDenied
+    if request.method == "POST":
+        try:
+            follow(arrow, entry.pk, request)
+        except ArrowRefusal as refusal:
+            messages.error(request, str(refusal))
+        else:
+            messages.success(request, str(arrow.done) % {"title": entry.title})
+        return redirect("admin:events_calendarentry_change", entry.pk)
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": arrow.label,
+        "subtitle": entry.title,
+        "entry": entry,
+        "arrow": arrow,
+        "opts": model_admin.opts,
+        "warnings": warnings_of(arrow, entry),
+    }
+    return TemplateResponse(request, "admin/foyer/arrow.html", context)
+
+
+def warnings_of(arrow: Arrow, entry: CalendarEntry) -> list[str]:
+    """What an organiser should know before publishing."""
+    if arrow.name != "publish":
+        return []
+    found = []
+    if entry.ticket_price is None and not entry.ticket_types.exists():
+        found.append(gettext("It has neither ticket types nor a ticket price: it will sell no tickets."))
+    if entry.capacity is None and entry.ticket_types.filter(capacity=None).exists():
+        found.append(gettext("It has no capacity: any number of tickets can be sold."))
+    if not entry.is_published or not entry.calendar.page.is_published:
+        found.append(gettext("“Shown to the public” is off for the event or its page: visitors will not see it."))
+    return found
+
+
+def _follow_all(arrow: Arrow, model_admin: "EntryAdmin", request: HttpRequest, rows: QuerySet[CalendarEntry]) -> None:
+    done = 0
+    # The list shows what one may see; the actions are for what one may change.
+    allowed = rows.filter(model_admin.scope(request, model_admin.edits)).order_by("pk")
+    for pk in list(allowed.values_list("pk", flat=True)):
+        try:
+            follow(arrow, pk, request)
+            done += 1
+        except ArrowRefusal as refusal:
+            messages.error(request, str(refusal))
+    if left := rows.count() - allowed.count():
+        words = ngettext("%(n)d event is not yours to change.", "%(n)d events are not yours to change.", left)
+        messages.error(request, words % {"n": left})
+    if done:
+        words = ngettext("%(label)s: %(n)d event.", "%(label)s: %(n)d events.", done)
+        messages.success(request, words % {"label": arrow.label, "n": done})
+
+
+@admin.action(description=_("Publish the selected drafts"), permissions=["change"])
+def publish_all(model_admin: "EntryAdmin", request: HttpRequest, rows: QuerySet[Any]) -> None:
+    _follow_all(ARROWS["publish"], model_admin, request, rows)
+
+
+@admin.action(description=_("Send the selected events back to draft"), permissions=["change"])
+def unpublish_all(model_admin: "EntryAdmin", request: HttpRequest, rows: QuerySet[Any]) -> None:
+    _follow_all(ARROWS["back-to-draft"], model_admin, request, rows)
+
+
+ACTIONS = [publish_all, unpublish_all]

@@ -1,0 +1,161 @@
+"""The forms of events and ticket types: times on the page's clock, places and prices that can be kept."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.models import ModelForm
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from events.local_times import LocalTimeField
+from events.models import Calendar, CalendarEntry, TicketType
+from ledger.money import PLACES, rounded
+
+
+def check_capacity(capacity: int | None, held: int) -> None:
+    """Raise ValidationError when fewer places are wanted than are held."""
+    if capacity is not None and capacity < held:
+        raise ValidationError(
+            ngettext(
+                "%(held)d ticket is held: the capacity cannot be lower than that.",
+                "%(held)d tickets are held: the capacity cannot be lower than that.",
+                held,
+            )
+            % {"held": held}
+        )
+
+
+def check_price(price: Decimal | None, currency: str) -> None:
+    """Raise ValidationError for a price that `currency` does not have."""
+    if price is not None and price < 0:
+        raise ValidationError(gettext("A price is never below zero."))
+    if price is not None and currency in PLACES and price != rounded(price, currency):
+        raise ValidationError(gettext("%(currency)s has no such small coins.") % {"currency": currency})
+
+
+class OnTheClock:
+    """For forms with LocalTimeFields: all of them on one clock, and said so."""
+
+    fields: dict[str, forms.Field]
+
+    def set_clock(self, zone: str, note: str) -> None:
+        for field in self.fields.values():
+            if isinstance(field, LocalTimeField):
+                field.zone = ZoneInfo(zone)
+                field.help_text = note
+
+
+def check_window(form: "ModelForm[Any]", start: str, end: str, words: str) -> None:
+    starts, ends = form.cleaned_data.get(start), form.cleaned_data.get(end)
+    if isinstance(starts, datetime) and isinstance(ends, datetime) and ends <= starts:
+        form.add_error(end, words)
+
+
+class EntryForm(OnTheClock, ModelForm[CalendarEntry]):
+    starts_at = LocalTimeField(label=_("Starts"))
+    ends_at = LocalTimeField(label=_("Ends"))
+    sale_starts_at = LocalTimeField(label=_("Sale starts"), required=False)
+    sale_ends_at = LocalTimeField(label=_("Sale ends"), required=False)
+
+    class Meta:
+        model = CalendarEntry
+        fields = (
+            "calendar", "title", "summary", "text", "picture", "place", "starts_at", "ends_at", "ticket_price",
+            "capacity", "sale_starts_at", "sale_ends_at", "max_per_order", "is_published",
+        )  # fmt: skip
+        labels = {"is_published": _("Shown to the public once published"), "summary": _("In one line")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        calendar = self._calendar()
+        choices = self.fields.get("calendar")
+        if self.instance.pk and isinstance(choices, forms.ModelChoiceField) and choices.queryset is not None:
+            # It stays with its page, in whose currency and name it is sold.
+            choices.queryset = choices.queryset.filter(page_id=self.instance.calendar.page_id)
+        if calendar is not None:
+            self.set_clock(calendar.page.time_zone, gettext("Time in %(zone)s") % {"zone": calendar.page.time_zone})
+        elif isinstance(choices, forms.ModelChoiceField) and choices.queryset is not None:
+            zones = sorted({row.page.time_zone for row in choices.queryset})
+            self.set_clock("UTC", gettext("Time in %(zone)s") % {"zone": zones[0] if zones else "UTC"})
+            if len(zones) > 1:
+                self.set_clock(
+                    "UTC", gettext("On the clock of the calendar's page: %(zones)s") % {"zones": ", ".join(zones)}
+                )
+
+    def _calendar(self) -> Calendar | None:
+        """The calendar of the event: its own, the one that was sent with a new one, or the one offered."""
+        if self.instance.pk:
+            return self.instance.calendar
+        choices = self.fields.get("calendar")
+        chosen = self.data.get(self.add_prefix("calendar")) if self.is_bound else self.initial.get("calendar")
+        if not isinstance(choices, forms.ModelChoiceField) or not chosen:
+            return None
+        try:
+            found: Calendar | None = choices.clean(chosen)
+        except ValidationError:
+            return None
+        return found
+
+    def clean_capacity(self) -> int | None:
+        capacity: int | None = self.cleaned_data["capacity"]
+        check_capacity(capacity, self.instance.held)
+        return capacity
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        check_window(self, "starts_at", "ends_at", gettext("An event ends after it starts."))
+        check_window(self, "sale_starts_at", "sale_ends_at", gettext("The sale ends after it starts."))
+        calendar = self._calendar()
+        if calendar is not None and "ticket_price" in data:
+            try:
+                check_price(data["ticket_price"], self.instance.currency or calendar.page.currency)
+            except ValidationError as error:
+                self.add_error("ticket_price", error)
+        if data.get("max_per_order") == 0:
+            self.add_error("max_per_order", gettext("At least one."))
+        return data
+
+
+class TicketTypeForm(OnTheClock, ModelForm[TicketType]):
+    """`entry` is set on a subclass for the event at hand."""
+
+    entry: CalendarEntry | None = None
+    sale_starts_at = LocalTimeField(label=_("Sale starts"), required=False)
+    sale_ends_at = LocalTimeField(label=_("Sale ends"), required=False)
+
+    class Meta:
+        model = TicketType
+        fields = (
+            "name", "text", "price", "capacity", "sale_starts_at", "sale_ends_at", "min_per_order", "max_per_order",
+            "position",
+        )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.entry is not None:
+            zone = self.entry.calendar.page.time_zone
+            self.set_clock(zone, gettext("Time in %(zone)s") % {"zone": zone})
+
+    def clean_capacity(self) -> int | None:
+        capacity: int | None = self.cleaned_data["capacity"]
+        check_capacity(capacity, self.instance.held)
+        return capacity
+
+    def clean_price(self) -> Decimal | None:
+        price: Decimal | None = self.cleaned_data["price"]
+        check_price(price, self.entry.currency if self.entry else "")
+        return price
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        check_window(self, "sale_starts_at", "sale_ends_at", gettext("The sale ends after it starts."))
+        least, most = data.get("min_per_order"), data.get("max_per_order")
+        if least == 0:
+            self.add_error("min_per_order", gettext("At least one."))
+        elif least is not None and most is not None and most < least:
+            self.add_error("max_per_order", gettext("Not below the least."))
+        return data

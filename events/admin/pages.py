@@ -1,0 +1,244 @@
+"""Merchants, pages with their members, and calendars in the admin."""
+
+import zoneinfo
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.forms.models import BaseInlineFormSet, ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters
+
+from accounts.models import User
+from events.models import Calendar, Merchant, Page, PageMember, Role
+from events.scoping import RUN, ScopedAdmin, ScopedFilter, ScopedInline, SuperuserAdmin, choices_for, team_of
+
+
+class MerchantForm(ModelForm[Merchant]):
+    """The key can be written and never read: it is no model field here, so no page can hold it."""
+
+    new_api_key = forms.CharField(
+        label=_("Secret API key"),
+        required=False,
+        max_length=512,
+        strip=True,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}, render_value=False),
+    )
+
+    class Meta:
+        model = Merchant
+        fields = ("code", "name", "currency", "is_site", "is_sandbox")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["new_api_key"].help_text = (
+            _("A key is stored. It is never shown; leave this empty to keep it.")
+            if self.instance.pk and self.instance.secret()
+            else _("From SumUp's dashboard; stored encrypted and never shown again.")
+        )
+
+    def clean_is_site(self) -> bool:
+        chosen = bool(self.cleaned_data["is_site"])
+        others = Merchant.objects.filter(is_site=True).exclude(pk=self.instance.pk)
+        if chosen and (other := others.first()):
+            raise ValidationError(
+                gettext("%(other)s is the site's merchant; untick it there first.") % {"other": other}
+            )
+        return chosen
+
+
+@admin.register(Merchant)
+class MerchantAdmin(SuperuserAdmin[Merchant]):
+    form = MerchantForm
+    fields = ("name", "code", "currency", "new_api_key", "is_site", "is_sandbox")
+    list_display = ("name", "code", "currency", "is_site", "is_sandbox", "has_key")
+    search_fields = ("name", "code")
+    ordering = ("name",)
+
+    @admin.display(description=_("has a key"), boolean=True)
+    def has_key(self, row: Merchant) -> bool:
+        return bool(row.secret())
+
+    @method_decorator(sensitive_post_parameters("new_api_key"))
+    def changeform_view(self, *args: Any, **kwargs: Any) -> HttpResponse:
+        return super().changeform_view(*args, **kwargs)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Merchant | None = None) -> tuple[str, ...]:  # noqa: ARG002
+        """Orders and checkouts name the account and were counted in its currency."""
+        return ("code", "currency") if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Merchant, form: forms.Form, change: bool) -> None:
+        key = form.cleaned_data.get("new_api_key")
+        if key:
+            obj.api_key = key
+        super().save_model(request, obj, form, change)
+        if key and change:
+            obj.save(update_fields=["api_key"])
+
+
+class MemberForm(ModelForm[PageMember]):
+    """A member is named by address: a list to choose from would show everybody's."""
+
+    email = forms.EmailField(label=_("E-mail address"))
+
+    class Meta:
+        model = PageMember
+        fields = ("role",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields["email"].initial = self.instance.user.email
+            self.fields["email"].disabled = True
+
+    def clean_email(self) -> str:
+        email = str(self.cleaned_data["email"]).strip().lower()
+        user = User.objects.filter(email=email, is_active=True).first()
+        if user is None and not self.instance.pk:
+            raise ValidationError(
+                gettext("Nobody has signed in with this address yet. Ask them to sign in once, first.")
+            )
+        if user is not None:
+            self.instance.user = user
+        return email
+
+
+class MemberFormSet(BaseInlineFormSet[PageMember, Page, ModelForm[PageMember]]):
+    def clean(self) -> None:
+        super().clean()
+        seen: set[tuple[str, str]] = set()
+        for form in self.forms:
+            data = getattr(form, "cleaned_data", {})
+            if not data.get("email") or data.get("DELETE"):
+                continue
+            member = (str(data["email"]), str(data.get("role")))
+            if member in seen:
+                raise ValidationError(gettext("%(email)s has this role already.") % {"email": member[0]})
+            seen.add(member)
+
+
+class MemberInline(ScopedInline[PageMember, Page]):
+    model = PageMember
+    form = MemberForm
+    formset = MemberFormSet
+    fields = ("email", "role", "opens_admin")
+    readonly_fields = ("opens_admin",)
+    edits = frozenset({Role.OWNER})
+    verbose_name_plural = _("members: who works on this page, and as what")
+
+    @admin.display(description=_("may open the box office"), boolean=True)
+    def opens_admin(self, row: PageMember) -> bool | None:
+        return row.user.is_staff if row.pk else None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PageMember]:
+        return super().get_queryset(request).select_related("user").order_by("user__email", "role")
+
+
+def zone_choices(current: str) -> list[tuple[str, str]]:
+    names = {
+        name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/"))
+    }
+    return [(name, name.replace("_", " ")) for name in sorted(names | {"UTC", current})]
+
+
+class PageForm(ModelForm[Page]):
+    time_zone = forms.ChoiceField(label=_("Time zone"), help_text=_("Times of its events are entered and shown in it."))
+
+    class Meta:
+        model = Page
+        fields = ("name", "slug", "text", "picture", "place", "time_zone", "currency", "merchant", "is_published")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        zone = self.fields.get("time_zone")
+        if isinstance(zone, forms.ChoiceField):
+            zone.choices = zone_choices(self.instance.time_zone)
+            zone.initial = self.instance.time_zone
+
+
+@admin.register(Page)
+class PageAdmin(ScopedAdmin[Page]):
+    form = PageForm
+    sees = edits = RUN
+    page_path = "pk"
+    inlines = (MemberInline,)
+    list_display = ("name", "slug", "time_zone", "currency", "payee", "is_published")
+    list_filter = ("is_published",)
+    list_select_related = ("merchant",)
+    search_fields = ("name", "slug")
+    view_on_site = staticmethod(Page.get_absolute_url)
+
+    @admin.display(description=_("payments go to"))
+    def payee(self, row: Page) -> str:
+        return row.merchant.name if row.merchant else gettext("the site's merchant")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return team_of(request).is_superuser
+
+    def has_change_permission(self, request: HttpRequest, obj: Page | None = None) -> bool:
+        return self.within(request, self.edits, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Page | None = None) -> bool:  # noqa: ARG002
+        return team_of(request).is_superuser
+
+    def get_fields(self, request: HttpRequest, obj: Page | None = None) -> tuple[str, ...]:  # noqa: ARG002
+        payee = "merchant" if team_of(request).is_superuser else "payee"
+        return ("name", "slug", "text", "picture", "place", "time_zone", "currency", payee, "is_published")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Page | None = None) -> tuple[str, ...]:
+        """What was sold counts in the currency; the address and the payee are the site's to change."""
+        if obj is None:
+            return ()
+        return ("currency",) if team_of(request).is_superuser else ("slug", "currency", "payee")
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Page | None = None) -> dict[str, Any]:  # noqa: ARG002
+        return {} if obj else {"slug": ("name",)}
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: Any) -> None:
+        super().save_formset(request, form, formset, change)
+        for row in formset.new_objects:
+            if isinstance(row, PageMember) and not row.user.is_staff:
+                words = gettext("Not yet in the box office: %(user)s. A site administrator has to allow it.")
+                messages.warning(request, words % {"user": row.user})
+
+
+@admin.register(Calendar)
+class CalendarAdmin(ScopedAdmin[Calendar]):
+    sees = edits = RUN
+    page_path = "page_id"
+    fields = ("page", "name", "slug", "text", "position")
+    list_display = ("name", "page", "slug", "position")
+    list_filter = (("page", ScopedFilter),)
+    list_select_related = ("page",)
+    search_fields = ("name", "page__name")
+    view_on_site = staticmethod(Calendar.get_absolute_url)
+    ordering = ("page__name", "position", "name")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.within(request, self.edits, None)
+
+    def has_change_permission(self, request: HttpRequest, obj: Calendar | None = None) -> bool:
+        return self.within(request, self.edits, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Calendar | None = None) -> bool:
+        return self.within(request, self.edits, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Calendar | None = None) -> tuple[str, ...]:  # noqa: ARG002
+        """Its events were sold in the page's name, currency and time zone: it stays where it is."""
+        return ("page",) if obj else ()
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Calendar | None = None) -> dict[str, Any]:  # noqa: ARG002
+        return {} if obj else {"slug": ("name",)}
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Who runs one page need not choose it."""
+        data: dict[str, Any] = dict(super().get_changeform_initial_data(request))
+        pages = list(choices_for(self.admin_site, Calendar._meta.get_field("page"), request)[:2])
+        if len(pages) == 1:
+            data.setdefault("page", pages[0].pk)
+        return data

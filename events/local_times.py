@@ -1,0 +1,75 @@
+"""Moments as people of a page type and read them: on the page's own clock."""
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+TYPED = "%Y-%m-%dT%H:%M"
+
+
+def told(at: datetime | None, zone: str) -> str:
+    """`at` on the clock of `zone`, for people: `Fri 4 Dec 2026, 20:00`; "" for None."""
+    return date_format(at.astimezone(ZoneInfo(zone)), "D j M Y, H:i") if at else ""
+
+
+class LocalTimeField(forms.DateTimeField):
+    """A moment, to the minute, typed and shown on the clock of `zone`, which the form sets before it is used.
+
+    A time that the clocks skip, or that comes twice in the night when they go back, is refused in clear words.
+    """
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=TYPED)
+    default_error_messages = {"invalid": gettext_lazy("Enter a date and a time, such as 2026-12-04 20:00.")}
+    zone = ZoneInfo("UTC")
+
+    def prepare_value(self, value: Any) -> Any:
+        return value.astimezone(self.zone).replace(tzinfo=None) if isinstance(value, datetime) else value
+
+    def to_python(self, value: object | None) -> datetime | None:
+        if value is None or value == "":
+            return None
+        if isinstance(value, datetime):
+            return value
+        try:
+            clock = datetime.fromisoformat(str(value).strip())
+        except ValueError as error:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from error
+        if clock.tzinfo is not None or not 1970 <= clock.year <= 2200:
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return on_clock(clock, self.zone)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Seconds, which the field does not show, are no change."""
+        if self.disabled:
+            return False
+        try:
+            new = self.to_python(data)
+        except ValidationError:
+            return True
+        old = initial.replace(second=0, microsecond=0) if isinstance(initial, datetime) else None
+        return bool(old != new)
+
+
+def on_clock(clock: datetime, zone: ZoneInfo) -> datetime:
+    """The moment at which clocks in `zone` show `clock` (naive). ValidationError when there is none, or two."""
+    early, late = (clock.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if early.utcoffset() == late.utcoffset():
+        return early
+    shown = {"time": f"{clock:%H:%M}", "day": date_format(clock, "j M Y"), "zone": zone.key}
+    if early.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != clock:
+        raise ValidationError(
+            _("%(time)s does not exist on %(day)s in %(zone)s: the clocks go forward over it. Choose another time."),
+            code="skipped",
+            params=shown,
+        )
+    raise ValidationError(
+        _("%(time)s comes twice on %(day)s in %(zone)s: the clocks go back then. Choose a time before or after."),
+        code="twice",
+        params=shown,
+    )

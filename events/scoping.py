@@ -1,0 +1,257 @@
+"""Who sees and changes what in the admin: a member of a page, the page's own rows, as the role allows.
+
+Permissions come from PageMember, never from Django's groups; superusers may see all and do what the model allows.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.contrib import admin
+from django.contrib.admin.filters import RelatedFieldListFilter
+from django.db import models
+from django.db.models import Q
+from django.db.models.fields.related import RelatedField
+from django.forms import Form, ModelChoiceField
+from django.http import HttpRequest
+
+from accounts.models import User
+from events.models import PageMember, Role
+from ledger.locking import LockableQuerySet
+from ledger.signing import sign
+
+Row = TypeVar("Row", bound=models.Model)
+Child = TypeVar("Child", bound=models.Model)
+Parent = TypeVar("Parent", bound=models.Model)
+
+#: What the roles open. Nobody has what is not listed here.
+RUN = frozenset({Role.OWNER, Role.ORGANISER})
+SEE_EVENTS = RUN | {Role.BOX_OFFICE, Role.DOOR}
+SEE_ORDERS = RUN | {Role.BOX_OFFICE, Role.FINANCE}
+SEE_MONEY = RUN | {Role.FINANCE}
+
+_TEAM = "_foyer_team"
+
+
+@dataclass(frozen=True)
+class Team:
+    """Whom a request comes from, and the pages on which they have a role."""
+
+    is_superuser: bool
+    roles: frozenset[tuple[int, str]]
+
+    def pages(self, roles: Collection[str]) -> set[int]:
+        """Pages on which they have one of `roles` (a superuser's answer is empty: ask `is_superuser` first)."""
+        return {page for page, role in self.roles if role in roles}
+
+
+def team_of(request: HttpRequest) -> Team:
+    """The request's Team, read once a request."""
+    known = getattr(request, _TEAM, None)
+    if isinstance(known, Team):
+        return known
+    user = request.user
+    if not isinstance(user, User) or not user.is_active or not user.is_staff:
+        team = Team(False, frozenset())
+    elif user.is_superuser:
+        team = Team(True, frozenset())
+    else:
+        team = Team(False, frozenset(PageMember.objects.filter(user=user).values_list("page_id", "role")))
+    setattr(request, _TEAM, team)
+    return team
+
+
+def sign_for(request: HttpRequest, why: str) -> None:
+    """History names the person behind the request until the transaction ends."""
+    sign(who=f"user:{request.user.pk}", why=why)
+
+
+class ScopedAdmin(admin.ModelAdmin[Row]):
+    """A ModelAdmin whose every answer is limited to the pages of the asking member.
+
+    `sees` and `edits` are roles; `page_path` is the lookup from a row to the id of its page ("" in `SuperuserAdmin`s,
+    where nobody else has a role). Add, change and delete are refused unless a subclass allows them.
+    """
+
+    sees: frozenset[Role] = frozenset()
+    edits: frozenset[Role] = frozenset()
+    page_path: str = ""
+    #: Query parameters of the list beside its filters' own, for links from other pages.
+    extra_lookups: tuple[str, ...] = ()
+    show_full_result_count = False
+
+    def rows_of(self, pages: Collection[int]) -> Q:
+        """The rows that belong to `pages`."""
+        return Q(**{f"{self.page_path}__in": list(pages)})
+
+    def pages_of(self, row: Row) -> set[int]:
+        """The pages that `row` belongs to."""
+        value: Any = row
+        for name in self.page_path.split("__"):
+            value = getattr(value, name)
+        return {value}
+
+    def scope(self, request: HttpRequest, roles: Collection[str]) -> Q:
+        """The condition that limits this model's rows to what `roles` open to the request's user."""
+        team = team_of(request)
+        return Q() if team.is_superuser else self.rows_of(team.pages(roles))
+
+    def within(self, request: HttpRequest, roles: Collection[str], row: Row | None) -> bool:
+        team = team_of(request)
+        if team.is_superuser:
+            return True
+        pages = team.pages(roles)
+        return bool(pages) if row is None else not pages.isdisjoint(self.pages_of(row))
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Row]:
+        rows = super().get_queryset(request).filter(self.scope(request, self.sees))
+        related = self.list_select_related
+        return rows.select_related(*related) if isinstance(related, (list, tuple)) and related else rows
+
+    def editable(self, request: HttpRequest) -> models.QuerySet[Row]:
+        """The rows that the user may change; the only choices that a form takes."""
+        return self.get_queryset(request).filter(self.scope(request, self.edits))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Row | None:
+        """As Django's; locked when the form is saved, so that no ticket is sold between its checks and its write."""
+        row = super().get_object(request, object_id, from_field)
+        rows = self.model._default_manager.all()
+        if row is None or request.method != "POST" or not isinstance(rows, LockableQuerySet):
+            return row
+        if not self.has_change_permission(request, row):
+            return row
+        list(rows.filter(pk=row.pk).locked().values_list("pk"))
+        return super().get_object(request, object_id, from_field)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        return self.within(request, self.sees, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002  (Django's signature)
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002
+        return False
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:  # noqa: ARG002
+        """Only the list's own filters: any other lookup answers questions about columns that it does not show."""
+        named = [item[0] if isinstance(item, (list, tuple)) else item for item in self.get_list_filter(request)]
+        fields = [name if isinstance(name, str) else getattr(name, "parameter_name", "") for name in named]
+        return lookup in self.extra_lookups or any(lookup == f or lookup.startswith(f"{f}__") for f in fields)
+
+    def formfield_for_foreignkey(
+        self, db_field: "models.ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any
+    ) -> ModelChoiceField[Any] | None:
+        kwargs.setdefault("queryset", choices_for(self.admin_site, db_field, request))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Row, form: Form, change: bool) -> None:
+        """Write what the form changed and nothing else: a stale row must not undo what was sold meanwhile."""
+        sign_for(request, "changed in the admin" if change else "made in the admin")
+        if not change:
+            super().save_model(request, obj, form, change)
+        elif fields := saved_fields(obj, form.changed_data):
+            obj.save(update_fields=fields)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: Any) -> None:  # noqa: ARG002
+        formset.save(commit=False)
+        for row in formset.deleted_objects:
+            row.delete()
+        for row, changed in formset.changed_objects:
+            if fields := saved_fields(row, changed):
+                row.save(update_fields=fields)
+        for row in formset.new_objects:
+            row.save(force_insert=True)
+        formset.save_m2m()
+
+    def delete_model(self, request: HttpRequest, obj: Row) -> None:
+        sign_for(request, "deleted in the admin")
+        super().delete_model(request, obj)
+
+
+def choices_for(
+    site: admin.AdminSite, db_field: "models.ForeignKey[Any, Any]", request: HttpRequest
+) -> models.QuerySet[Any]:
+    """What a form offers for a foreign key: editable rows of a scoped model; of others nothing, but to superusers."""
+    related = db_field.remote_field.model
+    target = site.get_model_admin(related) if site.is_registered(related) else None
+    if isinstance(target, ScopedAdmin):
+        return target.editable(request)
+    rows: models.QuerySet[Any] = related._default_manager.all()
+    return rows if team_of(request).is_superuser else rows.none()
+
+
+def saved_fields(row: models.Model, changed: Collection[str]) -> list[str]:
+    """The names in `changed` that are columns of `row`."""
+    columns = {field.name for field in row._meta.concrete_fields}
+    return [name for name in changed if name in columns]
+
+
+class SuperuserAdmin(ScopedAdmin[Row]):
+    """For what concerns the whole site: no role opens it."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return team_of(request).is_superuser
+
+    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002
+        return team_of(request).is_superuser
+
+    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002
+        return team_of(request).is_superuser
+
+    def rows_of(self, pages: Collection[int]) -> Q:  # noqa: ARG002
+        return Q(pk__in=[])
+
+    def pages_of(self, row: Row) -> set[int]:  # noqa: ARG002
+        return set()
+
+
+class ScopedInline(admin.TabularInline[Child, Parent]):
+    """Rows of a parent that the scope let through; `sees` and `edits` are roles on the parent's page."""
+
+    sees: frozenset[Role] = frozenset()
+    edits: frozenset[Role] = frozenset()
+    extra = 0
+
+    def _within(self, request: HttpRequest, roles: Collection[str], parent: Parent | None) -> bool:
+        owner: ScopedAdmin[Any] | Any = self.admin_site.get_model_admin(self.parent_model)
+        return isinstance(owner, ScopedAdmin) and owner.within(request, roles, parent)
+
+    def has_view_permission(self, request: HttpRequest, obj: Parent | None = None) -> bool:
+        return self._within(request, self.sees | self.edits, obj)
+
+    def has_add_permission(self, request: HttpRequest, obj: Parent | None = None) -> bool:
+        return bool(self.edits) and self._within(request, self.edits, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Parent | None = None) -> bool:
+        return bool(self.edits) and self._within(request, self.edits, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Parent | None = None) -> bool:
+        return bool(self.edits) and self._within(request, self.edits, obj)
+
+    def formfield_for_foreignkey(
+        self, db_field: "models.ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any
+    ) -> ModelChoiceField[Any] | None:
+        kwargs.setdefault("queryset", choices_for(self.admin_site, db_field, request))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class ScopedFilter(RelatedFieldListFilter):
+    """A filter by a related row that offers the user's own ones only."""
+
+    def field_choices(
+        self, field: "RelatedField[Any, Any]", request: HttpRequest, model_admin: "admin.ModelAdmin[Any]"
+    ) -> list[tuple[str, Any]]:
+        related: type[models.Model] = field.remote_field.model
+        target = model_admin.admin_site.get_model_admin(related)
+        if not isinstance(target, ScopedAdmin) or not isinstance(model_admin, ScopedAdmin):
+            return []
+        rows = related._default_manager.filter(target.scope(request, model_admin.sees))
+        if isinstance(target.list_select_related, (list, tuple)) and target.list_select_related:
+            rows = rows.select_related(*target.list_select_related)
+        return [(str(row.pk), str(row)) for row in rows]

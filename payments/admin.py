@@ -1,0 +1,360 @@
+"""Orders, checkouts and money to decide in the admin: to find and to read."""
+
+from collections.abc import Collection
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Prefetch, Q, QuerySet, Value
+from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from events.admin.tickets import typed_code
+from events.desk import DeskAdmin, link
+from events.local_times import told
+from events.models import Page, Role, Ticket
+from events.scoping import SEE_EVENTS, SEE_MONEY, SEE_ORDERS, ScopedInline, team_of
+from ledger.money import Money
+from ledger.telling import Step
+from orders.models import Order, OrderLine
+from payments.models import Case, Checkout
+from payments.timeline import order_steps
+
+FINANCE = frozenset({Role.FINANCE})
+
+
+def as_a_whole(request: HttpRequest, roles: Collection[str], order: str) -> Q:
+    """Rows whose order (at the lookup `order`, its id) the user may see whole.
+
+    An order with lines of foreign pages says what was spent there: only finance sees it whole, or who has one of
+    `roles` on all of its pages.
+    """
+    team = team_of(request)
+    if team.is_superuser:
+        return Q()
+    lines = OrderLine.objects.filter(order=OuterRef(order))
+    own = team.pages(roles)
+    return Q(Exists(lines.filter(page__in=team.pages(FINANCE)))) | Q(
+        Exists(lines.filter(page__in=own)), ~Exists(lines.exclude(page__in=own))
+    )
+
+
+def marked(rows: QuerySet[Any], name: str, condition: Q) -> QuerySet[Any]:
+    """`rows` with the truth of `condition` as the attribute `name`."""
+    truth = ExpressionWrapper(condition, output_field=BooleanField()) if condition else Value(True)
+    answer: QuerySet[Any] = rows.annotate(**{name: truth})
+    return answer
+
+
+class OrderInline(ScopedInline[Any, Order]):
+    """Rows of an order that belong to the user's own pages; `page_path` leads from a row to its page's id."""
+
+    sees = SEE_ORDERS
+    page_path = ""
+    max_num = 0
+    can_delete = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        team = team_of(request)
+        rows: QuerySet[Any] = super().get_queryset(request)
+        own: dict[str, Any] = {f"{self.page_path}__in": team.pages(self.sees)}
+        return rows if team.is_superuser else rows.filter(**own)
+
+
+class LineInline(OrderInline):
+    model = OrderLine
+    page_path = "page_id"
+    fields = readonly_fields = ("page_name", "name", "price", "quantity", "amount")
+    verbose_name_plural = _("what was ordered")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("page")
+
+    @admin.display(description=_("page"))
+    def page_name(self, row: OrderLine) -> str:
+        return row.page.name
+
+    @admin.display(description=_("unit price"))
+    def price(self, row: OrderLine) -> str:
+        return row.price.or_free()
+
+    @admin.display(description=_("amount"))
+    def amount(self, row: OrderLine) -> str:
+        return row.amount.or_free()
+
+
+class TicketInline(OrderInline):
+    model = Ticket
+    page_path = "entry__calendar__page_id"
+    fields = readonly_fields = ("ticket", "event", "kind", "state", "money", "holder")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        team = team_of(request)
+        rows = super().get_queryset(request).select_related("entry__calendar__page", "ticket_type")
+        opens = Q() if team.is_superuser else Q(entry__calendar__page_id__in=team.pages(SEE_EVENTS))
+        return marked(rows, "opens", opens)
+
+    @admin.display(description=_("code"))
+    def ticket(self, row: Ticket) -> str:
+        code = f"{row.code[:4]} {row.code[4:8]} …"
+        return link("events_ticket", row.pk, code) if getattr(row, "opens", False) else code
+
+    @admin.display(description=_("type"))
+    def kind(self, row: Ticket) -> str:
+        return row.ticket_type.name if row.ticket_type else ""
+
+    @admin.display(description=_("event"))
+    def event(self, row: Ticket) -> str:
+        starts = told(row.entry.starts_at, row.entry.calendar.page.time_zone)
+        return f"{row.entry.title}, {starts}"
+
+    @admin.display(description=_("price"))
+    def money(self, row: Ticket) -> str:
+        return row.cost.or_free()
+
+
+class CheckoutInline(ScopedInline[Checkout, Order]):
+    """The payments of an order, for those who may see the order whole."""
+
+    model = Checkout
+    sees = SEE_MONEY
+    max_num = 0
+    can_delete = False
+    fields = readonly_fields = ("payment", "state", "sumup_status", "money", "transaction_code", "is_applied")
+    verbose_name_plural = _("payments at SumUp")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Checkout]:
+        return super().get_queryset(request).filter(as_a_whole(request, SEE_MONEY, "order_id"))
+
+    @admin.display(description=_("reference"))
+    def payment(self, row: Checkout) -> str:
+        return link("payments_checkout", row.pk, row.reference)
+
+    @admin.display(description=_("amount"))
+    def money(self, row: Checkout) -> str:
+        return str(row.money)
+
+
+class OfOrders(DeskAdmin[Any]):
+    """Read-only rows that hang on an order; `order_path` leads to its id."""
+
+    order_path = ""
+    view_on_site = False
+
+    def rows_of(self, pages: Collection[int]) -> Q:
+        lines = OrderLine.objects.filter(page__in=list(pages))
+        return Q(**{f"{self.order_path}__in": lines.values("order_id")})
+
+    def pages_of(self, row: Any) -> set[int]:
+        order = row.pk if isinstance(row, Order) else row.order_id
+        return set(OrderLine.objects.filter(order=order).values_list("page_id", flat=True))
+
+    def order_of(self, row: Any) -> Order | None:
+        order: Order | None = row.order
+        return order
+
+    def zone_of(self, row: Any) -> str:
+        order = self.order_of(row)
+        return order.time_zone if order else "UTC"
+
+
+class PageFilter(admin.SimpleListFilter):
+    title = _("page")
+    parameter_name = "page"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        team = team_of(request)
+        pages = Page.objects.all() if team.is_superuser else Page.objects.filter(pk__in=team.pages(model_admin.sees))
+        return [(str(pk), name) for pk, name in pages.values_list("pk", "name")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+        chosen = self.value()
+        if chosen is None or not chosen.isdecimal():
+            return queryset
+        return queryset.filter(pk__in=OrderLine.objects.filter(page=int(chosen)).values("order_id"))
+
+
+@admin.register(Order)
+class OrderAdmin(OfOrders):
+    sees = SEE_ORDERS
+    order_path = "pk"
+    inlines = (LineInline, TicketInline, CheckoutInline)
+    list_display = ("short_code", "buyer", "what", "state", "money", "placed")
+    list_filter = ("state", PageFilter)
+    list_select_related = ("user",)
+    search_fields = ("code",)
+    search_help_text = _("The order's code, a ticket's code, the buyer's e-mail address, or what was ordered.")
+    ordering = ("-placed_at", "-id")
+    sortable_by = ("state",)
+    fields = readonly_fields = (
+        "code", "state", "buyer", "money", "payee", "placed_at", "hold_until", "paid_at", "cancel_requested_at",
+    )  # fmt: skip
+
+    def own_lines(self, request: HttpRequest) -> QuerySet[OrderLine]:
+        team = team_of(request)
+        lines = OrderLine.objects.select_related("page")
+        return lines if team.is_superuser else lines.filter(page__in=team.pages(self.sees))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request).select_related("merchant")
+        rows = marked(rows, "is_whole", as_a_whole(request, self.sees, "pk"))
+        return rows.prefetch_related(Prefetch("lines", self.own_lines(request), to_attr="own_lines"))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        lines = self.own_lines(request)
+        tickets = Ticket.objects.filter(entry__calendar__page__in=lines.values("page_id"))
+        if code := typed_code(term):
+            coded = tickets.filter(code__startswith=code).values("order_id")
+            found = queryset.filter(Q(code__startswith=code) | Q(pk__in=coded))
+            if found.exists():
+                return found, False
+        named = lines.filter(name__icontains=term).values("order_id")
+        return queryset.filter(Q(user__email__icontains=term) | Q(pk__in=named)), False
+
+    def order_of(self, row: Any) -> Order | None:
+        return row if isinstance(row, Order) else None
+
+    def zone_of(self, row: Any) -> str:
+        lines: list[OrderLine] = row.own_lines
+        return lines[0].page.time_zone if lines else "UTC"
+
+    def steps_of(self, request: HttpRequest, row: Any) -> list[Step]:
+        team = team_of(request)
+        return order_steps(row, pages=None if team.is_superuser else team.pages(self.sees), whole=row.is_whole)
+
+    @admin.display(description=_("order"))
+    def short_code(self, row: Order) -> str:
+        return row.short_code
+
+    @admin.display(description=_("buyer"))
+    def buyer(self, row: Order) -> str:
+        return str(row.user)
+
+    @admin.display(description=_("what"))
+    def what(self, row: Any) -> str:
+        return ", ".join(str(line) for line in row.own_lines)
+
+    @admin.display(description=_("total"))
+    def money(self, row: Any) -> str:
+        return row.money.or_free() if row.is_whole else gettext("with another page's")
+
+    @admin.display(description=_("paid to"))
+    def payee(self, row: Any) -> str:
+        return str(row.merchant.name) if row.merchant and row.is_whole else ""
+
+    @admin.display(description=_("placed"))
+    def placed(self, row: Order) -> str:
+        return told(row.placed_at, self.zone_of(row))
+
+
+class MoneyAdmin(OfOrders):
+    """Rows that name the whole order's amount: seen only by those who may see the order whole."""
+
+    sees = SEE_MONEY
+    order_path = "order_id"
+    list_select_related: ClassVar[tuple[str, ...]] = ("order", "merchant")
+
+    def scope(self, request: HttpRequest, roles: Collection[str]) -> Q:
+        return as_a_whole(request, roles, self.order_path)
+
+    def within(self, request: HttpRequest, roles: Collection[str], row: Any | None) -> bool:
+        team = team_of(request)
+        if row is None or team.is_superuser:
+            return super().within(request, roles, row)
+        rows = self.model._default_manager.filter(pk=row.pk)
+        return bool(rows.filter(self.scope(request, roles)).exists())
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        lines = Prefetch("order__lines", OrderLine.objects.select_related("page"))
+        return super().get_queryset(request).prefetch_related(lines)
+
+    def zone_of(self, row: Any) -> str:
+        lines = list(row.order.lines.all()) if row.order else []
+        return lines[0].page.time_zone if lines else "UTC"
+
+    @admin.display(description=_("paid to"))
+    def payee(self, row: Any) -> str:
+        return str(row.merchant) if row.merchant else ""
+
+    @admin.display(description=_("order"))
+    def in_order(self, row: Any) -> str:
+        return link("orders_order", row.order.pk, row.order.short_code) if row.order else ""
+
+
+@admin.register(Checkout)
+class CheckoutAdmin(MoneyAdmin):
+    list_display = ("reference", "in_order", "state", "sumup_status", "money", "transaction_code", "is_applied", "made")
+    list_filter = ("state", "is_applied")
+    search_fields = ("reference", "transaction_code", "sumup_id", "order__code", "order__user__email")
+    search_help_text = _("SumUp's transaction code or id, our reference, the order's code, or the buyer's address.")
+    ordering = ("-id",)
+    sortable_by = ("state",)
+    fields = readonly_fields = (
+        "reference", "in_order", "payee", "state", "sumup_status", "problem", "money", "created_at", "valid_until",
+        "asked_at", "sumup_id", "transaction_code", "taken", "paid_at", "is_applied",
+    )  # fmt: skip
+
+    @admin.display(description=_("amount"))
+    def money(self, row: Checkout) -> str:
+        return str(row.money)
+
+    @admin.display(description=_("taken by SumUp"))
+    def taken(self, row: Checkout) -> str:
+        return "" if row.captured is None else f"{row.captured_currency} {row.captured}"
+
+    @admin.display(description=_("made"))
+    def made(self, row: Checkout) -> str:
+        return told(row.created_at, self.zone_of(row))
+
+
+class OpenFilter(admin.SimpleListFilter):
+    title = _("decided")
+    parameter_name = "decided"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:  # noqa: ARG002
+        return [("no", _("waits for a person")), ("yes", _("decided"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+        return queryset.filter(closed_at__isnull=self.value() == "no") if self.value() in ("no", "yes") else queryset
+
+
+@admin.register(Case)
+class CaseAdmin(MoneyAdmin):
+    list_display = ("kind", "in_order", "money", "words", "opened", "closed")
+    list_filter = (OpenFilter, "kind")
+    list_select_related = ("order", "merchant", "checkout")
+    search_fields = ("order__code", "order__user__email", "words")
+    ordering = ("closed_at", "opened_at")
+    sortable_by = ("kind",)
+    fields = readonly_fields = (
+        "kind", "in_order", "payment", "payee", "money", "words", "opened_at", "closed_at", "closed_by", "decision",
+    )  # fmt: skip
+
+    def scope(self, request: HttpRequest, roles: Collection[str]) -> Q:
+        """Those of orders; and those about a merchant, for the pages that it takes money for."""
+        whole = super().scope(request, roles)
+        if not whole:
+            return whole
+        pages = Page.objects.filter(pk__in=team_of(request).pages(roles), merchant__isnull=False)
+        return Q(whole, order__isnull=False) | Q(order=None, merchant__in=pages.values("merchant_id"))
+
+    @admin.display(description=_("amount"))
+    def money(self, row: Case) -> str:
+        return str(Money(row.amount, row.currency)) if row.amount is not None and row.currency else ""
+
+    @admin.display(description=_("payment"))
+    def payment(self, row: Case) -> str:
+        return link("payments_checkout", row.checkout.pk, row.checkout.reference) if row.checkout else ""
+
+    @admin.display(description=_("opened"))
+    def opened(self, row: Case) -> str:
+        return told(row.opened_at, self.zone_of(row))
+
+    @admin.display(description=_("decided"))
+    def closed(self, row: Case) -> str:
+        return told(row.closed_at, self.zone_of(row))

@@ -1,0 +1,297 @@
+"""The books: what must be true of seats and money, each rule as one SQL statement that finds where it is not.
+
+A statement answers a row of ids and amounts for each breach. All are set-based: one pass over their tables.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+
+from events.states import ENTRY_ARROWS, HELD, TICKET_ARROWS
+from ledger.arrows import Arrows
+from orders.states import ORDER_ARROWS
+from payments.states import CHECKOUT_ARROWS
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Something that must be true; `sql` answers one row, with named columns, for each place where it is not."""
+
+    name: str
+    claim: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class Breach:
+    """One place where a rule does not hold, told by ids and amounts only."""
+
+    rule: str
+    row: dict[str, object]
+
+    def __str__(self) -> str:
+        return f"{self.rule}: " + " ".join(f"{name}={value}" for name, value in self.row.items())
+
+
+def _in(states: frozenset[str]) -> str:
+    return "(" + ", ".join(f"'{state}'" for state in sorted(states)) + ")"
+
+
+#: Everything that an order has taken, a row for one seat or one booking: what is sold in another table joins here.
+SOLD = """(
+    SELECT 'ticket' AS kind, id, entry_id, ticket_type_id, user_id, order_id, state, price, currency
+    FROM events_ticket WHERE state <> 'pending'
+    UNION ALL
+    SELECT 'booking', id, id, NULL, user_id, order_id, state, price, currency
+    FROM events_calendarentry WHERE kind = 'booking' AND state <> 'pending')"""
+
+#: Where the money of an order is: each part answers (order_id, currency, amount). captured = the sum of the others.
+CAPTURED = "SELECT order_id, captured_currency, captured FROM payments_checkout WHERE captured IS NOT NULL"
+MONEY_PARTS = {
+    "fulfilled": f"SELECT order_id, currency, price FROM {SOLD} AS sold WHERE state IN ('confirmed', 'checked_in')",
+    "kept": f"SELECT sold.order_id, sold.currency, sold.price FROM {SOLD} AS sold"
+    " JOIN orders_order ON orders_order.id = sold.order_id AND orders_order.state = 'paid'"
+    " WHERE sold.state = 'cancelled'",
+    "owed": f"SELECT order_id, currency, price FROM {SOLD} AS sold WHERE state = 'refund_due'",
+    "refunded": f"SELECT order_id, currency, price FROM {SOLD} AS sold WHERE state = 'refunded'",
+    "undecided": f"{CAPTURED} AND NOT is_applied",
+}
+
+#: Tables whose changes are in the history: what history calls their rows, and the columns that it watches.
+WATCHED = {
+    "events_ticket": ("ticket", ["state", "price"]),
+    "events_calendarentry": ("calendarentry", ["state", "ticket_price", "price", "capacity"]),
+    "events_tickettype": ("tickettype", ["price", "capacity"]),
+    "orders_order": ("order", ["state"]),
+    "payments_checkout": ("checkout", ["state", "is_applied"]),
+}
+
+#: Tables with a state: the expression that tells it, and its arrows.
+STATEFUL: dict[str, tuple[str, Arrows]] = {
+    "events_ticket": ("state", TICKET_ARROWS),
+    "events_calendarentry": ("kind || '.' || state", ENTRY_ARROWS),
+    "orders_order": ("state", ORDER_ARROWS),
+    "payments_checkout": ("state", CHECKOUT_ARROWS),
+}
+
+
+def _recount(table: str, key: str, label: str) -> str:
+    return (
+        f"SELECT parent.id AS {label}, parent.held, coalesce(counted.n, 0) AS counted FROM {table} AS parent"
+        f" LEFT JOIN (SELECT {key}, count(*) AS n FROM events_ticket WHERE state IN {_in(HELD)} GROUP BY {key})"
+        f" AS counted ON counted.{key} = parent.id WHERE parent.held <> coalesce(counted.n, 0)"
+    )
+
+
+def _misplaced(condition: str) -> str:
+    """Sold rows whose state does not go with their order's."""
+    return (
+        "SELECT sold.kind, sold.id, sold.state, sold.order_id AS order, orders_order.state AS order_state"
+        f" FROM {SOLD} AS sold JOIN orders_order ON orders_order.id = sold.order_id WHERE {condition}"
+    )
+
+
+def _money() -> str:
+    parts = {"captured": CAPTURED, **MONEY_PARTS}
+    rows = " UNION ALL ".join(
+        f"SELECT '{part}' AS part, given.* FROM ({sql}) AS given (order_id, currency, amount)"
+        for part, sql in parts.items()
+    )
+    sums = ", ".join(f"coalesce(sum(amount) FILTER (WHERE part = '{part}'), 0) AS {part}" for part in parts)
+    return (
+        f"SELECT order_id AS order, currency, {sums} FROM ({rows}) AS money GROUP BY order_id, currency"
+        " HAVING sum(CASE part WHEN 'captured' THEN amount ELSE -amount END) <> 0"
+    )
+
+
+def _history() -> str:
+    now = " UNION ALL ".join(
+        f"SELECT '{subject}' AS subject, here.id, told.field, told.new AS told, CASE told.field "
+        + " ".join(f"WHEN '{column}' THEN here.{column}::text" for column in columns)
+        + f" END AS stands FROM {table} AS here JOIN told ON told.subject = '{subject}' AND told.subject_id = here.id"
+        for table, (subject, columns) in WATCHED.items()
+    )
+    return (
+        "WITH told AS MATERIALIZED (SELECT DISTINCT ON (subject, subject_id, field) subject, subject_id, field, new"
+        " FROM ledger_history ORDER BY subject, subject_id, field, id DESC)"
+        f" SELECT * FROM ({now}) AS compared WHERE told IS DISTINCT FROM stands"
+    )
+
+
+def _untold() -> str:
+    return " UNION ALL ".join(
+        f"SELECT '{WATCHED[table][0]}' AS subject, here.id, here.state FROM {table} AS here"
+        f" WHERE {state} NOT IN {_in(arrows.born)} AND NOT EXISTS (SELECT 1 FROM ledger_history WHERE"
+        f" subject = '{WATCHED[table][0]}' AND subject_id = here.id AND field = 'state')"
+        for table, (state, arrows) in STATEFUL.items()
+    )
+
+
+def _unknown_states() -> str:
+    return " UNION ALL ".join(
+        f"SELECT '{WATCHED[table][0]}' AS subject, id, state FROM {table} WHERE ({state} IN"
+        f" {_in(arrows.born | {state for move in arrows.moves for state in move})}) IS NOT TRUE"
+        for table, (state, arrows) in STATEFUL.items()
+    )
+
+
+RULES = [
+    # Seats
+    Rule(
+        "entry_held_is_its_tickets",
+        "held of each entry is the number of its reserved, confirmed and checked-in tickets",
+        _recount("events_calendarentry", "entry_id", "entry"),
+    ),
+    Rule(
+        "type_held_is_its_tickets",
+        "held of each ticket type is the number of its reserved, confirmed and checked-in tickets",
+        _recount("events_tickettype", "ticket_type_id", "ticket_type"),
+    ),
+    Rule(
+        "entry_not_oversold",
+        "no entry holds more than its capacity",
+        "SELECT id AS entry, held, capacity FROM events_calendarentry WHERE held > capacity",
+    ),
+    Rule(
+        "type_not_oversold",
+        "no ticket type holds more than its capacity",
+        "SELECT id AS ticket_type, held, capacity FROM events_tickettype WHERE held > capacity",
+    ),
+    Rule(
+        "room_held_once",
+        "no two entries hold a room at the same time",
+        "SELECT one.room_id AS room, one.id AS entry, other.id AS other_entry FROM events_calendarentry AS one"
+        " JOIN events_calendarentry AS other ON other.room_id = one.room_id AND other.blocks && one.blocks"
+        f" AND other.id > one.id WHERE one.state IN {_in(HELD)} AND other.state IN {_in(HELD)}",
+    ),
+    # Orders
+    Rule(
+        "sold_has_order_of_its_buyer",
+        "what is sold has an order, and the order's buyer is its own",
+        f"SELECT sold.kind, sold.id, sold.user_id AS user, orders_order.id AS order, orders_order.user_id AS buyer"
+        f" FROM {SOLD} AS sold LEFT JOIN orders_order ON orders_order.id = sold.order_id"
+        " WHERE orders_order.user_id IS DISTINCT FROM sold.user_id",
+    ),
+    Rule(
+        "lines_equal_what_was_sold",
+        "each order has taken as many of an entry and type, at a price, as its lines say",
+        "SELECT order_id AS order, kind, entry_id AS entry, type_id AS ticket_type, price, currency,"
+        " coalesce(taken.n, 0) AS taken, coalesce(lines.n, 0) AS ordered"
+        " FROM (SELECT order_id, kind, entry_id, coalesce(ticket_type_id, 0) AS type_id, price, currency, count(*) AS n"
+        f" FROM {SOLD} AS sold GROUP BY 1, 2, 3, 4, 5, 6) AS taken"
+        " FULL JOIN (SELECT order_id, kind, entry_id, coalesce(ticket_type_id, 0) AS type_id, unit_price AS price,"
+        " currency, sum(quantity) AS n FROM orders_orderline WHERE kind <> 'product' GROUP BY 1, 2, 3, 4, 5, 6)"
+        " AS lines USING (order_id, kind, entry_id, type_id, price, currency)"
+        " WHERE taken.n IS DISTINCT FROM lines.n",
+    ),
+    Rule(
+        "order_total_is_its_lines",
+        "each order has lines in its own currency, and its total is their sum",
+        "SELECT id AS order, total, currency, lines.sum AS lines FROM orders_order LEFT JOIN (SELECT order_id,"
+        " sum(unit_price * quantity), min(currency) AS least, max(currency) AS most FROM orders_orderline"
+        " GROUP BY order_id) AS lines ON lines.order_id = orders_order.id"
+        " WHERE (total, currency, currency) IS DISTINCT FROM (lines.sum, lines.least, lines.most)",
+    ),
+    Rule(
+        "reserved_awaits_payment",
+        "what is reserved belongs to an order that awaits payment",
+        _misplaced("sold.state = 'reserved' AND orders_order.state <> 'awaiting_payment'"),
+    ),
+    Rule(
+        "awaiting_order_holds_all",
+        "an order that awaits payment has reserved all that it took",
+        _misplaced("sold.state <> 'reserved' AND orders_order.state = 'awaiting_payment'"),
+    ),
+    Rule(
+        "seat_has_its_money",
+        "what is confirmed or checked in belongs to a paid order",
+        _misplaced("sold.state IN ('confirmed', 'checked_in') AND orders_order.state <> 'paid'"),
+    ),
+    Rule(
+        "ended_order_holds_nothing",
+        "all that an expired or cancelled order took is cancelled",
+        _misplaced("sold.state <> 'cancelled' AND orders_order.state IN ('expired', 'cancelled')"),
+    ),
+    Rule(
+        "ended_order_cannot_be_paid",
+        "no checkout of an expired or cancelled order can still be paid",
+        "SELECT orders_order.id AS order, checkout.id AS checkout, checkout.state FROM orders_order"
+        " JOIN payments_checkout AS checkout ON checkout.order_id = orders_order.id"
+        " WHERE orders_order.state IN ('expired', 'cancelled') AND checkout.state IN ('new', 'open')",
+    ),
+    # Money
+    Rule(
+        "paid_order_has_its_capture",
+        "a paid order with a total has one applied checkout, which captured that total",
+        "SELECT orders_order.id AS order, total, orders_order.currency, count(checkout.id) AS applied,"
+        " sum(checkout.captured) AS captured FROM orders_order LEFT JOIN payments_checkout AS checkout"
+        " ON checkout.order_id = orders_order.id AND checkout.is_applied"
+        " WHERE orders_order.state = 'paid' AND total > 0 GROUP BY orders_order.id"
+        " HAVING count(checkout.id) <> 1 OR bool_or((checkout.captured, checkout.captured_currency)"
+        " IS DISTINCT FROM (total, orders_order.currency))",
+    ),
+    Rule(
+        "applied_capture_has_paid_order",
+        "a capture is applied to a paid order with a total only",
+        "SELECT checkout.id AS checkout, orders_order.id AS order, orders_order.state, total"
+        " FROM payments_checkout AS checkout JOIN orders_order ON orders_order.id = checkout.order_id"
+        " WHERE checkout.is_applied AND (orders_order.state <> 'paid' OR total = 0)",
+    ),
+    Rule(
+        "capture_gave_goods_or_waits",
+        "a paid checkout that gave no goods has an open case",
+        "SELECT checkout.id AS checkout, order_id AS order, captured, captured_currency AS currency"
+        " FROM payments_checkout AS checkout WHERE state = 'paid' AND NOT is_applied AND NOT EXISTS"
+        " (SELECT 1 FROM payments_case WHERE checkout_id = checkout.id AND closed_at IS NULL)",
+    ),
+    Rule(
+        "mismatch_has_case",
+        "a payment that is not what was asked for has a case",
+        "SELECT checkout.id AS checkout, order_id AS order FROM payments_checkout AS checkout WHERE state = 'mismatch'"
+        " AND NOT EXISTS (SELECT 1 FROM payments_case WHERE checkout_id = checkout.id AND kind = 'mismatch')",
+    ),
+    Rule(
+        "money_adds_up",
+        f"what each order captured is {' + '.join(MONEY_PARTS)}",
+        _money(),
+    ),
+    # History
+    Rule(
+        "history_agrees",
+        "the last word of history on a state, price or capacity is what stands there",
+        _history(),
+    ),
+    Rule(
+        "history_tells_each_state",
+        "each row that has left its first state has a history of it",
+        _untold(),
+    ),
+    Rule(
+        "states_are_known",
+        "each state is one that we know",
+        _unknown_states(),
+    ),
+]
+
+
+def breaches(rules: list[Rule] = RULES) -> Iterator[Breach]:
+    """Each breach of `rules` as this connection's transaction sees it."""
+    for rule in rules:
+        with connection.cursor() as cursor:
+            cursor.execute(rule.sql)
+            names = [column.name for column in cursor.description or ()]
+            for row in cursor:
+                yield Breach(rule.name, dict(zip(names, row, strict=True)))
+
+
+def read_books() -> list[Breach]:
+    """All breaches at one moment: one REPEATABLE READ READ ONLY transaction, so that a sale in between tears nothing.
+
+    It must be called outside any transaction.
+    """
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursor.execute("SET LOCAL work_mem = '64MB'")  # a million tickets are grouped in memory
+        return list(breaches())

@@ -1,0 +1,88 @@
+"""An order's life in plain words: the order, its payments, its tickets and what a person had to decide."""
+
+from collections.abc import Collection
+from operator import attrgetter
+
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from events.models import Ticket
+from events.telling import SENTENCES, fields, people_of, subjects
+from ledger.models import History
+from ledger.telling import Sentence, Step, Words, actor, steps
+from orders.models import Order
+from payments.models import Case, Checkout
+
+ORDER = {
+    "paid": Sentence("The order was paid.", "%(count)d orders were paid."),
+    "expired": Sentence("The time to pay ran out: the order was closed.", "%(count)d orders were closed."),
+    "cancelled": Sentence("The order was cancelled.", "%(count)d orders were cancelled."),
+}
+CHECKOUT = {
+    "open": Sentence("Payment %(names)s could be made at SumUp.", "Payments %(names)s could be made at SumUp."),
+    "refused": Sentence("SumUp refused payment %(names)s.", "SumUp refused payments %(names)s."),
+    "expired": Sentence("Payment %(names)s could no longer be made.", "Payments %(names)s could no longer be made."),
+    "paid": Sentence("SumUp took the money of payment %(names)s.", "SumUp took the money of payments %(names)s."),
+    "mismatch": Sentence(
+        "SumUp reports a payment %(names)s that is not what was asked for.",
+        "SumUp reports payments %(names)s that are not what was asked for.",
+    ),
+}
+GIVEN = Sentence("The goods were given for payment %(names)s.", "The goods were given for payments %(names)s.")
+
+
+def order_steps(order: Order, *, pages: Collection[int] | None, whole: bool) -> list[Step]:
+    """What happened to `order`, oldest first: all, or only the tickets of `pages`.
+
+    `whole`: with what names amounts or words about the payment of the whole order.
+    """
+    tickets = Ticket.objects.filter(order=order)
+    if pages is not None:
+        tickets = tickets.filter(entry__calendar__page_id__in=pages)
+    names = {("ticket", pk): f"{code[:4]} {code[4:8]}" for pk, code in tickets.values_list("pk", "code")}
+    ticket_ids = [pk for _subject, pk in names]
+    checkouts = list(Checkout.objects.filter(order=order).order_by("pk"))
+    names |= {("checkout", checkout.pk): str(number) for number, checkout in enumerate(checkouts, 1)}
+    rows = list(
+        History.objects.filter(
+            Q(subject="order", subject_id=order.pk)
+            | Q(subject="checkout", subject_id__in=[checkout.pk for checkout in checkouts])
+            | Q(subject="ticket", subject_id__in=ticket_ids)
+        ).order_by("id")
+    )
+    people = people_of(rows)
+    sentences = {
+        **SENTENCES,
+        **{("order", "state", state): sentence for state, sentence in ORDER.items()},
+        **{("checkout", "state", state): sentence for state, sentence in CHECKOUT.items()},
+        ("checkout", "is_applied", "true"): GIVEN,
+    }
+    words = Words(sentences, names, people, {**subjects(), "checkout": _("Payment"), "order": _("Order")}, fields())
+    life = [*_births(order, checkouts, whole=whole), *steps(rows, words), *_cases(order, people, whole=whole)]
+    return sorted(life, key=attrgetter("at"))
+
+
+def _births(order: Order, checkouts: list[Checkout], *, whole: bool) -> list[Step]:
+    """What leaves no history row: rows that were made, and the wish to cancel."""
+    placed = (
+        _("The order was placed, %(total)s.") % {"total": order.money.or_free()}
+        if whole
+        else _("The order was placed.")
+    )
+    found = [Step(order.placed_at, placed, str(order.user))]
+    for number, checkout in enumerate(checkouts, 1):
+        found.append(Step(checkout.created_at, _("Payment %(number)d was begun.") % {"number": number}))
+    if order.cancel_requested_at is not None:
+        found.append(Step(order.cancel_requested_at, _("The buyer asked to cancel."), str(order.user)))
+    return found
+
+
+def _cases(order: Order, people: dict[int, str], *, whole: bool) -> list[Step]:
+    found = []
+    for case in Case.objects.filter(order=order).order_by("pk"):
+        words = _("To decide: %(what)s.") % {"what": case.get_kind_display()}
+        found.append(Step(case.opened_at, words, why=case.words if whole else ""))
+        if case.closed_at is not None:
+            who = actor(case.closed_by, people)
+            found.append(Step(case.closed_at, _("Decided."), who, case.decision if whole else ""))
+    return found
