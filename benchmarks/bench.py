@@ -168,10 +168,12 @@ def an_event(*, capacity: int | None) -> tuple[str, int]:
 def sign_in(number: int) -> list[tuple[str, str]]:
     """Session key and CSRF cookie of `number` fresh buyers (signing in is not what is measured)."""
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+    from django.contrib.sessions.backends.base import VALID_KEY_CHARS
     from django.contrib.sessions.backends.db import SessionStore
     from django.contrib.sessions.models import Session
     from django.middleware.csrf import _get_new_csrf_string
     from django.utils import timezone
+    from django.utils.crypto import get_random_string
 
     from accounts.models import User
 
@@ -179,7 +181,7 @@ def sign_in(number: int) -> list[tuple[str, str]]:
     users = User.objects.bulk_create(User(email=f"b{start + n}@example.org") for n in range(number))
     store, rows, keys = SessionStore(), [], []
     for user in users:
-        key = store._get_new_session_key()
+        key = get_random_string(32, VALID_KEY_CHARS)
         facts = {
             SESSION_KEY: str(user.pk),
             BACKEND_SESSION_KEY: "allauth.account.auth_backends.AuthenticationBackend",

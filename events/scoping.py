@@ -13,7 +13,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.fields.related import RelatedField
 from django.forms import Form, ModelChoiceField
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
 
 from accounts.models import User
 from events.models import PageMember, Role
@@ -150,6 +151,10 @@ class ScopedAdmin(admin.ModelAdmin[Row]):
         kwargs.setdefault("queryset", choices_for(self.admin_site, db_field, request))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
     def save_model(self, request: HttpRequest, obj: Row, form: Form, change: bool) -> None:
         """Write what the form changed and nothing else: a stale row must not undo what was sold meanwhile."""
         sign_for(request, "changed in the admin" if change else "made in the admin")
@@ -217,6 +222,7 @@ class ScopedInline(admin.TabularInline[Child, Parent]):
     sees: frozenset[Role] = frozenset()
     edits: frozenset[Role] = frozenset()
     extra = 0
+    view_on_site = False
 
     def _within(self, request: HttpRequest, roles: Collection[str], parent: Parent | None) -> bool:
         owner: ScopedAdmin[Any] | Any = self.admin_site.get_model_admin(self.parent_model)

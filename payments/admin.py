@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.tickets import typed_code
-from events.desk import DeskAdmin, link
+from events.desk import DeskAdmin, clock, link
 from events.local_times import told
 from events.models import Page, Role, Ticket
 from events.scoping import SEE_EVENTS, SEE_MONEY, SEE_ORDERS, ScopedInline, team_of
@@ -178,6 +178,10 @@ class PageFilter(admin.SimpleListFilter):
 class OrderAdmin(OfOrders):
     sees = SEE_ORDERS
     order_path = "pk"
+    placed = clock("placed_at", _("placed"))
+    held_until = clock("hold_until", _("held until"))
+    paid = clock("paid_at", _("paid"))
+    cancel_asked = clock("cancel_requested_at", _("buyer asked to cancel"))
     inlines = (LineInline, TicketInline, CheckoutInline)
     list_display = ("short_code", "buyer", "what", "state", "money", "placed")
     list_filter = ("state", PageFilter)
@@ -187,7 +191,7 @@ class OrderAdmin(OfOrders):
     ordering = ("-placed_at", "-id")
     sortable_by = ("state",)
     fields = readonly_fields = (
-        "code", "state", "buyer", "money", "payee", "placed_at", "hold_until", "paid_at", "cancel_requested_at",
+        "code", "state", "buyer", "money", "payee", "placed", "held_until", "paid", "cancel_asked",
     )  # fmt: skip
 
     def own_lines(self, request: HttpRequest) -> QuerySet[OrderLine]:
@@ -247,10 +251,6 @@ class OrderAdmin(OfOrders):
     def payee(self, row: Any) -> str:
         return str(row.merchant.name) if row.merchant and row.is_whole else ""
 
-    @admin.display(description=_("placed"))
-    def placed(self, row: Order) -> str:
-        return told(row.placed_at, self.zone_of(row))
-
 
 class MoneyAdmin(OfOrders):
     """Rows that name the whole order's amount: seen only by those who may see the order whole."""
@@ -288,6 +288,10 @@ class MoneyAdmin(OfOrders):
 
 @admin.register(Checkout)
 class CheckoutAdmin(MoneyAdmin):
+    made = clock("created_at", _("made"))
+    payable_until = clock("valid_until", _("payable until"))
+    asked = clock("asked_at", _("SumUp last asked"))
+    paid = clock("paid_at", _("paid"))
     list_display = ("reference", "in_order", "state", "sumup_status", "money", "transaction_code", "is_applied", "made")
     list_filter = ("state", "is_applied")
     search_fields = ("reference", "transaction_code", "sumup_id", "order__code", "order__user__email")
@@ -295,8 +299,8 @@ class CheckoutAdmin(MoneyAdmin):
     ordering = ("-id",)
     sortable_by = ("state",)
     fields = readonly_fields = (
-        "reference", "in_order", "payee", "state", "sumup_status", "problem", "money", "created_at", "valid_until",
-        "asked_at", "sumup_id", "transaction_code", "taken", "paid_at", "is_applied",
+        "reference", "in_order", "payee", "state", "sumup_status", "problem", "money", "made", "payable_until",
+        "asked", "sumup_id", "transaction_code", "taken", "paid", "is_applied",
     )  # fmt: skip
 
     @admin.display(description=_("amount"))
@@ -306,10 +310,6 @@ class CheckoutAdmin(MoneyAdmin):
     @admin.display(description=_("taken by SumUp"))
     def taken(self, row: Checkout) -> str:
         return "" if row.captured is None else f"{row.captured_currency} {row.captured}"
-
-    @admin.display(description=_("made"))
-    def made(self, row: Checkout) -> str:
-        return told(row.created_at, self.zone_of(row))
 
 
 class OpenFilter(admin.SimpleListFilter):
@@ -325,6 +325,8 @@ class OpenFilter(admin.SimpleListFilter):
 
 @admin.register(Case)
 class CaseAdmin(MoneyAdmin):
+    opened = clock("opened_at", _("opened"))
+    closed = clock("closed_at", _("decided"))
     list_display = ("kind", "in_order", "money", "words", "opened", "closed")
     list_filter = (OpenFilter, "kind")
     list_select_related = ("order", "merchant", "checkout")
@@ -332,7 +334,7 @@ class CaseAdmin(MoneyAdmin):
     ordering = ("closed_at", "opened_at")
     sortable_by = ("kind",)
     fields = readonly_fields = (
-        "kind", "in_order", "payment", "payee", "money", "words", "opened_at", "closed_at", "closed_by", "decision",
+        "kind", "in_order", "payment", "payee", "money", "words", "opened", "closed", "closed_by", "decision",
     )  # fmt: skip
 
     def scope(self, request: HttpRequest, roles: Collection[str]) -> Q:
@@ -350,11 +352,3 @@ class CaseAdmin(MoneyAdmin):
     @admin.display(description=_("payment"))
     def payment(self, row: Case) -> str:
         return link("payments_checkout", row.checkout.pk, row.checkout.reference) if row.checkout else ""
-
-    @admin.display(description=_("opened"))
-    def opened(self, row: Case) -> str:
-        return told(row.opened_at, self.zone_of(row))
-
-    @admin.display(description=_("decided"))
-    def closed(self, row: Case) -> str:
-        return told(row.closed_at, self.zone_of(row))

@@ -49,7 +49,7 @@ def sweep(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the ti
 
 
 def sweep_once() -> None:
-    """One pass over at most SWEEP_MOST checkouts and orders each, what was never asked, then the longest unasked, first."""
+    """One pass over at most SWEEP_MOST checkouts and orders each: the never asked first, then the longest unasked."""
     now = timezone.now()
     due = Checkout.objects.unsettled().filter(Q(asked_at=None) | Q(asked_at__lt=now - SWEEP_PAUSE))
     for pk in list(due.order_by(F("asked_at").asc(nulls_first=True)).values_list("pk", flat=True)[:SWEEP_MOST]):

@@ -7,19 +7,21 @@ then the goods are given in a savepoint, so that money is never forgotten becaus
 import enum
 import logging
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.db import transaction
 from django.db.models import Q
 from django.db.utils import OperationalError
 
 from ledger.locking import LOST_RACES, retried, sqlstate
+from ledger.money import PLACES, rounded
 from ledger.signing import sign
 from orders.fulfilling import fulfil
 from orders.models import Order
 from orders.states import OrderState
 from payments.cases import open_case, open_merchant_case
 from payments.merchants import PATIENT, client_for
-from payments.models import Checkout
+from payments.models import Case, Checkout
 from payments.states import PAYABLE, CaseKind, CheckoutState
 from payments.sumup import CheckoutAnswer, KeyRefused, SumUpProblem, TransactionAnswer, UnknownCheckout
 from payments.transitions import mark_expired, mark_mismatch, mark_open, mark_paid
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 
 #: One question a checkout in this time, however many ask.
 PAUSE = timedelta(seconds=2)
+#: The largest amount that a row can hold.
+MOST = Decimal("99999999.99")
 #: States about which SumUp can still tell us something new.
 ASKABLE = [*sorted(PAYABLE), CheckoutState.EXPIRED]
 
@@ -106,7 +110,9 @@ def _record_payment(order: Order, checkout: Checkout, answer: CheckoutAnswer, at
         differences.append(f"transaction {capture.code} has paid another checkout")
     if capture is None or differences:
         words = "; ".join(differences)
-        mark_mismatch(checkout, status=answer.status, words=words)
+        captured, currency = _told_capture(checkout, answer)
+        mark_mismatch(checkout, status=answer.status, words=words, captured=captured, currency=currency)
+        checkout.refresh_from_db()
         open_case(CaseKind.MISMATCH, checkout, words=words, at=at)
         log.error("checkout %s: SumUp's payment is not what was asked for: %s", checkout.pk, words)
         return Verdict.SETTLED
@@ -120,6 +126,15 @@ def _record_payment(order: Order, checkout: Checkout, answer: CheckoutAnswer, at
         at=at,
     )
     return _give(order, checkout, at)
+
+
+def _told_capture(checkout: Checkout, answer: CheckoutAnswer) -> tuple[Decimal, str]:
+    """What SumUp says came in, as far as an amount can be read from a payment that is not what was asked for."""
+    sums = [row.amount for row in answer.transactions if row.status == "SUCCESSFUL" and row.amount is not None]
+    amount = sum(sums, Decimal(0)) if sums else answer.amount
+    if amount is None or not 0 < amount <= MOST or answer.currency not in PLACES:
+        return checkout.amount, checkout.currency
+    return rounded(amount, answer.currency), answer.currency
 
 
 def compare(checkout: Checkout, answer: CheckoutAnswer) -> tuple[TransactionAnswer | None, list[str]]:
@@ -147,7 +162,13 @@ def compare(checkout: Checkout, answer: CheckoutAnswer) -> tuple[TransactionAnsw
 def _give_again(stale: Checkout, who: str, at: datetime) -> Verdict:
     sign(who=who, why="paid, goods not given yet")
     order = Order.objects.filter(pk=stale.order_id).locked().get()
-    return _give(order, Checkout.objects.filter(pk=stale.pk).locked().get(), at)
+    checkout = Checkout.objects.filter(pk=stale.pk).locked().get()
+    verdict = _give(order, checkout, at)
+    given = Checkout.objects.filter(pk=checkout.pk, is_applied=True)
+    Case.objects.open().filter(checkout__in=given, kind=CaseKind.GOODS).update(
+        closed_at=at, closed_by=who, decision="The goods were given on a later try."
+    )
+    return verdict
 
 
 def _give(order: Order, checkout: Checkout, at: datetime) -> Verdict:

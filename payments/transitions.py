@@ -70,7 +70,7 @@ def mark_paid(
     )
 
 
-def mark_mismatch(checkout: Checkout, *, status: str, words: str) -> int:
+def mark_mismatch(checkout: Checkout, *, status: str, words: str, captured: Decimal, currency: str) -> int:
     """SumUp reports a payment that differs from what was asked for: nothing is given until a person decides."""
     return move(
         Checkout.objects.all(),
@@ -79,4 +79,6 @@ def mark_mismatch(checkout: Checkout, *, status: str, words: str) -> int:
         target=CheckoutState.MISMATCH,
         sumup_status=status,
         problem=words[:400],
+        captured=captured,
+        captured_currency=currency,
     )

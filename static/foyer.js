@@ -70,6 +70,19 @@ document.addEventListener("htmx:afterSettle", (event) => {
   root.querySelector("[data-focus]")?.focus({ preventScroll: true });
 });
 
+// A click in the cart that comes before the last one is answered waits in line (hx-sync), so that the server hears them
+// in order. An answer is shown when none waits: an earlier one would put an old number back and take the form away.
+const waiting = new Set();
+document.addEventListener("htmx:confirm", (event) => {
+  if (event.target.closest("#cart")) waiting.add(event.target);
+});
+for (const name of ["htmx:beforeRequest", "htmx:validation:halted"]) {
+  document.addEventListener(name, (event) => waiting.delete(event.target));
+}
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id === "cart" && waiting.size > 0) event.detail.shouldSwap = false;
+});
+
 // An answer that htmx cannot show (no network, 5xx): the page says so instead of staying silent.
 const failure = document.getElementById("failure");
 if (failure) {

@@ -1,13 +1,16 @@
 """Fixtures of all tests."""
 
+from collections.abc import Iterator
+
 import pytest
 from django.db import connection
 from pytest_django import DjangoDbBlocker, Settings
 
 from events.models import Merchant
+from tests.chromium import browser
 from tests.simulator import KEY, MERCHANT, SimulatorProcess, simulator_process
 
-__all__ = ["simulator_process"]
+__all__ = ["browser", "simulator_process"]
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +20,16 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         name = connection.ops.quote_name(connection.settings_dict["NAME"])
         cursor.execute(f"ALTER DATABASE {name} SET foyer.clean_up = 'on'")
         cursor.execute("SET foyer.clean_up = 'on'")
+
+
+@pytest.fixture(autouse=True)
+def empty_queue(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """After a test that commits: procrastinate's tables are unmanaged, so nothing else empties them."""
+    yield
+    marker = request.node.get_closest_marker("django_db")
+    if "transactional_db" in request.fixturenames or (marker is not None and marker.kwargs.get("transaction")):
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("TRUNCATE procrastinate_jobs CASCADE")
 
 
 @pytest.fixture

@@ -1,11 +1,21 @@
 """The job worker, run until its queue is empty."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.django_connector import DjangoConnector
 
 
 def run_jobs() -> None:
-    """Run every job that is due, as the worker would, over a connection of its own."""
+    """Run every job that is due, as the worker would, over a connection of its own.
+
+    In a thread: the worker brings an event loop, and the tests' thread may have the browser's running.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(_run).result()
+
+
+def _run() -> None:
     connector = app.connector
     assert isinstance(connector, DjangoConnector)
     with app.replace_connector(connector.get_worker_connector()) as worker:

@@ -133,6 +133,7 @@ class TicketTypeForm(OnTheClock, ModelForm[TicketType]):
             "name", "text", "price", "capacity", "sale_starts_at", "sale_ends_at", "min_per_order", "max_per_order",
             "position",
         )  # fmt: skip
+        labels = {"min_per_order": _("At least, an order"), "max_per_order": _("At most, an order")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -28,7 +28,7 @@ def typed_code(term: str) -> str:
 class TicketAdmin(DeskAdmin[Ticket]):
     sees = SEE_EVENTS
     page_path = "entry__calendar__page_id"
-    list_display = ("short_code", "state", "event", "ticket_type", "buyer", "holder", "money", "in_order", "at_door")
+    list_display = ("short_code", "state", "event", "ticket_type", "buyer", "money", "in_order", "at_door")
     list_filter = ("state", ("entry__calendar__page", ScopedFilter))
     list_select_related = ("entry__calendar__page", "ticket_type", "user", "order")
     extra_lookups = ("entry__id__exact", "order__id__exact")

@@ -100,6 +100,7 @@ class CalendarEntry(models.Model):
             models.CheckConstraint(condition=Q(kind__in=EntryKind.values), name="entry_kind_known"),
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="entry_ends_after_start"),
             models.CheckConstraint(condition=Q(held__lte=F("capacity")) | Q(capacity=None), name="entry_not_oversold"),
+            models.CheckConstraint(condition=~Q(state="draft") | Q(held=0), name="entry_draft_holds_nothing"),
             models.CheckConstraint(condition=Q(ticket_price__gte=0), name="entry_ticket_price_not_negative"),
             models.CheckConstraint(condition=Q(max_per_order__gte=1), name="entry_max_per_order_positive"),
             models.CheckConstraint(

@@ -126,6 +126,7 @@ def test_history_filters_by_change_and_type(sdk: Sumup, simulator: SimulatorProc
     ids = [paid(sdk, simulator, f"R-{number}") for number in range(3)]
     simulator.shift_clock(3600)
     since = simulator.ledger()["now"]
+    simulator.shift_clock(1)  # told times are whole milliseconds, `since` is not
     sdk.transactions.refund(MERCHANT, ids[2], amount=7)
 
     changed = sdk.transactions.list(MERCHANT, changes_since=since)

@@ -1,35 +1,17 @@
 """The simulator's hosted page in a real browser: without JavaScript, on a telephone, and read by axe."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from tests.simulator import SimulatorProcess
 
-CHROMIUM = Path("/usr/bin/chromium")
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-           "--disable-component-update", "--disable-sync"]  # fmt: skip
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium"),
-]
+pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield browser
-        browser.close()
-
-
-def test_page_works_without_javascript_and_returns_by_a_click(simulator: SimulatorProcess, chromium: Browser) -> None:
+def test_page_works_without_javascript_and_returns_by_a_click(simulator: SimulatorProcess, browser: Browser) -> None:
     made = simulator.create(redirect_url=f"{simulator.url}/?back=1")
-    with chromium.new_context(java_script_enabled=False, viewport={"width": 320, "height": 600}) as context:
+    with browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 600}) as context:
         page = context.new_page()
         page.goto(made["hosted_checkout_url"])
         page.get_by_role("button", name="Decline").click()
@@ -46,7 +28,7 @@ def test_page_works_without_javascript_and_returns_by_a_click(simulator: Simulat
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("state", ["open", "declined", "paid", "expired", "left", "unknown"])
 def test_page_has_no_barrier_that_axe_finds(
-    simulator: SimulatorProcess, chromium: Browser, state: str, scheme: str
+    simulator: SimulatorProcess, browser: Browser, state: str, scheme: str
 ) -> None:
     made = simulator.create(description="K7PM-2Q " + "a" * 80, redirect_url="http://127.0.0.1:9/orders/K7PM")
     address = made["hosted_checkout_url"]
@@ -61,7 +43,7 @@ def test_page_has_no_barrier_that_axe_finds(
             address += "/left"
         case "unknown":
             address = f"{simulator.url}/pay/unknown"
-    with chromium.new_context(
+    with browser.new_context(
         bypass_csp=True,  # axe is a script, and the page allows none
         color_scheme="dark" if scheme == "dark" else "light",
         viewport={"width": 320, "height": 600},

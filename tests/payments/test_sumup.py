@@ -5,6 +5,7 @@ import threading
 import time
 import tomllib
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +27,7 @@ from payments.sumup import (
     UnknownCheckout,
     Unreadable,
 )
-from tests.simulator import KEY, MERCHANT, OTHER_KEY, OTHER_MERCHANT, SimulatorProcess
+from tests.simulator import KEY, MERCHANT, OTHER_KEY, OTHER_MERCHANT, SimulatorProcess, until
 
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
@@ -314,7 +315,7 @@ def test_deadline_holds_for_the_whole_call(simulator: SimulatorProcess, fault: s
     with pytest.raises(NoAnswer, match="time-out"):
         simulator.client(deadline_seconds=0.6).read_checkout(made.id)
 
-    assert 0.5 < time.monotonic() - started < 1.2
+    assert 0.5 < time.monotonic() - started < 3, "byte by byte, the answer would take a minute"
     assert simulator.calls("read") == 1, "no time is left for a second try"
 
 
@@ -327,29 +328,19 @@ def test_no_connection_is_no_answer() -> None:
 
 def test_questions_at_once_are_bounded_and_waiting_counts(simulator: SimulatorProcess) -> None:
     simulator.faults(read="hang")
-    client = simulator.client(deadline_seconds=1)
-    problems: list[SumUpProblem] = []
 
-    def ask() -> None:
-        try:
-            client.read_checkout(UNKNOWN_ID)
-        except SumUpProblem as problem:
-            problems.append(problem)
+    def outcome(deadline_seconds: float) -> type[SumUpProblem]:
+        with pytest.raises(SumUpProblem) as caught:
+            simulator.client(deadline_seconds=deadline_seconds).read_checkout(UNKNOWN_ID)
+        return type(caught.value)
 
-    threads = [threading.Thread(target=ask) for _turn in range(20)]
-    started = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-
-    assert time.monotonic() - started < 3
-    assert [type(problem) for problem in problems] == [NoAnswer] * 20
-    # Those that hung freed their places as the others' time ran out: a few of them still came through.
-    assert 8 <= simulator.calls("read") < 20
-    simulator.faults(read="ok")
-    with pytest.raises(UnknownCheckout):
-        client.read_checkout(UNKNOWN_ID)
+    with ThreadPoolExecutor(20) as pool:
+        hanging = [pool.submit(outcome, 30) for _turn in range(8)]
+        until(lambda: simulator.calls("read") == 8)
+        assert list(pool.map(outcome, [0.3] * 12)) == [NoAnswer] * 12
+        assert simulator.calls("read") == 8, "the others never left"
+        simulator.reset()  # lets go of those that hang; each asks a second time
+        assert [future.result() for future in hanging] == [UnknownCheckout] * 8
 
 
 def test_connections_are_kept_and_threads_share_them(simulator: SimulatorProcess) -> None:

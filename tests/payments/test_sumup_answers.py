@@ -22,6 +22,7 @@ SHAPES = JSON | st.dictionaries(NAMES, JSON) | st.lists(st.dictionaries(NAMES, J
 
 
 @given(shape=SHAPES)
+@settings(deadline=None)
 def test_any_json_is_an_answer_or_unreadable(shape: object) -> None:
     body = parsed(json.dumps(shape).encode())
     for read in (checkout_from, checkouts_from, merchant_from):
@@ -32,7 +33,7 @@ def test_any_json_is_an_answer_or_unreadable(shape: object) -> None:
 
 
 @given(shape=SHAPES, status=st.integers(100, 999), retry_after=st.text())
-@settings(max_examples=200)
+@settings(deadline=None)
 def test_any_error_body_is_a_problem_with_short_plain_words(shape: object, status: int, retry_after: str) -> None:
     problem = problem_from(status, shape, retry_after=retry_after)
     assert 0 < len(problem.words) <= 300
@@ -41,6 +42,7 @@ def test_any_error_body_is_a_problem_with_short_plain_words(shape: object, statu
 
 
 @given(content=st.binary())
+@settings(deadline=None)
 def test_any_bytes_are_json_or_unreadable(content: bytes) -> None:
     try:
         parsed(content)

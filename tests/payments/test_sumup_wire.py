@@ -15,6 +15,7 @@ from payments.sumup import Client, MerchantAnswer, NoAnswer, UnknownCheckout, Un
 from tests.simulator import KEY, MERCHANT, SimulatorProcess, started
 
 DEADLINE = 0.6
+SLACK = 2.0  # of a busy machine; without the deadline each of these takes five seconds or more
 
 
 @contextmanager
@@ -44,6 +45,8 @@ def drip(*, after: bytes, each: bytes) -> Callable[[socket.socket], None]:
         for _turn in range(100):
             time.sleep(0.05)
             link.sendall(each)
+            if not each and not link.recv(1024):
+                return  # silent until the client is gone
 
     return play
 
@@ -72,7 +75,7 @@ def test_server_that_drips_is_cut_at_the_deadline(after: bytes, each: bytes) -> 
     with serving(drip(after=after, each=each)) as port:
         seconds, words = asked_in(f"http://127.0.0.1:{port}")
 
-    assert DEADLINE - 0.05 < seconds < DEADLINE + 0.4
+    assert DEADLINE - 0.05 < seconds < DEADLINE + SLACK
     assert "time-out" in words
 
 
@@ -81,7 +84,7 @@ def test_tls_handshake_is_cut_at_the_deadline(after: bytes) -> None:
     with serving(drip(after=after, each=b"\x00" if after else b"")) as port:
         seconds, words = asked_in(f"https://127.0.0.1:{port}")
 
-    assert seconds < DEADLINE + 0.4
+    assert seconds < DEADLINE + SLACK
     assert words
 
 
@@ -92,7 +95,7 @@ def test_name_look_up_is_cut_at_the_deadline(monkeypatch: pytest.MonkeyPatch) ->
     seconds, words = asked_in("http://sumup.invalid")
 
     over.set()
-    assert seconds < DEADLINE + 0.4
+    assert seconds < DEADLINE + SLACK
     assert "time-out" in words
 
 
@@ -124,7 +127,7 @@ def test_answer_without_end_is_cut_at_its_cap() -> None:
     def play(link: socket.socket) -> None:
         link.recv(1024)
         link.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        for _turn in range(1000):
+        while sum(sent) < 100 * 1024 * 1024:
             sent.append(link.send(b" " * 65536))
 
     with serving(play) as port, pytest.raises(Unreadable, match="too long"):

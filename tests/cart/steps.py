@@ -1,0 +1,118 @@
+"""Steps that buying tests share: filling a cart, ordering it, going to the payment page, paying."""
+
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.test import Client
+from django.utils import timezone
+from procrastinate.contrib.django.models import ProcrastinateJob
+
+from accounts.models import User
+from cart.contents import Cart, cart_of
+from events.buying import put_in_cart
+from events.models import CalendarEntry, Page
+from ledger.models import History
+from orders.models import Order
+from orders.placing import place
+from payments.models import Checkout
+from payments.opening import hosted_page
+from tests.factories import EventFactory, UserFactory
+from tests.simulator import SimulatorProcess
+
+HTMX = {"HX-Request": "true"}
+MAIL_JOB = "orders.jobs.send_confirmation"
+WEBHOOK = "/payments/sumup/webhook/"
+
+
+def at_its_address(entry: CalendarEntry) -> CalendarEntry:
+    """The entry as the views read it: with its page and ticket types."""
+    return CalendarEntry.objects.with_page().prefetch_related("ticket_types").get(pk=entry.pk)
+
+
+def fill(user: User, entry: CalendarEntry, wanted: Mapping[int, int] | int = 1) -> None:
+    """Put tickets in the cart: a number at the entry's own price, or numbers by ticket type."""
+    numbers = {0: wanted} if isinstance(wanted, int) else wanted
+    put_in_cart(user, at_its_address(entry), numbers, at=timezone.now())
+
+
+def shown(user: User) -> Cart:
+    return cart_of(user, at=timezone.now())
+
+
+def order_cart(
+    user: User, *, page: Page | None = None, token: uuid.UUID | None = None, seen: str | None = None
+) -> Order:
+    """Order what the cart shows now, as the form of the cart would."""
+    contents = shown(user) if page is None else shown(user).of_page(page)
+    digest = contents.digest() if seen is None else seen
+    return place(user, page=page, token=token or uuid.uuid4(), seen=digest, at=timezone.now())
+
+
+def ordered(entry: CalendarEntry | None = None, number: int = 1, user: User | None = None) -> Order:
+    """An order that awaits payment, of `number` tickets at the entry's own price."""
+    user = user or UserFactory.create()
+    fill(user, entry or EventFactory.create(capacity=100), number)
+    return order_cart(user)
+
+
+def opened(order: Order, *, at: datetime | None = None) -> Checkout:
+    """Its checkout, open at SumUp."""
+    hosted_page(order, at=at or timezone.now())
+    return Checkout.objects.filter(order=order).latest("pk")
+
+
+def paid_at_sumup(sumup: SimulatorProcess, order: Order) -> Checkout:
+    """Its checkout, paid at SumUp; we have not been told yet."""
+    checkout = opened(order)
+    sumup.pay(sumup_id(checkout))
+    return checkout
+
+
+def sumup_id(checkout: Checkout) -> str:
+    assert checkout.sumup_id
+    return checkout.sumup_id
+
+
+def later(seconds: float = 0, *, minutes: float = 0) -> datetime:
+    return timezone.now() + timedelta(minutes=minutes, seconds=seconds)
+
+
+def states_of(order: Order) -> list[str]:
+    return list(order.tickets.order_by("pk").values_list("state", flat=True))
+
+
+def held(entry: CalendarEntry) -> int:
+    return CalendarEntry.objects.get(pk=entry.pk).held
+
+
+def mail_jobs() -> int:
+    return ProcrastinateJob.objects.filter(task_name=MAIL_JOB).count()
+
+
+def moves_to(state: str, order: Order) -> list[int]:
+    """How often each ticket of `order` went to `state`, by the history."""
+    return [
+        History.objects.filter(subject="ticket", subject_id=pk, field="state", new=state).count()
+        for pk in order.tickets.order_by("pk").values_list("pk", flat=True)
+    ]
+
+
+def tell(client: Client, checkout_id: str) -> int:
+    """SumUp's webhook; the status code of our answer."""
+    body = {"event_type": "CHECKOUT_STATUS_CHANGED", "id": checkout_id}
+    return client.post(WEBHOOK, body, content_type="application/json").status_code
+
+
+def field(html: str, name: str) -> str:
+    """The value of the last field of that name."""
+    found = re.findall(rf'name="{name}" value="([^"]*)"', html)
+    assert found, f"no field {name}"
+    return str(found[-1])
+
+
+def checkout_form(client: Client, address: str = "/cart/") -> dict[str, str]:
+    """What the last pay button of a cart page sends: the one for everything."""
+    page = client.get(address).content.decode()
+    return {"token": field(page, "token"), "digest": field(page, "digest")}

@@ -1,0 +1,143 @@
+"""My tickets, and a ticket: its owner's alone, never kept by a cache, valid only when it is."""
+
+import math
+from decimal import Decimal
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.models import User
+from events.models import CalendarEntry, Ticket
+from events.models.tickets import new_ticket_code
+from orders.models import Order, new_order_code
+from tests.cart.steps import fill, later, order_cart, ordered
+from tests.factories import EventFactory, TicketTypeFactory, UserFactory
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
+
+
+def free_order(user: User, number: int = 1, **fields: object) -> Order:
+    """A confirmed order of free tickets."""
+    fill(user, EventFactory.create(ticket_price=Decimal(0), **fields), number)
+    return order_cart(user)
+
+
+def ticket_of(order: Order) -> Ticket:
+    ticket = order.tickets.first()
+    assert ticket is not None
+    return ticket
+
+
+@pytest.fixture
+def buyer(client: Client) -> User:
+    user = UserFactory.create()
+    client.force_login(user)
+    return user
+
+
+def test_a_ticket_shows_its_code_and_a_qr_code(client: Client, buyer: User) -> None:
+    ticket = ticket_of(free_order(buyer, title="Jazz"))
+
+    response = client.get(f"/tickets/{ticket.code}/")
+
+    body = response.content.decode()
+    assert "Jazz" in body
+    assert "<svg" in body
+    assert ticket.code in body.replace(" ", "")
+
+
+@pytest.mark.parametrize("address", ["/tickets/", "/tickets/{code}/"])
+def test_ticket_pages_ask_for_sign_in_and_come_back(client: Client, address: str) -> None:
+    address = address.format(code=ticket_of(free_order(UserFactory.create())).code)
+
+    response = client.get(address)
+
+    assert (response.status_code, response["Location"]) == (302, f"/accounts/login/?next={address}")
+
+
+@pytest.mark.parametrize("address", ["/tickets/", "/tickets/{code}/"])
+def test_ticket_pages_are_kept_by_nobody(client: Client, buyer: User, address: str) -> None:
+    response = client.get(address.format(code=ticket_of(free_order(buyer)).code))
+
+    assert {"private", "no-store"} <= set(response["Cache-Control"].split(", "))
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_ticket_pages_are_read_only(client: Client, buyer: User, method: str) -> None:
+    code = ticket_of(free_order(buyer)).code
+
+    assert getattr(client, method)("/tickets/").status_code == 405
+    assert getattr(client, method)(f"/tickets/{code}/").status_code == 405
+
+
+def test_somebody_else_s_ticket_is_not_found(client: Client, buyer: User) -> None:
+    order = free_order(UserFactory.create(), title="Secret")
+
+    assert client.get(f"/tickets/{ticket_of(order).code}/").status_code == 404
+    assert "Secret" not in client.get("/tickets/").content.decode()
+
+
+def test_a_ticket_still_in_the_cart_is_not_found(client: Client, buyer: User) -> None:
+    fill(buyer, EventFactory.create())
+
+    assert client.get(f"/tickets/{Ticket.objects.get().code}/").status_code == 404
+
+
+@pytest.mark.parametrize("code", ["nothing", "%00", "a%00b", "A" * 500, "%27%20OR%201=1--", "..%2F", "1"])
+def test_a_code_that_is_none_is_not_found(client: Client, buyer: User, code: str) -> None:
+    assert client.get(f"/tickets/{code}/").status_code == 404
+
+
+def test_a_reserved_ticket_shows_no_qr_code(client: Client, buyer: User) -> None:
+    ticket = ticket_of(ordered(user=buyer))
+
+    body = client.get(f"/tickets/{ticket.code}/").content.decode()
+
+    assert 'class="qr"' not in body
+    assert "not paid yet" in body
+    assert ticket.code not in client.get("/tickets/").content.decode()
+
+
+def test_my_tickets_tells_past_ones_apart(client: Client, buyer: User) -> None:
+    free_order(buyer, title="Still to come")
+    gone = ticket_of(free_order(buyer, title="Long gone"))
+    CalendarEntry.objects.filter(pk=gone.entry_id).update(starts_at=later(minutes=-9000), ends_at=later(minutes=-8000))
+
+    context = client.get("/tickets/").context
+
+    assert [ticket.entry.title for ticket in context["coming"]] == ["Still to come"]
+    assert [ticket.entry.title for ticket in context["past"]] == ["Long gone"]
+
+
+def test_codes_hold_at_least_128_random_bits() -> None:
+    for make in (new_ticket_code, new_order_code):
+        codes = {make() for _ in range(500)}
+        letters = {letter for code in codes for letter in code}
+        assert len(codes) == 500
+        assert len(letters) == 32
+        assert all(len({code[place] for code in codes}) > 20 for place in range(26))
+        assert 26 * math.log2(len(letters)) >= 128
+
+
+def test_my_tickets_ask_as_often_for_thirty_as_for_one(
+    client: Client, buyer: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    free_order(buyer)
+    with django_assert_num_queries(4):
+        client.get("/tickets/")
+    for _ in range(5):
+        kind = TicketTypeFactory.create(price=Decimal(0))
+        fill(buyer, kind.entry, {kind.pk: 6})
+        order_cart(buyer)
+    with django_assert_num_queries(4):
+        assert len(client.get("/tickets/").context["coming"]) == 31
+
+
+def test_a_ticket_asks_a_fixed_number_of_times(
+    client: Client, buyer: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in (1, 10):
+        ticket = ticket_of(free_order(buyer, number))
+        with django_assert_num_queries(5):
+            client.get(f"/tickets/{ticket.code}/")

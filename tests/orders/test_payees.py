@@ -1,0 +1,80 @@
+"""Who takes the money of an order: one merchant in one currency, or nobody, and never a guess."""
+
+from decimal import Decimal
+
+import pytest
+
+from accounts.models import User
+from events.models import CalendarEntry, Merchant, Page, Ticket
+from orders.models import Order
+from orders.placing import CartChanged, NoMerchant, SeveralMerchants
+from tests.cart.steps import fill, order_cart, shown
+from tests.factories import EventFactory, PageFactory, UserFactory
+from tests.simulator import OTHER_KEY, OTHER_MERCHANT
+
+pytestmark = pytest.mark.usefixtures("merchant")
+
+
+@pytest.fixture
+def buyer(db: None) -> User:
+    return UserFactory.create()
+
+
+def nothing_was_claimed(buyer: User, *, pending: int) -> bool:
+    return not Order.objects.exists() and Ticket.objects.pending_for(buyer).count() == pending
+
+
+def test_a_currency_changed_since_it_was_shown_claims_nothing(buyer: User) -> None:
+    entry = EventFactory.create()
+    fill(buyer, entry)
+    seen = shown(buyer).digest()
+    CalendarEntry.objects.filter(pk=entry.pk).update(currency="CHF")
+    Page.objects.update(currency="CHF")
+
+    with pytest.raises(CartChanged):
+        order_cart(buyer, seen=seen)
+    with pytest.raises(NoMerchant):  # and a merchant is never asked for a currency that is not its own
+        order_cart(buyer)
+    assert nothing_was_claimed(buyer, pending=1)
+
+
+def test_several_merchants_are_paid_page_by_page(buyer: User, merchant: Merchant) -> None:
+    other = Merchant.objects.create(code=OTHER_MERCHANT, name="Other", api_key=OTHER_KEY, currency="EUR")
+    here, there = EventFactory.create(), EventFactory.create(calendar__page__merchant=other)
+    fill(buyer, here)
+    fill(buyer, there, 2)
+
+    assert not shown(buyer).pays_at_once
+    with pytest.raises(SeveralMerchants):
+        order_cart(buyer)
+    assert nothing_was_claimed(buyer, pending=3)
+    first, second = (order_cart(buyer, page=entry.calendar.page) for entry in (here, there))
+
+    assert [(order.merchant, order.total) for order in (first, second)] == [
+        (merchant, Decimal(12)),
+        (other, Decimal(24)),
+    ]
+
+
+def test_several_currencies_are_paid_page_by_page(buyer: User) -> None:
+    francs = PageFactory.create(currency="CHF")
+    fill(buyer, EventFactory.create())
+    fill(buyer, EventFactory.create(calendar__page=francs))
+
+    assert shown(buyer).total is None
+    with pytest.raises(SeveralMerchants):
+        order_cart(buyer)
+    assert nothing_was_claimed(buyer, pending=2)
+
+
+def test_without_a_merchant_only_what_is_free_can_be_ordered(buyer: User) -> None:
+    Merchant.objects.all().delete()
+    paid = EventFactory.create()
+    free = EventFactory.create(ticket_price=Decimal(0))
+    fill(buyer, paid)
+    fill(buyer, free)
+
+    with pytest.raises(NoMerchant):
+        order_cart(buyer)
+    assert nothing_was_claimed(buyer, pending=2)
+    assert order_cart(buyer, page=free.calendar.page).total == 0

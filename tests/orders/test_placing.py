@@ -1,0 +1,350 @@
+"""Placing an order: what the buyer saw is what is ordered, all of it or nothing, and never at another price."""
+
+import uuid
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.conf import settings
+from django.core import mail
+from django.utils import timezone
+
+from accounts.models import User
+from events.models import CalendarEntry, Merchant, Page, Ticket, TicketType
+from events.states import EntryState
+from events.transitions import cancel_unsold
+from ledger.models import History
+from orders.mails import send_confirmation_mail
+from orders.models import Order, OrderLine
+from orders.placing import (
+    CartChanged,
+    EmptyCart,
+    OrderAwaiting,
+    OrderRefusal,
+    ShortLines,
+    place,
+)
+from orders.releasing import request_cancel
+from orders.states import OrderState
+from payments.models import Checkout
+from tests.cart.steps import fill, held, mail_jobs, order_cart, ordered, shown, states_of
+from tests.factories import CalendarFactory, EventFactory, PageFactory, TicketTypeFactory, UserFactory
+
+pytestmark = pytest.mark.usefixtures("merchant")
+
+
+@pytest.fixture
+def buyer(db: None) -> User:
+    return UserFactory.create()
+
+
+def nothing_was_claimed(buyer: User, *, pending: int) -> bool:
+    return (
+        not Order.objects.exists()
+        and not OrderLine.objects.exists()
+        and Ticket.objects.pending_for(buyer).count() == pending
+        and not CalendarEntry.objects.exclude(held=0).exists()
+    )
+
+
+def test_placing_freezes_what_was_bought_and_holds_the_seats(buyer: User, merchant: Merchant) -> None:
+    entry = EventFactory.create(title="Jazz", capacity=10)
+    adult, child = (
+        TicketTypeFactory.create(entry=entry, name=name, price=Decimal(price))
+        for name, price in (("Adult", "12.50"), ("Child", "5.00"))
+    )
+    fill(buyer, entry, {adult.pk: 2, child.pk: 1})
+
+    order = order_cart(buyer)
+
+    assert (order.state, order.merchant, order.money.amount) == ("awaiting_payment", merchant, Decimal("30.00"))
+    assert order.hold_until - order.placed_at == timedelta(minutes=settings.HOLD_MINUTES) == timedelta(minutes=30)
+    lines = order.lines.values_list("name", "unit_price", "quantity", "currency")
+    assert set(lines) == {("Jazz – Adult", Decimal("12.50"), 2, "EUR"), ("Jazz – Child", Decimal("5.00"), 1, "EUR")}
+    assert states_of(order) == ["reserved"] * 3
+    assert held(entry) == 3
+    history = History.objects.of(order.tickets.all()[0]).get(field="state")
+    assert (history.old, history.new, history.actor) == ("pending", "reserved", f"user:{buyer.pk}")
+
+
+def test_the_same_token_is_the_same_order(buyer: User) -> None:
+    fill(buyer, EventFactory.create())
+    token, seen = uuid.uuid4(), shown(buyer).digest()
+
+    first = order_cart(buyer, token=token, seen=seen)
+    fill(buyer, EventFactory.create())
+
+    assert order_cart(buyer, token=token, seen=seen) == first
+    assert Order.objects.count() == 1
+
+
+def test_the_same_token_is_the_same_order_when_it_is_over(buyer: User) -> None:
+    entry = EventFactory.create(ticket_price=Decimal(0))
+    fill(buyer, entry)
+    token = uuid.uuid4()
+    first = order_cart(buyer, token=token)
+    fill(buyer, entry)
+
+    assert order_cart(buyer, token=token).pk == first.pk
+    assert Ticket.objects.pending_for(buyer).count() == 1
+
+
+def test_somebody_else_s_token_orders_nothing_and_shows_nothing(buyer: User) -> None:
+    fill(buyer, EventFactory.create())
+    other = ordered()
+
+    with pytest.raises(CartChanged):
+        order_cart(buyer, token=other.cart_token)
+    assert Ticket.objects.pending_for(buyer).count() == 1
+
+
+def test_an_empty_cart_is_no_order(buyer: User) -> None:
+    with pytest.raises(EmptyCart):
+        order_cart(buyer)
+
+
+def test_a_page_without_anything_in_the_cart_is_an_empty_cart(buyer: User) -> None:
+    fill(buyer, EventFactory.create())
+
+    with pytest.raises(EmptyCart):
+        order_cart(buyer, page=PageFactory.create())
+    assert nothing_was_claimed(buyer, pending=1)
+
+
+def test_a_price_that_changed_since_it_was_shown_claims_nothing(buyer: User) -> None:
+    kind = TicketTypeFactory.create(price=Decimal("12.00"))
+    fill(buyer, kind.entry, {kind.pk: 2})
+    seen = shown(buyer).digest()
+    TicketType.objects.filter(pk=kind.pk).update(price=Decimal("12.01"))
+
+    with pytest.raises(CartChanged):
+        order_cart(buyer, seen=seen)
+    assert nothing_was_claimed(buyer, pending=2)
+    assert order_cart(buyer).total == Decimal("24.02")
+
+
+def test_a_lower_price_is_shown_first_too(buyer: User) -> None:
+    entry = EventFactory.create(ticket_price=Decimal(12))
+    fill(buyer, entry)
+    seen = shown(buyer).digest()
+    CalendarEntry.objects.filter(pk=entry.pk).update(ticket_price=0)
+
+    with pytest.raises(CartChanged):
+        order_cart(buyer, seen=seen)
+    assert nothing_was_claimed(buyer, pending=1)
+
+
+@pytest.mark.parametrize("seen", ["", "x", "0" * 64, "é\x00"])
+def test_a_digest_that_is_none_claims_nothing(buyer: User, seen: str) -> None:
+    fill(buyer, EventFactory.create())
+
+    with pytest.raises(CartChanged):
+        order_cart(buyer, seen=seen)
+    assert nothing_was_claimed(buyer, pending=1)
+
+
+def test_a_quantity_changed_in_another_tab_claims_nothing(buyer: User) -> None:
+    entry = EventFactory.create()
+    fill(buyer, entry)
+    seen = shown(buyer).digest()
+    fill(buyer, entry)
+
+    with pytest.raises(CartChanged):
+        order_cart(buyer, seen=seen)
+    assert nothing_was_claimed(buyer, pending=2)
+
+
+def test_one_short_line_keeps_everything_from_being_claimed(buyer: User) -> None:
+    calendar = CalendarFactory.create()
+    gone, there = EventFactory.create(calendar=calendar, capacity=1), EventFactory.create(calendar=calendar, capacity=9)
+    fill(buyer, gone, 2)
+    fill(buyer, there, 2)
+
+    with pytest.raises(ShortLines):
+        order_cart(buyer)
+    assert nothing_was_claimed(buyer, pending=4)
+    (short,) = shown(buyer).short
+    assert (short.entry, short.fits, short.problem) == (gone, 1, "Only 1 is left.")
+
+
+def test_one_click_goes_on_without_the_short_lines_and_charges_exactly_the_rest(buyer: User) -> None:
+    calendar = CalendarFactory.create()
+    gone = EventFactory.create(calendar=calendar, capacity=1, ticket_price=Decimal("7.35"))
+    none = EventFactory.create(calendar=calendar, capacity=0, ticket_price=Decimal("99.00"))
+    there = EventFactory.create(calendar=calendar, capacity=9, ticket_price=Decimal("12.10"))
+    for entry, number in ((gone, 3), (none, 1), (there, 2)):
+        fill(buyer, entry, number)
+    rest = shown(buyer)
+    assert rest.rest_count == 3
+
+    order = order_cart(buyer, seen=rest.digest_of_rest())
+
+    assert order.total == Decimal("31.55")
+    assert rest.rest_total == order.money
+    assert {(line.entry_id, line.quantity) for line in order.lines.all()} == {(gone.pk, 1), (there.pk, 2)}
+    assert [held(entry) for entry in (gone, none, there)] == [1, 0, 2]
+    assert Ticket.objects.pending_for(buyer).count() == 3
+
+
+def test_going_on_without_the_short_lines_is_refused_when_still_less_is_left(buyer: User) -> None:
+    entry = EventFactory.create(capacity=3)
+    fill(buyer, entry, 4)
+    seen = shown(buyer).digest_of_rest()
+    ordered(entry)
+
+    with pytest.raises(CartChanged):
+        order_cart(buyer, seen=seen)
+    assert held(entry) == 1
+
+
+def test_when_nothing_is_left_nothing_is_ordered_whatever_digest_is_sent(buyer: User) -> None:
+    fill(buyer, EventFactory.create(capacity=0), 2)
+
+    for seen in (shown(buyer).digest(), shown(buyer).digest_of_rest()):
+        with pytest.raises(ShortLines):
+            order_cart(buyer, seen=seen)
+    assert nothing_was_claimed(buyer, pending=2)
+
+
+def test_fewer_seats_than_the_least_an_order_are_none(buyer: User) -> None:
+    kind = TicketTypeFactory.create(min_per_order=3, capacity=2)
+    fill(buyer, kind.entry, {kind.pk: 3})
+
+    (line,) = shown(buyer).lines
+    assert line.fits == 0
+    with pytest.raises(ShortLines):
+        order_cart(buyer)
+
+
+def test_the_maximum_is_asked_again_at_checkout(buyer: User) -> None:
+    entry = EventFactory.create(max_per_order=5)
+    fill(buyer, entry, 5)
+    CalendarEntry.objects.filter(pk=entry.pk).update(max_per_order=2)
+
+    with pytest.raises(ShortLines):
+        order_cart(buyer)
+    assert order_cart(buyer, seen=shown(buyer).digest_of_rest()).total == Decimal("24.00")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"is_published": False},
+        {"starts_at": timezone.now() - timedelta(days=2), "ends_at": timezone.now() - timedelta(days=1)},
+        {"sale_starts_at": timezone.now() + timedelta(hours=1)},
+        {"sale_ends_at": timezone.now() - timedelta(hours=1)},
+        {"ticket_price": None},
+        {"state": EntryState.DRAFT},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_an_entry_no_longer_on_sale_is_refused_at_checkout(buyer: User, change: dict[str, object]) -> None:
+    entry = EventFactory.create()
+    fill(buyer, entry)
+    CalendarEntry.objects.filter(pk=entry.pk).update(**change)
+
+    for seen in (shown(buyer).digest(), shown(buyer).digest_of_rest()):
+        with pytest.raises(OrderRefusal):
+            order_cart(buyer, seen=seen)
+    assert nothing_was_claimed(buyer, pending=1)
+
+
+def test_a_cancelled_entry_is_refused_at_checkout(buyer: User) -> None:
+    entry = EventFactory.create()
+    fill(buyer, entry)
+    cancel_unsold(entry)
+
+    with pytest.raises(ShortLines):
+        order_cart(buyer)
+    assert shown(buyer).lines[0].problem == "This event has been cancelled."
+
+
+@pytest.mark.parametrize("field", ["sale_starts_at", "sale_ends_at"])
+def test_a_type_outside_its_own_window_is_refused_at_checkout(buyer: User, field: str) -> None:
+    kind = TicketTypeFactory.create()
+    fill(buyer, kind.entry, {kind.pk: 1})
+    offset = timedelta(hours=1 if field == "sale_starts_at" else -1)
+    TicketType.objects.filter(pk=kind.pk).update(**{field: timezone.now() + offset})
+
+    with pytest.raises(ShortLines):
+        order_cart(buyer)
+
+
+def test_an_unpublished_page_sells_nothing_at_checkout(buyer: User) -> None:
+    entry = EventFactory.create()
+    fill(buyer, entry)
+    Page.objects.update(is_published=False)
+
+    with pytest.raises(ShortLines):
+        order_cart(buyer)
+
+
+def test_a_free_order_is_confirmed_at_once_without_sumup_and_mailed(buyer: User) -> None:
+    entry = EventFactory.create(ticket_price=Decimal(0), capacity=5)
+    Merchant.objects.all().delete()
+    fill(buyer, entry, 2)
+
+    order = order_cart(buyer)
+
+    order.refresh_from_db()
+    assert (order.state, order.merchant, order.total) == ("paid", None, Decimal(0))
+    assert states_of(order) == ["confirmed", "confirmed"]
+    assert held(entry) == 2
+    assert not Checkout.objects.exists()
+    assert mail_jobs() == 1
+    send_confirmation_mail(order.pk)
+    assert "your order is confirmed" in str(mail.outbox[0].body)
+
+
+def test_an_order_that_awaits_payment_is_offered_before_another_is_made(buyer: User) -> None:
+    page = PageFactory.create()
+    first, second = (EventFactory.create(calendar__page=page) for _ in range(2))
+    waiting = ordered(first, user=buyer)
+    fill(buyer, second)
+
+    with pytest.raises(OrderAwaiting) as refusal:
+        order_cart(buyer)
+    assert refusal.value.order == waiting
+    request_cancel(waiting, at=timezone.now())
+    with pytest.raises(OrderAwaiting):  # cancelled is not over: SumUp has to confirm it first
+        order_cart(buyer)
+    assert Order.objects.count() == 1
+
+
+def test_an_order_of_one_page_does_not_stand_in_the_way_of_another_page_s(buyer: User) -> None:
+    ordered(user=buyer)
+    fill(buyer, EventFactory.create())
+
+    assert order_cart(buyer).state == OrderState.AWAITING_PAYMENT
+
+
+def test_only_the_buyer_s_own_cart_is_ordered(buyer: User) -> None:
+    entry, other = EventFactory.create(), UserFactory.create()
+    fill(buyer, entry)
+    fill(other, entry, 3)
+
+    order = order_cart(buyer)
+
+    assert order.tickets.count() == 1
+    assert Ticket.objects.pending_for(other).count() == 3
+
+
+def test_a_hundred_rows_at_seven_prices_add_up_to_the_total(buyer: User) -> None:
+    entry = EventFactory.create(capacity=100)
+    kinds = [TicketTypeFactory.create(entry=entry, price=Decimal(f"{n}.{n}{n}"), max_per_order=15) for n in range(1, 8)]
+    fill(buyer, entry, {kind.pk: 14 for kind in kinds})
+
+    order = order_cart(buyer)
+
+    assert sum(line.amount.amount for line in order.lines.all()) == order.total == Decimal("435.12")
+    assert sum(ticket.price for ticket in order.tickets.all()) == order.total
+
+
+def test_place_reads_the_clock_that_it_is_given(buyer: User) -> None:
+    entry = EventFactory.create(sale_starts_at=timezone.now() + timedelta(hours=1))
+    Ticket.objects.create(entry=entry, user=buyer, price=12, currency="EUR")
+    at = timezone.now() + timedelta(hours=2)
+
+    order = place(buyer, page=None, token=uuid.uuid4(), seen=shown(buyer).digest(), at=at)
+
+    assert order.placed_at == at

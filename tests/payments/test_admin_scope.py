@@ -1,0 +1,287 @@
+"""The admin shows and changes a member's own pages only, as the role allows: every ModelAdmin, every role."""
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.test import Client, RequestFactory
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.models import User
+from events.models import Calendar, CalendarEntry, Merchant, Page, Role, Ticket, TicketType
+from events.scoping import ScopedAdmin
+from orders.models import Order, OrderLine
+from payments.models import Case, Checkout
+from tests.desk import House, house, member, ordered, signed_in_as
+from tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+
+#: What each role may do with each model: v(iew), a(dd), c(hange), d(elete). The entry is published: no deletion.
+RUN = {Page: "vc", Calendar: "vacd", CalendarEntry: "vac", TicketType: "vc", Ticket: "v", Order: "v", Checkout: "v",
+       Case: "v"}  # fmt: skip
+ALLOWED: dict[Role, dict[type[models.Model], str]] = {
+    Role.OWNER: RUN,
+    Role.ORGANISER: RUN,
+    Role.BOX_OFFICE: {CalendarEntry: "v", TicketType: "v", Ticket: "v", Order: "v"},
+    Role.DOOR: {CalendarEntry: "v", TicketType: "v", Ticket: "v"},
+    Role.FINANCE: {Order: "v", Checkout: "v", Case: "v"},
+}
+SCOPED = [model for model, desk in admin.site._registry.items() if isinstance(desk, ScopedAdmin)]
+WHOLE_SITE = [model for model in admin.site._registry if model not in SCOPED]
+
+
+def row_of(home: House, model: type[models.Model]) -> models.Model:
+    rows: dict[type[models.Model], models.Model | None] = {
+        Page: home.page, Calendar: home.entry.calendar, CalendarEntry: home.entry, TicketType: home.ticket_type,
+        Ticket: home.ticket, Order: home.order, Checkout: home.checkout, Case: home.case, Merchant: home.page.merchant,
+    }  # fmt: skip
+    row = rows[model]
+    assert row is not None
+    return row
+
+
+def address(model: type[models.Model], what: str = "") -> str:
+    return f"/admin/{model._meta.app_label}/{model._meta.model_name}/{what}"
+
+
+def permissions(user: User, row: models.Model) -> str:
+    request = RequestFactory().get("/admin/")
+    request.user = user
+    desk: admin.ModelAdmin[Any] = admin.site._registry[type(row)]
+    can = {
+        "v": desk.has_view_permission(request, row) and desk.has_view_permission(request),
+        "a": desk.has_add_permission(request),
+        "c": desk.has_change_permission(request, row),
+        "d": desk.has_delete_permission(request, row),
+    }
+    return "".join(letter for letter, allowed in can.items() if allowed)
+
+
+@pytest.mark.parametrize("model", SCOPED)
+@pytest.mark.parametrize("role", list(Role))
+def test_role_opens_what_the_table_says(role: Role, model: type[models.Model]) -> None:
+    own, foreign = house("Alpha"), house("Beta")
+    user = member((own.page, role))
+    assert permissions(user, row_of(own, model)) == ALLOWED[role].get(model, "")
+    assert permissions(user, row_of(foreign, model)).replace("a", "") == ""
+
+
+@pytest.mark.parametrize("model", SCOPED)
+@pytest.mark.parametrize("flags", [{"is_staff": False}, {"is_staff": True}, {"is_staff": True, "is_active": False}])
+def test_nobody_without_a_role_opens_anything(model: type[models.Model], flags: dict[str, bool]) -> None:
+    home = house("Alpha")
+    assert permissions(UserFactory.create(**flags), row_of(home, model)) == ""
+
+
+@pytest.mark.parametrize("model", SCOPED)
+def test_draft_may_be_deleted_by_who_runs_its_page_only(model: type[models.Model]) -> None:
+    home = house("Alpha")
+    desk = admin.site._registry[CalendarEntry]
+    draft = CalendarEntry(calendar=home.entry.calendar, state="draft")
+    for role in Role:
+        request = RequestFactory().get("/admin/")
+        request.user = member((home.page, role))
+        assert desk.has_delete_permission(request, draft) == (role in (Role.OWNER, Role.ORGANISER))
+
+
+@pytest.mark.parametrize("model", WHOLE_SITE)
+@pytest.mark.parametrize("role", list(Role))
+def test_what_concerns_the_whole_site_is_for_superusers(model: type[models.Model], role: Role) -> None:
+    client = signed_in_as(member((house("Alpha").page, role)))
+    assert client.get(address(model)).status_code == 403
+
+
+@pytest.mark.parametrize("model", SCOPED)
+def test_list_shows_own_rows_and_filters_only(model: type[models.Model]) -> None:
+    own, foreign = house("Alpha"), house("Beta")
+    client = signed_in_as(member((own.page, Role.ORGANISER)))
+    answer = client.get(address(model))
+    if model is Merchant:
+        assert answer.status_code == 403
+        return
+    text = answer.content.decode()
+    assert list(answer.context["cl"].queryset) == [row_of(own, model)] or model is Ticket
+    assert row_of(foreign, model) not in answer.context["cl"].queryset
+    assert "beta" not in text.lower()
+    assert "alpha" in text.lower()
+
+
+@pytest.mark.parametrize("what", ["change", "delete", "history"])
+@pytest.mark.parametrize("model", SCOPED)
+def test_foreign_row_has_no_page(model: type[models.Model], what: str) -> None:
+    own, foreign = house("Alpha"), house("Beta")
+    client = signed_in_as(member((own.page, Role.ORGANISER)))
+    row = row_of(foreign, model)
+    for method in (client.get, client.post):
+        answer = method(address(model, f"{row.pk}/{what}/"))
+        assert answer.status_code in (302, 403)
+        assert answer.status_code == 403 or answer["Location"] == "/admin/"
+    row.refresh_from_db()
+
+
+@pytest.mark.parametrize("model", [model for model in SCOPED if model is not Merchant])
+def test_own_row_has_a_page_without_a_word_of_another(model: type[models.Model]) -> None:
+    own, _foreign = house("Alpha"), house("Beta")
+    client = signed_in_as(member((own.page, Role.ORGANISER)))
+    answer = client.get(address(model, f"{row_of(own, model).pk}/change/"))
+    assert answer.status_code == 200
+    assert "beta" not in answer.content.decode().lower()
+    assert "/admin/r/" not in answer.content.decode()  # the short cut that is closed
+
+
+@pytest.mark.parametrize("model", [model for model in SCOPED if model is not Merchant])
+def test_search_for_a_foreign_word_finds_nothing(model: type[models.Model]) -> None:
+    own, foreign = house("Alpha"), house("Beta")
+    client = signed_in_as(member((own.page, Role.ORGANISER)))
+    for term in ("Beta", "beta-buyer@example.org", foreign.ticket.code, foreign.order.code, "Beta-reference"):
+        answer = client.get(address(model), {"q": term})
+        assert list(answer.context["cl"].queryset) == [], term
+
+
+#: Every foreign key that leads to a model of the admin, whether a form offers it or not.
+MODELS: list[type[models.Model]] = [*SCOPED, OrderLine]
+KEYS = [
+    (model, field.name, field.related_model)
+    for model in MODELS
+    for field in model._meta.get_fields()
+    if isinstance(field, models.ForeignKey) and field.related_model in admin.site._registry
+]
+
+
+@pytest.mark.parametrize(("model", "field", "target"), KEYS)
+def test_autocomplete_answers_with_own_rows_only(
+    model: type[models.Model], field: str, target: type[models.Model]
+) -> None:
+    own, foreign = house("Alpha"), house("Beta")
+    client = signed_in_as(member((own.page, Role.ORGANISER)))
+    asked = {"app_label": model._meta.app_label, "model_name": str(model._meta.model_name), "field_name": field}
+    answer = client.get("/admin/autocomplete/", {**asked, "term": ""})
+    if target in (Merchant, User):
+        assert answer.status_code == 403
+        return
+    found = {int(result["id"]) for result in answer.json()["results"]}
+    assert row_of(own, target).pk in found
+    assert row_of(foreign, target).pk not in found
+
+
+def test_lookups_beside_the_filters_are_refused() -> None:
+    own = house("Alpha")
+    client = signed_in_as(member((own.page, Role.ORGANISER)))
+    cases: list[tuple[type[models.Model], str]] = [
+        (Order, "total__gte"),
+        (Order, "user__email__startswith"),
+        (Ticket, "user__password"),
+        (Page, "merchant__api_key__startswith"),
+    ]
+    for model, lookup in cases:
+        assert client.get(address(model), {lookup: "1"}).status_code == 400, lookup
+
+
+def test_short_cut_to_any_row_is_closed() -> None:
+    own, foreign = house("Alpha"), house("Beta")
+    client = signed_in_as(member((own.page, Role.ORGANISER)))
+    kind = ContentType.objects.get_for_model(Ticket)
+    assert client.get(f"/admin/r/{kind.pk}/{foreign.ticket.pk}/").status_code == 404
+
+
+def test_form_takes_no_calendar_of_a_page_that_one_only_looks_at() -> None:
+    own, watched = house("Alpha"), house("Beta")
+    client = signed_in_as(member((own.page, Role.ORGANISER), (watched.page, Role.DOOR)))
+    data = {"calendar": str(watched.entry.calendar_id), "title": "Mine now", "starts_at": "2027-01-01T20:00",
+            "ends_at": "2027-01-01T22:00", "max_per_order": "10"}  # fmt: skip
+    answer = client.post(address(CalendarEntry, "add/"), data)
+    assert list(answer.context["adminform"].form.errors) == ["calendar"]
+    assert not CalendarEntry.objects.filter(title="Mine now").exists()
+    answer = client.post(address(CalendarEntry, "add/"), {**data, "calendar": str(own.entry.calendar_id)})
+    assert CalendarEntry.objects.get(title="Mine now").calendar.page == own.page
+
+
+def test_action_leaves_what_one_only_looks_at() -> None:
+    own, watched = house("Alpha"), house("Beta")
+    drafts = [
+        CalendarEntry.objects.create(
+            calendar=home.entry.calendar, title="Draft", starts_at=home.entry.starts_at, ends_at=home.entry.ends_at,
+            currency="EUR",
+        )
+        for home in (own, watched)
+    ]  # fmt: skip
+    client = signed_in_as(member((own.page, Role.ORGANISER), (watched.page, Role.DOOR)))
+    data = {"action": "publish_all", "_selected_action": [draft.pk for draft in drafts]}
+    answer = client.post(address(CalendarEntry), data, follow=True)
+    assert "1 event is not yours to change." in answer.content.decode()
+    assert [CalendarEntry.objects.get(pk=draft.pk).state for draft in drafts] == ["confirmed", "draft"]
+    assert client.post(address(CalendarEntry, f"{drafts[1].pk}/move/publish/")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("role", "sees_total"),
+    [(Role.OWNER, False), (Role.ORGANISER, False), (Role.BOX_OFFICE, False), (Role.FINANCE, True)],
+)
+def test_order_over_two_pages_is_whole_for_finance_only(role: Role, sees_total: bool) -> None:
+    own, foreign = house("Alpha"), house("Beta")
+    assert own.page.merchant
+    order = ordered({own.ticket_type: 1, foreign.ticket_type: 3}, UserFactory.create(), own.page.merchant)
+    client = signed_in_as(member((own.page, role)))
+    for text in (
+        client.get(address(Order)).content.decode(),
+        client.get(address(Order, f"{order.pk}/change/")).content.decode(),
+    ):
+        assert ("48.00" in text) is sees_total
+        assert "Beta" not in text
+        assert "Alpha night: Alpha seat" in text
+        foreign_codes = Ticket.objects.filter(order=order, entry=foreign.entry).values_list("code", flat=True)
+        assert [code for code in foreign_codes if code[:4] in text] == []
+
+
+def test_order_over_two_pages_is_whole_for_who_runs_both() -> None:
+    own, other = house("Alpha"), house("Beta")
+    assert own.page.merchant
+    order = ordered({own.ticket_type: 1, other.ticket_type: 3}, UserFactory.create(), own.page.merchant)
+    client = signed_in_as(member((own.page, Role.ORGANISER), (other.page, Role.BOX_OFFICE)))
+    text = client.get(address(Order, f"{order.pk}/change/")).content.decode()
+    assert "48.00" in text
+    assert "Beta night" in text
+
+
+def test_checkout_of_an_order_over_two_pages_is_hidden_from_organisers() -> None:
+    own, foreign = house("Alpha"), house("Beta")
+    assert own.page.merchant
+    order = ordered({own.ticket_type: 1, foreign.ticket_type: 3}, UserFactory.create(), own.page.merchant)
+    checkout = Checkout.objects.create(
+        order=order, merchant=own.page.merchant, reference="over-two", amount=48, currency="EUR",
+        created_at=order.placed_at, valid_until=order.hold_until,
+    )  # fmt: skip
+    organiser, finance = (signed_in_as(member((own.page, role))) for role in (Role.ORGANISER, Role.FINANCE))
+    assert organiser.get(address(Checkout, f"{checkout.pk}/change/")).status_code == 302
+    assert "over-two" not in organiser.get(address(Order, f"{order.pk}/change/")).content.decode()
+    assert finance.get(address(Checkout, f"{checkout.pk}/change/")).status_code == 200
+    assert "over-two" in finance.get(address(Order, f"{order.pk}/change/")).content.decode()
+
+
+def test_case_about_a_merchant_is_for_the_pages_that_it_pays(client: Client) -> None:
+    own, foreign = house("Alpha"), house("Beta")
+    case = Case.objects.create(
+        kind="refused", merchant=own.page.merchant, words="key revoked", opened_at=own.case.opened_at
+    )
+    for home, status in ((own, 200), (foreign, 302)):
+        answer = signed_in_as(member((home.page, Role.FINANCE))).get(address(Case, f"{case.pk}/change/"))
+        assert answer.status_code == status
+
+
+QUERIES = {Page: 7, Calendar: 8, CalendarEntry: 9, TicketType: 8, Ticket: 8, Order: 9, Checkout: 8, Case: 8}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("model", list(QUERIES))
+def test_list_asks_as_often_whatever_its_length(
+    model: type[models.Model], count: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    homes = [house(name, sold=1) for name in ("Alpha", "Beta", "Gamma")[:count]]
+    client = signed_in_as(member(*((home.page, Role.ORGANISER) for home in homes)))
+    client.get(address(model))  # content types are read once a process
+    with django_assert_num_queries(QUERIES[model]):
+        answer = client.get(address(model))
+    assert len(answer.context["cl"].result_list) == count
