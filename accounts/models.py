@@ -71,6 +71,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         if update_fields is None or "email" in update_fields:
             EmailAddress.objects.filter(user_id=self.pk).exclude(email=self.email).delete()
 
+    def lock(self) -> None:
+        """Lock the user's row until the transaction ends: what a buyer does in two tabs is done one after the other."""
+        list(User.objects.filter(pk=self.pk).select_for_update(no_key=True).values_list("pk"))
+
     def get_full_name(self) -> str:
         return self.name or self.email
 

@@ -14,6 +14,8 @@ import time
 from collections import Counter
 from datetime import timedelta
 
+from django.db import connection
+
 from benchmarks.buyer import Buyer, SumUp, Unexpected
 from benchmarks.world import SIMULATOR, WEB, World, running
 
@@ -134,10 +136,18 @@ def sale(world: World, *, buyers: int, seats: int, clients: int) -> None:
         raise SystemExit("The sale did not come out right.")
 
 
+ONE_AT_A_TIME = threading.Lock()
+
+
 def latest_order(hosted_page: str) -> str:
+    """The code of the order behind a payment page; over one connection, whichever thread asks."""
     from payments.models import Checkout
 
-    return Checkout.objects.values_list("order__code", flat=True).get(hosted_url=hosted_page)
+    with ONE_AT_A_TIME:
+        try:
+            return Checkout.objects.values_list("order__code", flat=True).get(hosted_url=hosted_page)
+        finally:
+            connection.close()
 
 
 def an_event(*, capacity: int | None) -> tuple[str, int]:

@@ -17,7 +17,7 @@ def set_quantity(user: User, entry: CalendarEntry, key: int, quantity: int, *, a
     """
     with transaction.atomic():
         # The buyer's own row: two clicks at once must not both add what is missing.
-        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        user.lock()
         count = Ticket.objects.pending_for(user).filter(entry=entry, ticket_type=key or None).count()
         if quantity > count:
             put_in_cart(user, entry, {key: quantity - count}, at=at)

@@ -112,6 +112,9 @@ DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     # A lock that is not had in 10 s, or a transaction left open for 30 s, ends: an honest page beats a hung one.
     "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s",
+    # The same few statements again and again: prepared, PostgreSQL parses and plans each once a connection.
+    "server_side_binding": True,
+    "prepare_threshold": 3,
 }
 if DATABASE_POOL:
     DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 5}

@@ -1,5 +1,6 @@
 """The WSGI entry for gunicorn."""
 
+import gc
 import os
 import sys
 
@@ -14,3 +15,7 @@ try:
 except ImproperlyConfigured as error:
     sys.stderr.write(f"foyer: {error}\n")
     sys.exit(GIVE_UP)
+# What start-up has made lives as long as the process: looking through it for garbage costs a fifth of each request.
+gc.collect()
+gc.freeze()
+gc.set_threshold(50_000, 20, 20)

@@ -30,7 +30,7 @@ def put_in_cart(user: User, entry: CalendarEntry, wanted: Mapping[int, int], *, 
     offers = {offer.key: offer for offer in offers_of(entry, at=at)}
     with transaction.atomic():
         # The buyer's own row: two clicks at once must not pass the limits together.
-        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        user.lock()
         in_cart = _pending_per_offer(user)
         for key, number in wanted.items():
             if key not in offers:

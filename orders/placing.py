@@ -89,7 +89,7 @@ def place(user: User, *, page: Page | None, token: UUID, seen: str, at: datetime
 
 
 def _place(user: User, page: Page | None, token: UUID, seen: str, at: datetime) -> Order:
-    User.objects.select_for_update(no_key=True).get(pk=user.pk)  # one checkout of a buyer at a time
+    user.lock()  # one checkout of a buyer at a time
     known = list(Order.objects.filter(Q(cart_token=token) | Q(user=user, state=OrderState.AWAITING_PAYMENT)))
     placed = next((order for order in known if order.cart_token == token), None)
     if placed is not None:

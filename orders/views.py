@@ -26,14 +26,16 @@ def orders(request: HttpRequest) -> HttpResponse:
 @require_safe
 def order(request: HttpRequest, code: str) -> HttpResponse:
     """An order. Signed out the code alone shows its state and no more; another user's is not found."""
-    shown = get_object_or_404(Order.objects.select_related("merchant"), code=code)
+    shown = get_object_or_404(Order, code=code)
     if not request.user.is_authenticated:
         return render(request, "orders/order_signed_out.html", {"order": shown})
     if shown.user_id != request.user.pk:
         raise Http404
+    lines = list(shown.lines.select_related("entry", "page"))
+    shown.first_page = lines[0].page
     context = {
         "order": shown,
-        "lines": shown.lines.select_related("entry", "page"),
+        "lines": lines,
         "tickets": Ticket.objects.filter(order=shown).with_page().order_by("pk"),
         "can_pay": shown.can_still_pay(timezone.now()),
     }

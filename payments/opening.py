@@ -100,7 +100,7 @@ def _create_or_find(client: Client, order: Order, checkout: Checkout) -> Checkou
 def _record_open(checkout: Checkout, answer: CheckoutAnswer) -> str:
     with transaction.atomic():
         sign(who="checkout", why="SumUp made the payment page")
-        list(Order.objects.filter(pk=checkout.order_id).locked())
+        list(Order.objects.filter(pk=checkout.order_id).locked().values_list("pk"))
         row = Checkout.objects.filter(pk=checkout.pk).locked().get()
         if row.state == CheckoutState.NEW:
             mark_open(row, sumup_id=answer.id, hosted_url=answer.hosted_url, status=answer.status)
@@ -114,7 +114,7 @@ def _record_open(checkout: Checkout, answer: CheckoutAnswer) -> str:
 def _record_refusal(checkout: Checkout, problem: SumUpProblem, *, at: datetime) -> None:
     with transaction.atomic():
         sign(who="checkout", why="SumUp refused the payment")
-        list(Order.objects.filter(pk=checkout.order_id).locked())
+        list(Order.objects.filter(pk=checkout.order_id).locked().values_list("pk"))
         row = Checkout.objects.filter(pk=checkout.pk).locked().get()
         if row.state == CheckoutState.NEW:
             mark_refused(row, words=str(problem))
@@ -131,6 +131,6 @@ def _deactivated(client: Client, checkout: Checkout, answer: CheckoutAnswer) -> 
         return False
     with transaction.atomic():
         sign(who="checkout", why="SumUp gave no payment page")
-        list(Order.objects.filter(pk=checkout.order_id).locked())
+        list(Order.objects.filter(pk=checkout.order_id).locked().values_list("pk"))
         row = Checkout.objects.filter(pk=checkout.pk).locked().get()
         return bool(row.state == CheckoutState.NEW and mark_expired(row, status=ended.status))

@@ -98,7 +98,7 @@ def _note_missing(checkout: Checkout, *, who: str, at: datetime) -> None:
 def _write_expired(checkout: Checkout, *, who: str, status: str) -> None:
     with transaction.atomic():
         sign(who=who, why="SumUp will not take a payment for it")
-        list(Order.objects.filter(pk=checkout.order_id).locked())
+        list(Order.objects.filter(pk=checkout.order_id).locked().values_list("pk"))
         row = Checkout.objects.filter(pk=checkout.pk).locked().get()
         if row.state in PAYABLE:
             mark_expired(row, status=status)

@@ -155,6 +155,6 @@ def test_an_order_asks_as_often_for_thirty_tickets_as_for_one(
         fill(buyer, kind.entry, {kind.pk: 6})
     big = order_cart(buyer)
     for order in (small, big):
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(5):
             page_of(client, order)
     assert big.tickets.count() == 30
