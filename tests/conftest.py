@@ -14,12 +14,21 @@ __all__ = ["browser", "simulator_process"]
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """The test database alone may be emptied: guarded tables refuse TRUNCATE everywhere else."""
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The test database alone may be emptied: guarded tables refuse TRUNCATE everywhere else.
+
+    At the end a page that a browser left half loaded may still hold a connection: it must not keep the database.
+    """
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         name = connection.ops.quote_name(connection.settings_dict["NAME"])
         cursor.execute(f"ALTER DATABASE {name} SET foyer.clean_up = 'on'")
         cursor.execute("SET foyer.clean_up = 'on'")
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 @pytest.fixture(autouse=True)
