@@ -57,8 +57,8 @@ def free_port() -> int:
     return number
 
 
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
+def eventually(condition: Callable[[], bool], patience: float = DEADLINE) -> None:
+    deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
