@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,8 @@ class Launch:
             [sys.executable, "-c", START.format(str(stand_in))],
             cwd=PROJECT,
             env=self.environment,
+            # A shell starts what it puts in the background deaf to Ctrl-C, this suite included.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -1,6 +1,7 @@
 """Whoever asks SumUp, and however many at once: one capture, one confirm, one mail, and never a seat given twice."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,7 +22,7 @@ from orders.states import OrderState
 from payments.models import Case, Checkout
 from payments.opening import hosted_page
 from payments.releasing import Release, release
-from payments.settling import Verdict, settle
+from payments.settling import PAUSE, Verdict, settle
 from payments.states import CaseKind, CheckoutState
 from payments.sumup import CheckoutAnswer
 from payments.sumup import Client as SumUpClient
@@ -56,10 +57,12 @@ def test_fifty_webhooks_and_a_poll_at_once_confirm_once(sumup: SimulatorProcess)
     checkout = paid_at_sumup(sumup, order)
     webhooks = [partial(tell, Client(), sumup_id(checkout)) for _ in range(50)]
 
+    began = time.monotonic()
     answers = at_once([*webhooks, partial(poll, order)])
+    pauses = (time.monotonic() - began) // PAUSE.total_seconds()
 
     assert set(answers) <= {200, 204, 503}
-    assert sumup.calls("read") == 1
+    assert 1 <= sumup.calls("read") <= 1 + pauses  # a machine so slow that the pause is over may ask again
     order.refresh_from_db()
     assert order.state == OrderState.PAID
     assert moves_to("confirmed", order) == [1, 1]
