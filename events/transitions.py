@@ -47,6 +47,16 @@ def mark_unfulfillable(tickets: Collection[int]) -> int:
     return move(Ticket.objects.all(), tickets, source=TicketState.RESERVED, target=TicketState.REFUND_DUE)
 
 
+def mark_confirmed_late(tickets: Collection[int]) -> int:
+    """Paid after its seat was freed, and there is a place for it again."""
+    return move(Ticket.objects.all(), tickets, source=TicketState.CANCELLED, target=TicketState.CONFIRMED)
+
+
+def mark_unfulfillable_late(tickets: Collection[int]) -> int:
+    """Paid after its seat was freed, and there is no place for it: its price is owed to the buyer."""
+    return move(Ticket.objects.all(), tickets, source=TicketState.CANCELLED, target=TicketState.REFUND_DUE)
+
+
 def mark_checked_in(tickets: Collection[int], *, at: datetime) -> int:
     return move(
         Ticket.objects.all(), tickets, source=TicketState.CONFIRMED, target=TicketState.CHECKED_IN, checked_in_at=at

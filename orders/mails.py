@@ -8,6 +8,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from events.models import Ticket
+from ledger.money import total
 from orders.models import Order
 
 
@@ -18,19 +19,30 @@ def send_confirmation_mail(order_id: int) -> None:
     """
     order = Order.objects.select_related("user").get(pk=order_id)
     tickets = list(Ticket.objects.filter(order=order).with_page().order_by("pk"))
+    valid = [ticket for ticket in tickets if ticket.is_valid]
+    owed = [ticket for ticket in tickets if ticket.is_owed]
     context = {
         "order": order,
         "lines": list(order.lines.all()),
-        "valid": [ticket for ticket in tickets if ticket.is_valid],
-        "owed": [ticket for ticket in tickets if not ticket.is_valid],
+        "valid": valid,
+        "owed": owed,
+        "owed_total": total((ticket.cost for ticket in owed), order.currency),
         "order_url": settings.SITE_URL + order.get_absolute_url(),
         "site_url": settings.SITE_URL,
     }
     mail = EmailMultiAlternatives(
-        subject=_("Your tickets, order %(code)s") % {"code": order.short_code},
+        subject=_subject(bool(valid), bool(owed)) % {"code": order.short_code},
         body=render_to_string("orders/mail/confirmation.txt", context),
         to=[order.user.email],
         headers={"Message-ID": f"<confirmation.{order.pk}@{urlsplit(settings.SITE_URL).hostname}>"},
     )
     mail.attach_alternative(render_to_string("orders/mail/confirmation.html", context), "text/html")
     mail.send()
+
+
+def _subject(valid: bool, owed: bool) -> str:
+    if not owed:
+        return _("Your tickets, order %(code)s")
+    if not valid:
+        return _("Your payment came too late and goes back, order %(code)s")
+    return _("Your tickets, and money that goes back, order %(code)s")

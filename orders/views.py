@@ -1,15 +1,23 @@
 """My orders, and an order's page, which is also where SumUp's page leads back to."""
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.requests import signed_in
 from events.models import Ticket
+from ledger.money import total
 from orders.models import Order
+from orders.returning import put_back
+from orders.states import OrderState
 
 private = cache_control(private=True, no_store=True)
 
@@ -33,10 +41,30 @@ def order(request: HttpRequest, code: str) -> HttpResponse:
         raise Http404
     lines = list(shown.lines.select_related("entry", "page"))
     shown.first_page = lines[0].page
+    is_paid = shown.state == OrderState.PAID
+    tickets = list(Ticket.objects.filter(order=shown).with_page().order_by("pk")) if is_paid else []
+    owed = [ticket for ticket in tickets if ticket.is_owed]
     context = {
         "order": shown,
         "lines": lines,
-        "tickets": Ticket.objects.filter(order=shown).with_page().order_by("pk"),
+        "tickets": tickets,
+        "valid": any(ticket.is_valid for ticket in tickets),
+        "owed": owed,
+        "owed_total": total((ticket.cost for ticket in owed), shown.currency),
         "can_pay": shown.can_still_pay(timezone.now()),
     }
     return render(request, "orders/order.html", context)
+
+
+@require_POST
+def again(request: HttpRequest, code: str) -> HttpResponse:
+    """Put what an unpaid order took back in the buyer's cart."""
+    if not request.user.is_authenticated:
+        return redirect_to_login(reverse("order", args=[code]))
+    order = get_object_or_404(Order.objects.select_related("user"), code=code, user=signed_in(request))
+    if count := put_back(order, at=timezone.now()):
+        words = ngettext("%(n)s ticket is back in your cart.", "%(n)s tickets are back in your cart.", count)
+        messages.success(request, words % {"n": count})
+        return redirect("cart")
+    messages.info(request, _("There is nothing to put back: it is in your cart already, or no longer on sale."))
+    return redirect(order)

@@ -3,12 +3,19 @@
 from datetime import datetime
 
 from events.models import Merchant
+from orders.models import Order
 from payments.models import Case, Checkout
 from payments.states import CaseKind
 
 
-def open_case(kind: CaseKind, checkout: Checkout, *, words: str, at: datetime) -> None:
-    """A case about `checkout`; quiet when one of this kind is open already."""
+def open_case(kind: CaseKind, checkout: Checkout, *, words: str, at: datetime) -> bool:
+    """A case about `checkout`, which is locked; False when there was one of this kind already.
+
+    What a person has decided is not asked again, but for goods that could not be given and were tried once more.
+    """
+    known = Case.objects.filter(checkout=checkout, kind=kind)
+    if (known.open() if kind == CaseKind.GOODS else known).exists():
+        return False
     Case.objects.bulk_create(
         [
             Case(
@@ -24,6 +31,7 @@ def open_case(kind: CaseKind, checkout: Checkout, *, words: str, at: datetime) -
         ],
         ignore_conflicts=True,
     )
+    return True
 
 
 def open_merchant_case(merchant: Merchant, *, words: str, at: datetime) -> None:
@@ -31,3 +39,15 @@ def open_merchant_case(merchant: Merchant, *, words: str, at: datetime) -> None:
     Case.objects.bulk_create(
         [Case(kind=CaseKind.REFUSED, merchant=merchant, words=words, opened_at=at)], ignore_conflicts=True
     )
+
+
+def close_held_cases(order: Order, *, who: str, at: datetime) -> None:
+    """SumUp has answered after all: nobody need decide about the held seats of `order`."""
+    Case.objects.open().filter(order=order, kind=CaseKind.HELD).update(
+        closed_at=at, closed_by=who, decision="SumUp has answered."
+    )
+
+
+def close_case(case: Case, *, who: str, reason: str, at: datetime) -> bool:
+    """A person closes `case` with a reason; False when it was closed already."""
+    return bool(Case.objects.open().filter(pk=case.pk).update(closed_at=at, closed_by=who, decision=reason))

@@ -1,5 +1,7 @@
 """Checkout: one attempt to pay one order at SumUp; Case: what waits for a person."""
 
+from datetime import datetime, timedelta
+
 import pgtrigger
 from django.db import models
 from django.db.models import F, Q
@@ -12,6 +14,9 @@ from ledger.money import CURRENCY_CHOICES, Money
 from orders.models import Order
 from payments.states import CHECKOUT_ARROWS, PAYABLE, CaseKind, CheckoutState
 
+#: How long after its end an expired checkout is asked about again.
+ASKED_AGAIN = (timedelta(hours=1), timedelta(days=1), timedelta(days=7))
+
 
 class CheckoutQuerySet(LockableQuerySet["Checkout"]):
     def payable(self) -> "CheckoutQuerySet":
@@ -23,6 +28,13 @@ class CheckoutQuerySet(LockableQuerySet["Checkout"]):
         return self.filter(
             Q(state__in=sorted(PAYABLE)) | Q(Q(state=CheckoutState.PAID, is_applied=False), ~models.Exists(applied))
         )
+
+    def to_ask_again(self, *, at: datetime) -> "CheckoutQuerySet":
+        """Dead ones of which SumUp may still report a payment: an hour, a day and a week after their end."""
+        due = Q()
+        for pause in ASKED_AGAIN:
+            due |= Q(valid_until__lte=at - pause) & (Q(asked_at=None) | Q(asked_at__lt=F("valid_until") + pause))
+        return self.filter(due, state=CheckoutState.EXPIRED, valid_until__gt=at - ASKED_AGAIN[-1] - timedelta(days=1))
 
 
 class Checkout(models.Model):
@@ -61,6 +73,7 @@ class Checkout(models.Model):
                 condition=Q(state__in=sorted(PAYABLE)) | Q(state="paid", is_applied=False),
                 name="checkout_unsettled",
             ),
+            models.Index(fields=["valid_until"], condition=Q(state="expired"), name="checkout_expired"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -5,7 +5,7 @@ No answer keeps the hold: an outage is never read as unpaid.
 
 import enum
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -13,14 +13,18 @@ from ledger.locking import retried
 from ledger.signing import sign
 from orders.models import Order
 from orders.releasing import ending_of, free
+from payments.cases import close_held_cases, open_case
 from payments.merchants import PATIENT, client_for
-from payments.models import Checkout
+from payments.models import Case, Checkout
 from payments.settling import settle
-from payments.states import PAYABLE, CheckoutState
+from payments.states import PAYABLE, CaseKind, CheckoutState
 from payments.sumup import AlreadyProcessed, SumUpProblem, UnknownCheckout
 from payments.transitions import mark_expired
 
 log = logging.getLogger(__name__)
+
+#: So long after the end of a hold without an answer of SumUp, a person is asked.
+LONGEST_DOUBT = timedelta(hours=24)
 
 
 class Release(enum.Enum):
@@ -47,10 +51,45 @@ def _free(order_pk: int, who: str, at: datetime) -> Release:
     if ending is None:
         return Release.NOT_DUE
     if Checkout.objects.filter(order=order).exclude(state__in=[CheckoutState.EXPIRED, CheckoutState.REFUSED]).exists():
+        _doubt(order, at)
         return Release.KEPT
     sign(who=who, why=f"order {ending}: nobody can pay it any more")
     free(order, ending=ending)
+    if _is_doubtful(order, at):
+        close_held_cases(order, who=who, at=at)
     return Release.FREED
+
+
+def _is_doubtful(order: Order, at: datetime) -> bool:
+    """SumUp has not answered for so long that a person may free the seats all the same."""
+    return at >= (order.cancel_requested_at or order.hold_until) + LONGEST_DOUBT
+
+
+def _doubt(order: Order, at: datetime) -> None:
+    if not _is_doubtful(order, at):
+        return
+    for checkout in Checkout.objects.filter(order=order).payable():
+        words = "SumUp does not say whether this payment can still be made. The seats stay held until it does."
+        open_case(CaseKind.HELD, checkout, words=words, at=at)
+
+
+def free_anyway(case: Case, *, who: str, reason: str, at: datetime) -> bool:
+    """A person decides that nobody paid: the order of a HELD case ends and its seats are free; False if too late.
+
+    Should a payment turn up all the same, it is a late one: SumUp is asked again after an hour, a day and a week.
+    """
+    with transaction.atomic():
+        sign(who=who, why=reason)
+        order = Order.objects.filter(cases=case).locked().get()
+        checkouts = list(Checkout.objects.filter(order=order).payable().locked())
+        ending = ending_of(order, at=at)
+        opened = Case.objects.open().filter(pk=case.pk, kind=CaseKind.HELD)
+        if ending is None or not opened.update(closed_at=at, closed_by=who, decision=reason):
+            return False
+        for checkout in checkouts:
+            mark_expired(checkout, status=checkout.sumup_status)
+        free(order, ending=ending)
+        return True
 
 
 def _end(checkout: Checkout, *, who: str, at: datetime, deadline: float) -> None:

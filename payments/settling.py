@@ -19,7 +19,8 @@ from ledger.signing import sign
 from orders.fulfilling import fulfil
 from orders.models import Order
 from orders.states import OrderState
-from payments.cases import open_case, open_merchant_case
+from payments.cases import close_held_cases, open_case, open_merchant_case
+from payments.mails import tell_surplus
 from payments.merchants import PATIENT, client_for
 from payments.models import Case, Checkout
 from payments.states import PAYABLE, CaseKind, CheckoutState
@@ -159,8 +160,8 @@ def compare(checkout: Checkout, answer: CheckoutAnswer) -> tuple[TransactionAnsw
     return capture, differences
 
 
-def _give_again(stale: Checkout, who: str, at: datetime) -> Verdict:
-    sign(who=who, why="paid, goods not given yet")
+def _give_again(stale: Checkout, who: str, at: datetime, why: str = "paid, goods not given yet") -> Verdict:
+    sign(who=who, why=why)
     order = Order.objects.filter(pk=stale.order_id).locked().get()
     checkout = Checkout.objects.filter(pk=stale.pk).locked().get()
     verdict = _give(order, checkout, at)
@@ -171,17 +172,27 @@ def _give_again(stale: Checkout, who: str, at: datetime) -> Verdict:
     return verdict
 
 
+def give_again(case: Case, *, who: str, reason: str, at: datetime) -> bool:
+    """A person asks to try once more to give the goods of a GOODS case; False when it did not work (again)."""
+    checkout = Checkout.objects.get(cases=case)
+    retried(lambda: _give_again(checkout, who, at, why=reason))
+    return Checkout.objects.filter(pk=checkout.pk, is_applied=True).exists()
+
+
 def _give(order: Order, checkout: Checkout, at: datetime) -> Verdict:
     """Give the order's goods for a recorded capture; what cannot be given waits for a person, the capture stays."""
     if checkout.is_applied:
         return Verdict.SETTLED
     if order.state == OrderState.PAID:  # an order awaiting payment has no applied checkout: they change together
-        open_case(CaseKind.SURPLUS, checkout, words="The order was paid by another checkout already.", at=at)
+        if open_case(CaseKind.SURPLUS, checkout, words="The order was paid by another checkout already.", at=at):
+            tell_surplus.defer(checkout_id=checkout.pk)
         return Verdict.SETTLED
     try:
         with transaction.atomic():
             fulfil(order, at=at)
             Checkout.objects.filter(pk=checkout.pk).update(is_applied=True)
+            if at >= order.hold_until:
+                close_held_cases(order, who="settle", at=at)
     except OperationalError as error:
         if sqlstate(error) in LOST_RACES:
             raise
@@ -189,6 +200,41 @@ def _give(order: Order, checkout: Checkout, at: datetime) -> Verdict:
     except Exception as error:  # the capture must stay whatever goes wrong with the goods
         _leave_to_a_person(order, checkout, error, at)
     return Verdict.SETTLED
+
+
+def accept_mismatch(case: Case, *, who: str, reason: str, at: datetime) -> bool:
+    """A person takes a payment for what was asked for: it is recorded and its goods are given; False if too late.
+
+    Only a payment of the order's very amount can be taken so: what is more or less must go back.
+    """
+    return retried(lambda: _accept_mismatch(case, who, reason, at))
+
+
+def _accept_mismatch(case: Case, who: str, reason: str, at: datetime) -> bool:
+    sign(who=who, why=reason)
+    order = Order.objects.filter(cases=case).locked().get()
+    checkout = Checkout.objects.filter(cases=case).locked().get()
+    opened = Case.objects.open().filter(pk=case.pk, kind=CaseKind.MISMATCH)
+    if not can_accept(checkout) or not opened.update(closed_at=at, closed_by=who, decision=reason):
+        return False
+    mark_paid(
+        checkout,
+        sumup_id=checkout.sumup_id,
+        transaction_id=checkout.transaction_id,
+        transaction_code=checkout.transaction_code or "",
+        captured=checkout.amount,
+        currency=checkout.currency,
+        at=at,
+    )
+    checkout.refresh_from_db()
+    _give(order, checkout, at)
+    return True
+
+
+def can_accept(checkout: Checkout) -> bool:
+    """Whether a person may take this mismatch for the payment: it brought what was asked for, in its currency."""
+    asked, came = (checkout.amount, checkout.currency), (checkout.captured, checkout.captured_currency)
+    return checkout.state == CheckoutState.MISMATCH and asked == came
 
 
 def _leave_to_a_person(order: Order, checkout: Checkout, error: Exception, at: datetime) -> None:

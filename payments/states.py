@@ -34,3 +34,4 @@ class CaseKind(models.TextChoices):
     GOODS = "goods", _("paid, but the goods could not be given")
     SURPLUS = "surplus", _("paid twice")
     REFUSED = "refused", _("SumUp refuses this merchant's payments")
+    HELD = "held", _("SumUp has not said for a day whether it was paid")

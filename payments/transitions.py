@@ -47,7 +47,7 @@ def mark_expired(checkout: Checkout, *, status: str) -> int:
 def mark_paid(
     checkout: Checkout,
     *,
-    sumup_id: str,
+    sumup_id: str | None,
     transaction_id: str,
     transaction_code: str,
     captured: Decimal,

@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+from collections.abc import Iterable
 from decimal import Decimal
 
 from django.db import models
@@ -33,6 +34,16 @@ class TicketQuerySet(LockableQuerySet["Ticket"]):
 
     def of_page(self, page: Page) -> "TicketQuerySet":
         return self.filter(entry__calendar__page=page)
+
+    def originals_by_copy(self, originals: Iterable[int]) -> dict[int, int]:
+        """All rows that were put back in a cart for one of `originals` or for such a copy: pk -> the original's pk."""
+        found: dict[int, int] = {}
+        level = {pk: pk for pk in originals}
+        while level:
+            copies = self.filter(replaces__in=list(level)).values_list("pk", "replaces_id")
+            level = {copy: level[replaced] for copy, replaced in copies if replaced is not None}
+            found |= level
+        return found
 
     def with_page(self) -> "TicketQuerySet":
         """With all that `cost` and the cart read: type, entry, calendar and page."""
@@ -114,3 +125,8 @@ class Ticket(models.Model):
     def is_valid(self) -> bool:
         """Opens the door: paid for (or free) and neither cancelled nor given back."""
         return self.state in (TicketState.CONFIRMED, TicketState.CHECKED_IN)
+
+    @property
+    def is_owed(self) -> bool:
+        """Its price must go back to the buyer and has not yet."""
+        return self.state == TicketState.REFUND_DUE

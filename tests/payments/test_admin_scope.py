@@ -271,7 +271,7 @@ def test_case_about_a_merchant_is_for_the_pages_that_it_pays(client: Client) -> 
         assert answer.status_code == status
 
 
-QUERIES = {Page: 7, Calendar: 8, CalendarEntry: 9, TicketType: 8, Ticket: 8, Order: 9, Checkout: 8, Case: 8}
+QUERIES = {Page: 7, Calendar: 8, CalendarEntry: 9, TicketType: 8, Ticket: 8, Order: 9, Checkout: 8, Case: 9}
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -301,7 +301,7 @@ def test_an_event_cancelled_before_the_payment_arrives_makes_its_price_owed(sumu
     assert (checkout.captured, checkout.is_applied) == (Decimal("24.00"), True)
     send_confirmation_mail(order.pk)
     body = str(mail.outbox[0].body)
-    assert "their price goes back to you" in body
+    assert "We owe you € 24.00" in body
     assert "Code for the door" not in body
     assert cancel_unsold(gone) == 0
 

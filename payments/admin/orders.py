@@ -1,4 +1,4 @@
-"""Orders, checkouts and money to decide in the admin: to find and to read."""
+"""Orders and their checkouts in the admin: to find and to read."""
 
 from collections.abc import Collection
 from typing import Any, ClassVar
@@ -14,10 +14,9 @@ from events.desk import DeskAdmin, clock, link
 from events.local_times import told
 from events.models import Page, Role, Ticket
 from events.scoping import SEE_EVENTS, SEE_MONEY, SEE_ORDERS, ScopedInline, team_of
-from ledger.money import Money
 from ledger.telling import Step
 from orders.models import Order, OrderLine
-from payments.models import Case, Checkout
+from payments.models import Checkout
 from payments.timeline import order_steps
 
 FINANCE = frozenset({Role.FINANCE})
@@ -310,45 +309,3 @@ class CheckoutAdmin(MoneyAdmin):
     @admin.display(description=_("taken by SumUp"))
     def taken(self, row: Checkout) -> str:
         return "" if row.captured is None else f"{row.captured_currency} {row.captured}"
-
-
-class OpenFilter(admin.SimpleListFilter):
-    title = _("decided")
-    parameter_name = "decided"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:  # noqa: ARG002
-        return [("no", _("waits for a person")), ("yes", _("decided"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
-        return queryset.filter(closed_at__isnull=self.value() == "no") if self.value() in ("no", "yes") else queryset
-
-
-@admin.register(Case)
-class CaseAdmin(MoneyAdmin):
-    opened = clock("opened_at", _("opened"))
-    closed = clock("closed_at", _("decided"))
-    list_display = ("kind", "in_order", "money", "words", "opened", "closed")
-    list_filter = (OpenFilter, "kind")
-    list_select_related = ("order", "merchant", "checkout")
-    search_fields = ("order__code", "order__user__email", "words")
-    ordering = ("closed_at", "opened_at")
-    sortable_by = ("kind",)
-    fields = readonly_fields = (
-        "kind", "in_order", "payment", "payee", "money", "words", "opened", "closed", "closed_by", "decision",
-    )  # fmt: skip
-
-    def scope(self, request: HttpRequest, roles: Collection[str]) -> Q:
-        """Those of orders; and those about a merchant, for the pages that it takes money for."""
-        whole = super().scope(request, roles)
-        if not whole:
-            return whole
-        pages = Page.objects.filter(pk__in=team_of(request).pages(roles), merchant__isnull=False)
-        return Q(whole, order__isnull=False) | Q(order=None, merchant__in=pages.values("merchant_id"))
-
-    @admin.display(description=_("amount"))
-    def money(self, row: Case) -> str:
-        return str(Money(row.amount, row.currency)) if row.amount is not None and row.currency else ""
-
-    @admin.display(description=_("payment"))
-    def payment(self, row: Case) -> str:
-        return link("payments_checkout", row.checkout.pk, row.checkout.reference) if row.checkout else ""

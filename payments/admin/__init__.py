@@ -1,0 +1,6 @@
+"""The admin of orders, their payments, and money to decide."""
+
+from payments.admin.cases import CaseAdmin
+from payments.admin.orders import CheckoutAdmin, MoneyAdmin, OfOrders, OrderAdmin, PageFilter, as_a_whole
+
+__all__ = ["CaseAdmin", "CheckoutAdmin", "MoneyAdmin", "OfOrders", "OrderAdmin", "PageFilter", "as_a_whole"]

@@ -1,0 +1,106 @@
+"""Money to decide in the admin: what waits for a person, how old it is, how much, and what can be done."""
+
+from collections.abc import Collection
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.translation import gettext_lazy as _
+
+from events.desk import clock, link
+from events.models import Page, Role, Ticket
+from events.scoping import team_of
+from events.states import TicketState
+from ledger.money import Money
+from payments.admin.orders import MoneyAdmin
+from payments.deciding import decision_view, offered
+from payments.models import Case
+
+DECIDE = frozenset({Role.OWNER, Role.FINANCE})
+
+
+class OpenFilter(admin.SimpleListFilter):
+    title = _("decided")
+    parameter_name = "decided"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:  # noqa: ARG002
+        return [("no", _("waits for a person")), ("yes", _("decided"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+        return queryset.filter(closed_at__isnull=self.value() == "no") if self.value() in ("no", "yes") else queryset
+
+
+@admin.register(Case)
+class CaseAdmin(MoneyAdmin):
+    opened = clock("opened_at", _("opened"))
+    closed = clock("closed_at", _("decided"))
+    list_display = ("kind", "age", "money", "words", "in_order", "opened", "closed")
+    list_filter = (OpenFilter, "kind")
+    list_select_related = ("order", "merchant", "checkout")
+    search_fields = ("order__code", "order__user__email", "words")
+    ordering = ("closed_at", "opened_at")
+    sortable_by = ("kind",)
+    fields = readonly_fields = (
+        "kind", "in_order", "payment", "payee", "money", "words", "opened", "actions_now", "closed", "closed_by",
+        "decision",
+    )  # fmt: skip
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.decision)
+        return [path("<int:pk>/decide/<slug:name>/", view, name="payments_case_decide"), *super().get_urls()]
+
+    def decision(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+        return decision_view(self, request, pk, name)
+
+    def may_decide(self, request: HttpRequest, row: Case) -> bool:
+        return self.within(request, DECIDE, row)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"owed": self.owed(request), **(extra_context or {})})
+
+    def owed(self, request: HttpRequest) -> list[dict[str, Any]]:
+        """What buyers must get back for tickets, a row for each currency: how many, and how much."""
+        team = team_of(request)
+        rows = Ticket.objects.filter(state=TicketState.REFUND_DUE)
+        if not team.is_superuser:
+            rows = rows.filter(entry__calendar__page__in=team.pages(self.sees))
+        sums = rows.order_by("currency").values("currency").annotate(count=Count("pk"), amount=Sum("price"))
+        return [{"count": row["count"], "money": Money(row["amount"], row["currency"])} for row in sums]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if obj is not None:
+            obj.may_decide = self.may_decide(request, obj)
+        return super().get_form(request, obj, change, **kwargs)
+
+    @admin.display(description=_("age"))
+    def age(self, row: Case) -> str:
+        return timesince(row.opened_at, timezone.now(), depth=1) if row.closed_at is None else ""
+
+    @admin.display(description=_("what can be done"))
+    def actions_now(self, row: Any) -> SafeString | str:
+        if not getattr(row, "may_decide", False):
+            return ""
+        links = [(reverse("admin:payments_case_decide", args=[row.pk, one.name]), one.label) for one in offered(row)]
+        return format_html("{}", format_html_join(" ", '<a class="button" href="{}">{}</a>', links))
+
+    def scope(self, request: HttpRequest, roles: Collection[str]) -> Q:
+        """Those of orders; and those about a merchant, for the pages that it takes money for."""
+        whole = super().scope(request, roles)
+        if not whole:
+            return whole
+        pages = Page.objects.filter(pk__in=team_of(request).pages(roles), merchant__isnull=False)
+        return Q(whole, order__isnull=False) | Q(order=None, merchant__in=pages.values("merchant_id"))
+
+    @admin.display(description=_("amount"))
+    def money(self, row: Case) -> str:
+        return str(Money(row.amount, row.currency)) if row.amount is not None and row.currency else ""
+
+    @admin.display(description=_("payment"))
+    def payment(self, row: Case) -> str:
+        return link("payments_checkout", row.checkout.pk, row.checkout.reference) if row.checkout else ""

@@ -1,0 +1,127 @@
+"""Money to decide in the admin: what a person can do about a case, each with a page that asks for the reason first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from payments.cases import close_case
+from payments.models import Case, Checkout
+from payments.releasing import free_anyway
+from payments.settling import accept_mismatch, can_accept, give_again
+from payments.states import CaseKind
+
+if TYPE_CHECKING:
+    from payments.admin import CaseAdmin
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Something to do about cases of one kind: its name in addresses, its words, when it is offered, and what it does.
+
+    `act` answers whether it was done; False: somebody was quicker, or SumUp has answered meanwhile.
+    """
+
+    name: str
+    kind: str
+    label: str | Promise
+    question: str | Promise
+    done: str | Promise
+    act: Callable[[Case, str, str, datetime], bool]
+    offered: Callable[[Checkout | None], bool] = lambda _checkout: True
+
+
+DECISIONS = {
+    decision.name: decision
+    for decision in (
+        Decision(
+            "free-seats",
+            CaseKind.HELD,
+            _("Free the seats anyway"),
+            _(
+                "The order ends as not paid and its seats are for sale again. If a payment turns up all the same, the"
+                " seats are given if they are still there; if not, the money is owed to the buyer."
+            ),
+            _("The seats are free."),
+            lambda case, who, reason, at: free_anyway(case, who=who, reason=reason, at=at),
+        ),
+        Decision(
+            "accept",
+            CaseKind.MISMATCH,
+            _("Take it for the payment"),
+            _("The payment counts as the order's and its goods are given. Its amount is the order's very amount."),
+            _("The payment is accepted."),
+            lambda case, who, reason, at: accept_mismatch(case, who=who, reason=reason, at=at),
+            lambda checkout: checkout is not None and can_accept(checkout),
+        ),
+        Decision(
+            "give-again",
+            CaseKind.GOODS,
+            _("Try once more to give the goods"),
+            _("What stood in the way may be gone. If it works, the buyer gets the tickets and a mail."),
+            _("The goods are given."),
+            lambda case, who, reason, at: give_again(case, who=who, reason=reason, at=at),
+        ),
+        Decision(
+            "settled",
+            CaseKind.REFUSED,
+            _("It is mended"),
+            _("SumUp accepts this merchant's payments again. If not, the next refusal opens a new case."),
+            _("The case is closed."),
+            lambda case, who, reason, at: close_case(case, who=who, reason=reason, at=at),
+        ),
+    )
+}
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        label=_("Reason"), max_length=200, widget=forms.Textarea(attrs={"rows": 3}), help_text=_("It stays on record.")
+    )
+
+
+def offered(case: Case) -> list[Decision]:
+    """What can be done about `case` now; nothing about one that is decided."""
+    if case.closed_at is not None:
+        return []
+    return [row for row in DECISIONS.values() if row.kind == case.kind and row.offered(case.checkout)]
+
+
+def decision_view(model_admin: "CaseAdmin", request: HttpRequest, pk: int, name: str) -> HttpResponse:
+    """Ask for the reason (GET), then do it (POST). Another page's case is not found; who may only look is refused."""
+    case = model_admin.get_queryset(request).filter(pk=pk).first()
+    decision = DECISIONS.get(name)
+    if case is None or decision is None or decision.kind != case.kind:
+        raise Http404
+    if not model_admin.may_decide(request, case):
+        raise PermissionDenied
+    form = ReasonForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        who = f"user:{request.user.pk}"
+        if decision.act(case, who, form.cleaned_data["reason"], timezone.now()):
+            messages.success(request, str(decision.done))
+        else:
+            messages.error(request, gettext("Nothing was done: this was decided or answered meanwhile."))
+        return redirect("admin:payments_case_change", case.pk)
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": decision.label,
+        "subtitle": str(case),
+        "case": case,
+        "decision": decision,
+        "form": form,
+        "opts": model_admin.opts,
+    }
+    status = 422 if form.is_bound else 200
+    return TemplateResponse(request, "admin/foyer/decision.html", context, status=status)

@@ -1,0 +1,34 @@
+"""The mails about money that came in twice, each by a job with one Message-ID however often it is sent."""
+
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from procrastinate.contrib.django import app
+
+from ledger.money import Money
+from orders.jobs import MAIL_RETRY
+from payments.models import Checkout
+
+
+@app.task(queue="mail", retry=MAIL_RETRY)
+def tell_surplus(checkout_id: int) -> None:
+    """Tell the buyer that the order was paid a second time, and that this payment goes back."""
+    checkout = Checkout.objects.select_related("order__user").get(pk=checkout_id)
+    order = checkout.order
+    context = {
+        "order": order,
+        "amount": Money(checkout.captured or checkout.amount, checkout.captured_currency or checkout.currency),
+        "order_url": settings.SITE_URL + order.get_absolute_url(),
+    }
+    mail = EmailMultiAlternatives(
+        subject=_("You paid twice: %(amount)s goes back, order %(code)s")
+        % {"amount": context["amount"], "code": order.short_code},
+        body=render_to_string("payments/mail/surplus.txt", context),
+        to=[order.user.email],
+        headers={"Message-ID": f"<surplus.{checkout.pk}@{urlsplit(settings.SITE_URL).hostname}>"},
+    )
+    mail.attach_alternative(render_to_string("payments/mail/surplus.html", context), "text/html")
+    mail.send()
