@@ -232,6 +232,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "level": LOG_LEVEL},  # Django's own handler would say everything twice
+        "fontTools": {"level": "WARNING"},  # a page of what it drops for each ticket's PDF
         "procrastinate": {"level": "WARNING"},  # a line for each job and at each start of each command
     },
 }

@@ -1,9 +1,20 @@
-"""Jobs of events."""
+"""Jobs of events: mail to the new holder of a ticket, and carts that lapse."""
 
 from django.utils import timezone
+from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from events.lapsing import lapse
+from events.mails import send_ticket_mail
+
+#: A mail server that is away is asked again for about a day.
+MAIL_RETRY = RetryStrategy(max_attempts=12, exponential_wait=3)
+
+
+@app.task(queue="mail", retry=MAIL_RETRY)
+def tell_new_holder(ticket_id: int) -> None:
+    """Send a ticket that somebody gave away to the person who has it now."""
+    send_ticket_mail(ticket_id)
 
 
 @app.periodic(cron="17 * * * *")

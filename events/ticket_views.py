@@ -1,87 +1,148 @@
-"""Buying, and what one has bought: the buy form's POST, my tickets, a ticket."""
+"""What one holds: my tickets, a ticket on the page, on paper and in the calendar, its name, and sending it on."""
 
-import segno
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.translation import ngettext
-from django.views.decorators.cache import never_cache
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
-from django_htmx.http import HttpResponseClientRedirect
 
-from accounts.models import User
-from accounts.requests import Request, signed_in
-from events.buying import PurchaseRefusal, put_in_cart
-from events.forms import BadQuantity, read_quantities
-from events.models import CalendarEntry, Ticket
+from accounts.requests import signed_in
+from events.documents import grouped, qr_svg, tickets_pdf
+from events.forms import HolderForm, SendForm
+from events.handing import HandingRefusal, rename, send_on
+from events.invitations import ics
+from events.models import Ticket
 from events.states import TicketState
-from events.views import entry_context
+from events.ticket_links import ticket_of_link
+
+private = cache_control(private=True, no_store=True)
 
 
-@require_POST
-def buy(request: Request, pk: int) -> HttpResponse:
-    """Put tickets in the cart. htmx gets the partial `buy`, others a redirect; a refusal is 422 with the reason."""
-    entry = get_object_or_404(CalendarEntry.objects.public().with_page().prefetch_related("ticket_types"), pk=pk)
-    user = request.user
-    if not isinstance(user, User):
-        to_login = redirect_to_login(entry.get_absolute_url())
-        return HttpResponseClientRedirect(to_login.url) if request.htmx else to_login
-    now = timezone.now()
-    chosen = None
-    try:
-        chosen = read_quantities(request.POST)
-        added = put_in_cart(user, entry, chosen, at=now)
-    except (PurchaseRefusal, BadQuantity) as refusal:
-        context = entry_context(entry, at=now, chosen=chosen) | {"refusal": str(refusal)}
-        template = "events/entry.html#buy" if request.htmx else "events/entry.html"
-        return render(request, template, context, status=422)
-    if request.htmx:
-        return render(request, "events/entry.html#buy", entry_context(entry, at=now) | {"added": added})
-    messages.success(
-        request, ngettext("%(n)s ticket added to cart.", "%(n)s tickets added to cart.", added) % {"n": added}
-    )
-    return redirect("cart")
-
-
-@never_cache
+@private
 @login_required
 @require_safe
 def tickets(request: HttpRequest) -> HttpResponse:
-    """The signed-in buyer's tickets: those to come first, then the past ones."""
+    """The signed-in person's tickets, bought or received: those to come first, then the past ones."""
     now = timezone.now()
     shown = [TicketState.CONFIRMED, TicketState.CHECKED_IN, TicketState.REFUND_DUE, TicketState.REFUNDED]
-    rows = (
-        Ticket.objects.filter(user=signed_in(request), state__in=shown).with_page().order_by("entry__starts_at", "pk")
-    )
+    mine = Ticket.objects.shown_to(signed_in(request)).filter(state__in=shown)
+    rows = mine.with_page().order_by("entry__starts_at", "pk")
     coming = [ticket for ticket in rows if ticket.entry.ends_at > now]
     past = [ticket for ticket in rows if ticket.entry.ends_at <= now]
     return render(request, "events/tickets.html", {"coming": coming, "past": past[::-1]})
 
 
-@never_cache
+def own_ticket(request: HttpRequest, code: str) -> Ticket:
+    """404 for another's, one that was never ordered, and one that was sent on."""
+    rows = Ticket.objects.shown_to(signed_in(request)).with_page().select_related("order")
+    return get_object_or_404(rows, code=code)
+
+
+@private
 @login_required
 @require_safe
 def ticket(request: HttpRequest, code: str) -> HttpResponse:
-    """One ticket with its QR code; another user's is not found, and neither is one that was never ordered."""
-    rows = Ticket.objects.with_page().select_related("order").exclude(state=TicketState.PENDING)
-    shown = get_object_or_404(rows, code=code, user=signed_in(request))
-    groups = " ".join(shown.code[start : start + 4] for start in range(0, len(shown.code), 4))
-    codes = list(Ticket.objects.filter(order=shown.order_id).order_by("pk").values_list("code", flat=True))
+    """One ticket with its QR code."""
+    shown = own_ticket(request, code)
+    siblings = Ticket.objects.shown_to(signed_in(request)).filter(order=shown.order_id)
+    codes = list(siblings.order_by("pk").values_list("code", flat=True))
     place = codes.index(shown.code)
-    context: dict[str, object] = {
-        "ticket": shown,
-        "entry": shown.entry,
-        "grouped_code": groups,
+    context = context_of(shown) | {
         "number": place + 1,
         "count": len(codes),
         "previous": codes[place - 1] if place else "",
         "next": codes[place + 1] if place + 1 < len(codes) else "",
     }
-    if shown.is_valid:
-        context["qr"] = segno.make(shown.code, error="m", micro=False).svg_inline(
-            scale=6, border=2, dark="#000", light="#fff", omitsize=True, svgclass=None, lineclass=None
-        )
     return render(request, "events/ticket.html", context)
+
+
+def context_of(shown: Ticket) -> dict[str, object]:
+    """What a ticket's page reads; a ticket that opens no door shows no QR code."""
+    context: dict[str, object] = {"ticket": shown, "entry": shown.entry, "grouped_code": grouped(shown.code)}
+    if shown.is_valid:
+        context["qr"] = qr_svg(shown.code)
+        context["can_hand_on"] = shown.state == TicketState.CONFIRMED and shown.entry.ends_at > timezone.now()
+    return context
+
+
+@private
+@login_required
+@require_safe
+def pdf(request: HttpRequest, code: str) -> HttpResponse:
+    return pdf_of(own_ticket(request, code))
+
+
+@private
+@login_required
+@require_safe
+def calendar_file(request: HttpRequest, code: str) -> HttpResponse:
+    entry = own_ticket(request, code).entry
+    return as_file(ics([entry], name=entry.title, at=timezone.now()), "event.ics", "text/calendar")
+
+
+def pdf_of(shown: Ticket) -> HttpResponse:
+    """A valid ticket on paper; one that opens no door is not printed."""
+    if not shown.is_valid:
+        raise Http404
+    return as_file(tickets_pdf([shown]), "ticket.pdf", "application/pdf")
+
+
+def as_file(content: bytes, name: str, kind: str) -> HttpResponse:
+    return HttpResponse(content, content_type=kind, headers={"Content-Disposition": f'inline; filename="{name}"'})
+
+
+@require_POST
+@login_required
+def holder(request: HttpRequest, code: str) -> HttpResponse:
+    """Put a name on the ticket."""
+    shown, form = own_ticket(request, code), HolderForm(request.POST)
+    if not form.is_valid():
+        return render(request, "events/ticket.html", context_of(shown) | {"holder_form": form}, status=422)
+    try:
+        rename(shown, form.cleaned_data["holder"], at=timezone.now())
+    except HandingRefusal:
+        messages.error(request, _("This ticket can no longer be changed."))
+    else:
+        messages.success(request, _("The name on the ticket is changed."))
+    return redirect(shown)
+
+
+@require_POST
+@login_required
+def send(request: HttpRequest, code: str) -> HttpResponse:
+    """Send the ticket to somebody else: its code dies, and the receiver gets a new one by mail."""
+    shown, form = own_ticket(request, code), SendForm(request.POST)
+    if not form.is_valid():
+        return render(request, "events/ticket.html", context_of(shown) | {"send_form": form}, status=422)
+    user, to = signed_in(request), form.cleaned_data["email"]
+    try:
+        send_on(shown, to=to, holder=form.cleaned_data["name"], who=f"user:{user.pk}", at=timezone.now())
+    except HandingRefusal:
+        messages.error(request, _("This ticket can no longer be sent to somebody else."))
+        return redirect(shown)
+    messages.success(request, _("The ticket is on its way to %(to)s. Its old code is no longer valid.") % {"to": to})
+    return redirect("tickets")
+
+
+@private
+@require_safe
+def linked(request: HttpRequest, token: str) -> HttpResponse:
+    """A ticket by the link in the receiver's mail, without signing in."""
+    shown = ticket_of_link(token)
+    if shown is None:
+        raise Http404
+    response = render(request, "events/ticket_linked.html", context_of(shown) | {"token": token})
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@private
+@require_safe
+def linked_pdf(request: HttpRequest, token: str) -> HttpResponse:  # noqa: ARG001  (Django's signature)
+    shown = ticket_of_link(token)
+    if shown is None:
+        raise Http404
+    return pdf_of(shown)

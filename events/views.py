@@ -1,7 +1,7 @@
 """The public pages: what is on, an organiser's page, a calendar, an event."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
@@ -9,11 +9,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from events.invitations import ics
 from events.listing import View, Wanted, as_listed, coming, listed, month_of, past, starting_from, week_of
 from events.models import Calendar, CalendarEntry, EntryQuerySet, Page
 from events.selling import offers_of
 
 EVENTS_A_PAGE = 30
+FEED_EVENTS = 2000
 
 
 @require_safe
@@ -41,6 +43,17 @@ def calendar(request: HttpRequest, page_slug: str, slug: str) -> HttpResponse:
     entries = CalendarEntry.objects.filter(calendar=shown)
     context = _programme(request, entries, today=timezone.localdate(now, shown.page.zone()), at=now)
     return render(request, "events/calendar.html", context | {"calendar": shown, "page": shown.page})
+
+
+@require_safe
+def feed(request: HttpRequest, slug: str | None = None) -> HttpResponse:  # noqa: ARG001  (Django's signature)
+    """Events to subscribe to, of all pages or of one: from a month ago on, cancelled ones included."""
+    now = timezone.now()
+    shown = get_object_or_404(Page.objects.published(), slug=slug) if slug else None
+    rows = CalendarEntry.objects.public().with_page().filter(ends_at__gt=now - timedelta(days=31))
+    entries = (rows.filter(calendar__page=shown) if shown else rows).order_by("starts_at", "pk")[:FEED_EVENTS]
+    content = ics(entries, name=shown.name if shown else "Foyer", at=now)
+    return HttpResponse(content, content_type="text/calendar", headers={"Cache-Control": "public, max-age=300"})
 
 
 @require_safe

@@ -5,21 +5,26 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from events.models import Ticket
 from ledger.money import total
+from orders.documents import order_ics, order_pdf
+from orders.links import link_token
 from orders.models import Order
 
 
-def send_confirmation_mail(order_id: int) -> None:
-    """Tell the buyer of order `order_id` that it is paid and where the tickets are.
+def send_confirmation_mail(order_id: int, *, copy: int = 0) -> None:
+    """Tell the buyer of order `order_id` that it is paid and where the tickets are, with PDF and calendar file.
 
-    A second copy (the worker was killed after the mail server took the first) has the same Message-ID.
+    A second copy (the worker was killed after the mail server took the first) has the same Message-ID; one that was
+    asked for (`copy`, any number) has another, so that no mailbox throws it away as known.
     """
     order = Order.objects.select_related("user").get(pk=order_id)
-    tickets = list(Ticket.objects.filter(order=order).with_page().order_by("pk"))
-    valid = [ticket for ticket in tickets if ticket.is_valid]
+    tickets = list(Ticket.objects.filter(order=order).with_page().select_related("order").order_by("pk"))
+    valid = [ticket for ticket in tickets if ticket.is_valid and not ticket.is_sent]
     owed = [ticket for ticket in tickets if ticket.is_owed]
     context = {
         "order": order,
@@ -28,15 +33,21 @@ def send_confirmation_mail(order_id: int) -> None:
         "owed": owed,
         "owed_total": total((ticket.cost for ticket in owed), order.currency),
         "order_url": settings.SITE_URL + order.get_absolute_url(),
+        "link_url": settings.SITE_URL + reverse("order_link", args=[link_token(order)]),
         "site_url": settings.SITE_URL,
     }
+    number = f"{order.pk}.{copy}" if copy else str(order.pk)
     mail = EmailMultiAlternatives(
         subject=_subject(bool(valid), bool(owed)) % {"code": order.short_code},
         body=render_to_string("orders/mail/confirmation.txt", context),
         to=[order.user.email],
-        headers={"Message-ID": f"<confirmation.{order.pk}@{urlsplit(settings.SITE_URL).hostname}>"},
+        headers={"Message-ID": f"<confirmation.{number}@{urlsplit(settings.SITE_URL).hostname}>"},
     )
     mail.attach_alternative(render_to_string("orders/mail/confirmation.html", context), "text/html")
+    if valid:
+        name = f"order-{order.short_code}"
+        mail.attach(f"{name}.pdf", order_pdf(order, valid), "application/pdf")
+        mail.attach(f"{name}.ics", order_ics(valid, name=order.seller, at=timezone.now()), "text/calendar")
     mail.send()
 
 

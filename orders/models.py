@@ -52,6 +52,7 @@ class Order(models.Model):
     placed_at = models.DateTimeField(_("placed"))
     hold_until = models.DateTimeField(_("held until"))
     paid_at = models.DateTimeField(_("paid at"), null=True)
+    link_version = models.PositiveSmallIntegerField(_("links revoked"), default=0, editable=False)
     cancel_requested_at = models.DateTimeField(_("cancel requested"), null=True)
 
     objects = OrderQuerySet.as_manager()

@@ -49,6 +49,7 @@ def order(request: HttpRequest, code: str) -> HttpResponse:
         "lines": lines,
         "tickets": tickets,
         "valid": any(ticket.is_valid for ticket in tickets),
+        "printable": any(ticket.is_valid and not ticket.is_sent for ticket in tickets),
         "owed": owed,
         "owed_total": total((ticket.cost for ticket in owed), shown.currency),
         "can_pay": shown.can_still_pay(timezone.now()),

@@ -60,7 +60,7 @@ MONEY_PARTS = {
 
 #: Tables whose changes are in the history: what history calls their rows, and the columns that it watches.
 WATCHED = {
-    "events_ticket": ("ticket", ["state", "price"]),
+    "events_ticket": ("ticket", ["state", "price", "sent_at"]),
     "events_calendarentry": ("calendarentry", ["state", "ticket_price", "price", "capacity"]),
     "events_tickettype": ("tickettype", ["price", "capacity"]),
     "orders_order": ("order", ["state"]),

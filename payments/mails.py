@@ -8,8 +8,8 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from procrastinate.contrib.django import app
 
+from events.jobs import MAIL_RETRY
 from ledger.money import Money
-from orders.jobs import MAIL_RETRY
 from payments.models import Checkout
 
 

@@ -29,6 +29,11 @@ class TicketQuerySet(LockableQuerySet["Ticket"]):
         """What `user` has in the cart and has not ordered."""
         return self.filter(user=user, state=TicketState.PENDING)
 
+    def shown_to(self, user: User) -> "TicketQuerySet":
+        """Ordered ones whose code `user` may see: bought and not sent on, or sent to the user's address."""
+        mine = Q(user=user, sent_to="") | (Q(sent_to__iexact=user.email) if user.email else Q())
+        return self.filter(mine).exclude(state=TicketState.PENDING)
+
     def held(self) -> "TicketQuerySet":
         return self.filter(state__in=sorted(HELD))
 
@@ -74,6 +79,8 @@ class Ticket(models.Model):
     price = models.DecimalField(_("price"), max_digits=10, decimal_places=2)
     currency = models.CharField(_("currency"), max_length=3, choices=CURRENCY_CHOICES)
     holder = models.CharField(_("name on the ticket"), max_length=120, blank=True)
+    sent_to = models.EmailField(_("sent to"), blank=True, editable=False)
+    sent_at = models.DateTimeField(_("sent on"), null=True, blank=True, editable=False)
     replaces = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(_("put in the cart"), auto_now_add=True)
     checked_in_at = models.DateTimeField(_("checked in at"), null=True, blank=True, editable=False)
@@ -104,7 +111,7 @@ class Ticket(models.Model):
             ),
             *counter_triggers("ticket_entry", parent="events_calendarentry", key="entry_id", held=HELD),
             *counter_triggers("ticket_type", parent="events_tickettype", key="ticket_type_id", held=HELD),
-            history_trigger("ticket", ["state", "price"]),
+            history_trigger("ticket", ["state", "price", "sent_at"]),
         ]
 
     def __str__(self) -> str:
@@ -130,3 +137,14 @@ class Ticket(models.Model):
     def is_owed(self) -> bool:
         """Its price must go back to the buyer and has not yet."""
         return self.state == TicketState.REFUND_DUE
+
+    @property
+    def is_sent(self) -> bool:
+        """Its buyer has sent it to somebody else, who alone has its code."""
+        return bool(self.sent_to)
+
+    @property
+    def masked_receiver(self) -> str:
+        """The address that it was sent to, as its buyer may read it: `j…@example.org`."""
+        name, _at, host = self.sent_to.partition("@")
+        return f"{name[:1]}…@{host}" if host else ""

@@ -1,9 +1,10 @@
 """Orders and their checkouts in the admin: to find and to read."""
 
+import time
 from collections.abc import Collection
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Prefetch, Q, QuerySet, Value
 from django.http import HttpRequest
 from django.utils.translation import gettext
@@ -15,11 +16,15 @@ from events.local_times import told
 from events.models import Page, Role, Ticket
 from events.scoping import SEE_EVENTS, SEE_MONEY, SEE_ORDERS, ScopedInline, team_of
 from ledger.telling import Step
+from orders.jobs import send_confirmation
+from orders.links import revoke_links
 from orders.models import Order, OrderLine
+from orders.states import OrderState
 from payments.models import Checkout
 from payments.timeline import order_steps
 
 FINANCE = frozenset({Role.FINANCE})
+SERVE_BUYERS = SEE_ORDERS - FINANCE
 
 
 def as_a_whole(request: HttpRequest, roles: Collection[str], order: str) -> Q:
@@ -173,9 +178,26 @@ class PageFilter(admin.SimpleListFilter):
         return queryset.filter(pk__in=OrderLine.objects.filter(page=int(chosen)).values("order_id"))
 
 
+@admin.action(description=_("Send the confirmation with its tickets again"))
+def resend(model_admin: "OrderAdmin", request: HttpRequest, rows: QuerySet[Order]) -> None:
+    paid = list(model_admin.handled(request, rows).values_list("pk", flat=True))
+    for pk in paid:
+        send_confirmation.defer(order_id=pk, copy=int(time.time()))
+    model_admin.tell(request, rows, len(paid), gettext("on their way to their buyers"))
+
+
+@admin.action(description=_("Revoke the links sent by mail"))
+def revoke(model_admin: "OrderAdmin", request: HttpRequest, rows: QuerySet[Order]) -> None:
+    paid = list(model_admin.handled(request, rows))
+    for order in paid:
+        revoke_links(order)
+    model_admin.tell(request, rows, len(paid), gettext("no longer shown by the links in their mails"))
+
+
 @admin.register(Order)
 class OrderAdmin(OfOrders):
     sees = SEE_ORDERS
+    actions = (resend, revoke)
     order_path = "pk"
     placed = clock("placed_at", _("placed"))
     held_until = clock("hold_until", _("held until"))
@@ -192,6 +214,14 @@ class OrderAdmin(OfOrders):
     fields = readonly_fields = (
         "code", "state", "buyer", "money", "payee", "placed", "held_until", "paid", "cancel_asked",
     )  # fmt: skip
+
+    def handled(self, request: HttpRequest, rows: QuerySet[Order]) -> QuerySet[Order]:
+        """Paid ones of `rows` that the user may handle: who only sees the money does not send tickets."""
+        return rows.filter(self.scope(request, SERVE_BUYERS), state=OrderState.PAID)
+
+    def tell(self, request: HttpRequest, rows: QuerySet[Order], done: int, words: str) -> None:
+        total = rows.count()
+        self.message_user(request, f"{done}/{total}: {words}.", messages.SUCCESS if done == total else messages.WARNING)
 
     def own_lines(self, request: HttpRequest) -> QuerySet[OrderLine]:
         team = team_of(request)

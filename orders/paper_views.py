@@ -1,0 +1,95 @@
+"""An order in hand: on paper, in the calendar, sent once more, and by the link of its mail."""
+
+import time
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.cache import cache
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.requests import signed_in
+from events.documents import qr_svg
+from events.ticket_views import as_file, private
+from orders.documents import held_tickets, order_ics, order_pdf
+from orders.jobs import send_confirmation
+from orders.links import order_of_link, revoke_links
+from orders.models import Order
+from orders.states import OrderState
+
+#: A buyer asks for the mail again at most so often, in seconds.
+RESEND_PAUSE = 300
+
+
+def own_order(request: HttpRequest, code: str) -> Order:
+    return get_object_or_404(Order, code=code, user=signed_in(request), state=OrderState.PAID)
+
+
+@private
+@login_required
+@require_safe
+def pdf(request: HttpRequest, code: str) -> HttpResponse:
+    return pdf_of(own_order(request, code))
+
+
+def pdf_of(order: Order) -> HttpResponse:
+    return as_file(order_pdf(order, held_tickets(order)), f"order-{order.short_code}.pdf", "application/pdf")
+
+
+@private
+@login_required
+@require_safe
+def calendar_file(request: HttpRequest, code: str) -> HttpResponse:
+    order = own_order(request, code)
+    content = order_ics(held_tickets(order), name=order.seller, at=timezone.now())
+    return as_file(content, f"order-{order.short_code}.ics", "text/calendar")
+
+
+@require_POST
+@login_required
+def resend(request: HttpRequest, code: str) -> HttpResponse:
+    """The confirmation once more, to the buyer's own address."""
+    order = own_order(request, code)
+    if cache.add(f"resend:{order.pk}", 1, RESEND_PAUSE):
+        send_confirmation.defer(order_id=order.pk, copy=int(time.time()))
+        messages.success(request, _("It is on its way to %(email)s.") % {"email": signed_in(request).email})
+    else:
+        messages.info(request, _("It was sent a moment ago. Please look into your mail, also among the unwanted."))
+    return redirect(order)
+
+
+@require_POST
+@login_required
+def revoke(request: HttpRequest, code: str) -> HttpResponse:
+    order = own_order(request, code)
+    revoke_links(order)
+    messages.success(request, _("The links in the mails about this order no longer work. Its tickets stay valid."))
+    return redirect(order)
+
+
+def _linked(token: str) -> Order:
+    order = order_of_link(token)
+    if order is None or order.state != OrderState.PAID:
+        raise Http404
+    return order
+
+
+@private
+@require_safe
+def linked(request: HttpRequest, token: str) -> HttpResponse:
+    """An order's tickets by the link in its mail, nobody signed in: to show at the door, nothing to change."""
+    order = _linked(token)
+    tickets = held_tickets(order)
+    context = {"order": order, "shown": [(ticket, qr_svg(ticket.code)) for ticket in tickets], "token": token}
+    response = render(request, "orders/order_linked.html", context)
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@private
+@require_safe
+def linked_pdf(request: HttpRequest, token: str) -> HttpResponse:  # noqa: ARG001  (Django's signature)
+    return pdf_of(_linked(token))

@@ -1,0 +1,145 @@
+"""An order in hand: PDF, calendar file, the mail with both, the mail once more, the link in it."""
+
+import re
+
+import pytest
+from django.core import mail
+from django.core.cache import cache
+from django.test import Client
+from icalendar import Calendar
+from procrastinate.contrib.django.models import ProcrastinateJob
+
+from accounts.models import User
+from events.models import Role
+from orders.jobs import send_confirmation
+from orders.models import Order
+from tests.cart.steps import fill, order_cart
+from tests.desk import house, member, signed_in_as
+from tests.factories import EventFactory, TicketTypeFactory, UserFactory
+from tests.papers import codes_of, pages_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
+
+
+@pytest.fixture
+def buyer(client: Client) -> User:
+    cache.clear()
+    user = UserFactory.create()
+    client.force_login(user)
+    return user
+
+
+@pytest.fixture
+def order(buyer: User) -> Order:
+    """Three free tickets of two events, one of them with a type."""
+    kind = TicketTypeFactory.create(entry=EventFactory.create(title="Jazz"), price=0, name="Seat")
+    fill(buyer, kind.entry, {kind.pk: 2})
+    fill(buyer, EventFactory.create(title="Film", ticket_price=0))
+    return order_cart(buyer)
+
+
+def mailed(order: Order, copy: int = 0) -> mail.EmailMessage:
+    mail.outbox.clear()
+    send_confirmation(order_id=order.pk, copy=copy)
+    (sent,) = mail.outbox
+    return sent
+
+
+def link_in(sent: mail.EmailMessage) -> str:
+    found = re.search(r"http://testserver(/orders/link/\S+)", str(sent.body))
+    assert found
+    return found[1]
+
+
+def codes(order: Order) -> list[str]:
+    return list(order.tickets.order_by("pk").values_list("code", flat=True))
+
+
+def test_the_pdf_has_the_bill_and_a_page_for_each_ticket(client: Client, order: Order) -> None:
+    content = client.get(f"/orders/{order.code}.pdf").content
+
+    bill, *tickets = pages_of(content)
+    assert "2 × Jazz – Seat" in bill
+    assert order.code in bill
+    assert len(tickets) == 3
+    assert codes_of(content) == codes(order)
+
+
+def test_the_calendar_file_has_each_event_once(client: Client, order: Order) -> None:
+    events = Calendar.from_ical(client.get(f"/orders/{order.code}.ics").content).walk("VEVENT")
+
+    assert sorted(str(event["SUMMARY"]) for event in events) == ["Film", "Jazz"]
+
+
+def test_the_mail_carries_both(order: Order) -> None:
+    sent = mailed(order)
+
+    (pdf, ics) = sent.attachments
+    assert (pdf[0], pdf[2], ics[0]) == (
+        f"order-{order.short_code}.pdf",
+        "application/pdf",
+        f"order-{order.short_code}.ics",
+    )
+    assert codes_of(pdf[1]) == codes(order)
+
+
+def test_two_runs_of_one_job_have_one_message_id_and_a_new_mail_another(order: Order) -> None:
+    ids = [mailed(order, copy).extra_headers["Message-ID"] for copy in (0, 0, 7)]
+
+    assert ids[0] == ids[1] != ids[2]
+
+
+@pytest.mark.parametrize("end", [".pdf", ".ics", "/resend/", "/revoke/"])
+def test_nothing_of_another_s_order_is_found(client: Client, order: Order, end: str) -> None:
+    method = client.post if end.endswith("/") else client.get
+    client.logout()
+    assert method(f"/orders/{order.code}{end}").status_code == 302
+    client.force_login(UserFactory.create())
+    assert method(f"/orders/{order.code}{end}").status_code == 404
+
+
+def test_the_mail_is_sent_again_once_in_a_while(client: Client, order: Order) -> None:
+    before = ProcrastinateJob.objects.count()
+
+    for _click in range(3):
+        assert client.post(f"/orders/{order.code}/resend/").status_code == 302
+
+    assert ProcrastinateJob.objects.count() == before + 1
+
+
+def test_the_link_shows_this_order_s_tickets_and_nothing_to_change(order: Order) -> None:
+    link, stranger = link_in(mailed(order)), Client()
+
+    page = stranger.get(link)
+    body = page.content.decode()
+    assert all(code in body for code in codes(order))
+    assert 'method="post"' not in body.split("<main")[1].split("</main")[0]
+    assert (page["Referrer-Policy"], page["Cache-Control"]) == ("no-referrer", "private, no-store")
+    assert codes_of(stranger.get(link.rstrip("/") + ".pdf").content) == codes(order)
+    assert stranger.get(f"/orders/{order.code}.pdf").status_code == 302
+
+
+def test_a_forged_or_revoked_link_is_not_found(client: Client, order: Order) -> None:
+    link = link_in(mailed(order))
+    for forged in (link[:-9] + "AAAAAAAA/", "/orders/link/x/", "/orders/link/x.pdf"):
+        assert Client().get(forged).status_code == 404
+
+    client.post(f"/orders/{order.code}/revoke/")
+
+    assert Client().get(link).status_code == 404
+    assert Client().get(link.rstrip("/") + ".pdf").status_code == 404
+    assert Client().get(link_in(mailed(order))).status_code == 200
+
+
+@pytest.mark.parametrize(("role", "sends"), [(Role.BOX_OFFICE, True), (Role.ORGANISER, True), (Role.FINANCE, False)])
+def test_the_admin_sends_again_and_revokes(role: Role, sends: bool) -> None:
+    home = house("Alpha")
+    client = signed_in_as(member((home.page, role)))
+    before = ProcrastinateJob.objects.count()
+
+    for action in ("resend", "revoke"):
+        data = {"action": action, "_selected_action": [str(home.order.pk)]}
+        assert client.post("/admin/orders/order/", data).status_code == 302
+
+    assert ProcrastinateJob.objects.count() == before + sends
+    assert Order.objects.get(pk=home.order.pk).link_version == int(sends)
