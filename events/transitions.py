@@ -63,6 +63,13 @@ def mark_checked_in(tickets: Collection[int], *, at: datetime) -> int:
     )
 
 
+def mark_back_out(tickets: Collection[int]) -> int:
+    """Let in by mistake: valid again, and not in."""
+    return move(
+        Ticket.objects.all(), tickets, source=TicketState.CHECKED_IN, target=TicketState.CONFIRMED, checked_in_at=None
+    )
+
+
 def publish(entry: CalendarEntry) -> int:
     """A draft event becomes confirmed: it can be seen and sells."""
     return move(CalendarEntry.objects.events(), [entry.pk], source=EntryState.DRAFT, target=EntryState.CONFIRMED)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from events import buy_views, ticket_views, views
+from events import buy_views, door_views, ticket_views, views
 
 urlpatterns = [
     path("", views.index, name="index"),
@@ -9,6 +9,8 @@ urlpatterns = [
     path("p/<slug:page_slug>/<slug:slug>/", views.calendar, name="calendar"),
     path("e/<int:pk>-<slug:slug>/", views.entry, name="entry"),
     path("e/<int:pk>/buy/", buy_views.buy, name="buy"),
+    path("door/", door_views.doors, name="doors"),
+    path("door/<int:pk>/", door_views.door, name="door"),
     path("tickets/", ticket_views.tickets, name="tickets"),
     path("tickets/<slug:code>/", ticket_views.ticket, name="ticket"),
     path("tickets/<slug:code>.pdf", ticket_views.pdf, name="ticket_pdf"),

@@ -1,0 +1,214 @@
+"""The door: green once, amber after that, red with its reason; for those who stand there, and for nobody else."""
+
+from datetime import datetime, timedelta
+from functools import partial
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+import events.door
+from events.door import Light, check_in, read_code
+from events.models import CalendarEntry, Role, Ticket
+from ledger.models import History
+from tests.cart.steps import HTMX
+from tests.desk import House, house, member, signed_in_as
+from tests.ledger.psql import run
+from tests.races.threads import at_once, in_a_thread
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def home() -> House:
+    return house("Alpha", sold=3)
+
+
+@pytest.fixture
+def doorkeeper(home: House) -> Client:
+    return signed_in_as(member((home.page, Role.DOOR)))
+
+
+def door_of(home: House) -> str:
+    return f"/door/{home.entry.pk}/"
+
+
+def told(client: Client, home: House, code: str, **headers: str) -> str:
+    answer = client.post(door_of(home), {"code": code}, headers=headers)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+@pytest.mark.parametrize("shape", ["{}", " {} ", "/tickets/{}/", "https://foyer.example.org/tickets/{}/", "{}\n"])
+def test_a_code_is_read_in_any_shape(shape: str) -> None:
+    code = "ABCD234567ABCD234567ABCD23"
+
+    assert read_code(shape.format(code)) == code
+    assert read_code(shape.format(code.lower())) == code
+    assert read_code(shape.format("ABCD 2345 67AB CD23 4567 ABCD 23")) == code
+
+
+@pytest.mark.parametrize("typed", ["", "ABC", "0" * 26, "A" * 25, "\x00", "A" * 2000 + "!", "../../admin"])
+def test_anything_else_is_no_code(typed: str) -> None:
+    assert read_code(typed) == ""
+
+
+def test_green_once_then_amber_with_the_time_and_a_count(doorkeeper: Client, home: House) -> None:
+    first = told(doorkeeper, home, home.ticket.code)
+    assert "door-answer green" in first
+    assert "1 of 3 are in" in first
+
+    again = told(doorkeeper, home, home.ticket.code)
+    assert "door-answer amber" in again
+    assert "Already in" in again
+    assert "Since" in again
+    assert Ticket.objects.get(pk=home.ticket.pk).state == "checked_in"
+    (row,) = History.objects.filter(subject="ticket", subject_id=home.ticket.pk, new="checked_in")
+    assert (row.actor[:5], row.reason) == ("user:", "at the door")
+
+
+def test_htmx_gets_the_desk_alone(doorkeeper: Client, home: House) -> None:
+    body = told(doorkeeper, home, home.ticket.code, **HTMX)
+
+    assert body.strip().startswith("<section")
+    assert "door-answer green" in body
+
+
+def test_the_last_one_is_taken_back_once(doorkeeper: Client, home: House) -> None:
+    told(doorkeeper, home, home.ticket.code)
+
+    for words in ("Taken back", "Nothing to take back"):
+        assert words in doorkeeper.post(door_of(home), {"undo": str(home.ticket.pk)}).content.decode()
+
+    ticket = Ticket.objects.get(pk=home.ticket.pk)
+    assert (ticket.state, ticket.checked_in_at) == ("confirmed", None)
+    assert "door-answer green" in told(doorkeeper, home, home.ticket.code)
+
+
+@pytest.mark.parametrize("taken", ["-1", "x", "1" * 30, "0"])
+def test_a_bad_undo_changes_nothing(doorkeeper: Client, home: House, taken: str) -> None:
+    assert "door-answer red" in doorkeeper.post(door_of(home), {"undo": taken}).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("state", "headline"),
+    [
+        ("reserved", "Not paid"),
+        ("cancelled", "Cancelled"),
+        ("refund_due", "Not valid"),
+        ("refunded", "Refunded"),
+        ("pending", "Not a ticket"),
+    ],
+)
+def test_what_opens_no_door_is_red_with_the_reason(doorkeeper: Client, home: House, state: str, headline: str) -> None:
+    code = home.ticket.code
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    run("SET LOCAL session_replication_role = replica")  # only the state matters here, not the way to it
+    order = "order_id = NULL, " if state == "pending" else ""
+    run(f"UPDATE events_ticket SET {order} state = %s WHERE id = %s", state, home.ticket.pk)
+
+    body = told(doorkeeper, home, code)
+
+    assert "door-answer red" in body
+    assert headline in body
+
+
+def test_wrong_event_is_red_and_names_it_only_within_the_page(doorkeeper: Client, home: House) -> None:
+    other = house("Beta")
+
+    body = told(doorkeeper, home, other.ticket.code)
+    assert "Wrong event" in body
+    assert "Beta" not in body
+    assert Ticket.objects.get(pk=other.ticket.pk).state == "confirmed"
+    own = signed_in_as(member((home.page, Role.DOOR), (other.page, Role.DOOR)))
+    CalendarEntry.objects.filter(pk=other.entry.pk).update(calendar=home.entry.calendar)
+    assert "Beta night" in told(own, home, other.ticket.code)
+
+
+def test_a_cancelled_event_lets_nobody_in(doorkeeper: Client, home: House) -> None:
+    CalendarEntry.objects.filter(pk=home.entry.pk).update(state="cancelled")
+
+    assert "Event cancelled" in told(doorkeeper, home, home.ticket.code)
+
+
+def test_the_door_opens_on_the_day_before_on_the_page_s_clock(doorkeeper: Client, home: House) -> None:
+    begins = datetime(2027, 3, 28, 20, 0, tzinfo=home.page.zone())
+    CalendarEntry.objects.filter(pk=home.entry.pk).update(starts_at=begins, ends_at=begins + timedelta(hours=2))
+    entry = CalendarEntry.objects.with_page().get(pk=home.entry.pk)
+    opens = datetime(2027, 3, 27, 0, 0, tzinfo=home.page.zone())
+
+    early = check_in(entry, home.ticket.code, who="user:1", at=opens - timedelta(seconds=1))
+    assert (early.light, early.headline) == (Light.RED, "Too early")
+    assert check_in(entry, home.ticket.code, who="user:1", at=opens).light is Light.GREEN
+
+
+@pytest.mark.parametrize("role", [Role.OWNER, Role.ORGANISER, Role.BOX_OFFICE, Role.DOOR])
+def test_these_roles_stand_at_the_door(home: House, role: Role) -> None:
+    client = signed_in_as(member((home.page, role)))
+
+    assert "Alpha night" in client.get("/door/").content.decode()
+    assert client.get(door_of(home)).status_code == 200
+
+
+def test_nobody_else_does(home: House) -> None:
+    other = house("Beta")
+    buyer = home.order.user
+    for user, status in [
+        (member((home.page, Role.FINANCE)), 403),
+        (buyer, 403),
+        (member((other.page, Role.DOOR)), 404),
+    ]:
+        client = signed_in_as(user)
+        assert client.get(door_of(home)).status_code == status
+        assert client.post(door_of(home), {"code": home.ticket.code}).status_code == status
+    assert "Alpha" not in signed_in_as(member((other.page, Role.DOOR))).get("/door/").content.decode()
+    for address in ("/door/", door_of(home)):
+        assert Client().get(address)["Location"] == f"/accounts/login/?next={address}"
+    assert Ticket.objects.filter(state="checked_in").count() == 0
+
+
+def test_people_without_their_ticket_are_found_by_name_address_and_order(doorkeeper: Client, home: House) -> None:
+    Ticket.objects.filter(pk=home.ticket.pk).update(holder="Łucja <b>")
+
+    for term in ("łucja", "alpha-buyer@", home.order.short_code.lower()):
+        assert f'value="{home.ticket.code}"' in doorkeeper.get(door_of(home), {"name": term}).content.decode()
+    assert "<b>" not in doorkeeper.get(door_of(home), {"name": "<b>"}).content.decode().split("search-title")[1]
+    assert "Nobody found" in doorkeeper.get(door_of(home), {"name": "nobody"}).content.decode()
+
+
+def test_the_door_asks_as_often_for_one_ticket_as_for_many(
+    home: House, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for each in (home, house("Gamma", sold=9)):
+        client = signed_in_as(member((each.page, Role.DOOR)))
+        with django_assert_num_queries(7):
+            client.get(door_of(each), {"name": "buyer"})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_doors_at_once_let_one_in() -> None:
+    home = house("Alpha", sold=1)
+    entry = CalendarEntry.objects.with_page().get(pk=home.entry.pk)
+    works = [partial(check_in, entry, home.ticket.code, who="user:1", at=timezone.now()) for _ in range(8)]
+
+    lights = [getattr(answer, "light", answer) for answer in at_once(works)]
+
+    assert sorted(str(light) for light in lights) == ["Light.AMBER"] * 7 + ["Light.GREEN"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_rival_who_is_quicker_by_a_hair_makes_it_amber(monkeypatch: pytest.MonkeyPatch) -> None:
+    home = house("Alpha", sold=1)
+    entry = CalendarEntry.objects.with_page().get(pk=home.entry.pk)
+    let_in = events.door._let_in
+    rivals = [partial(check_in, entry, home.ticket.code, who="user:2", at=timezone.now())]
+
+    def rival_first(ticket: Ticket, *, who: str, at: datetime) -> bool:
+        if rivals:
+            in_a_thread(rivals.pop())
+        return let_in(ticket, who=who, at=at)
+
+    monkeypatch.setattr(events.door, "_let_in", rival_first)
+
+    assert check_in(entry, home.ticket.code, who="user:1", at=timezone.now()).light is Light.AMBER
