@@ -5,7 +5,7 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from events.lapsing import lapse
-from events.mails import send_ticket_mail
+from events.mails import send_called_off_mail, send_moved_mail, send_ticket_mail
 
 #: A mail server that is away is asked again for about a day.
 MAIL_RETRY = RetryStrategy(max_attempts=12, exponential_wait=3)
@@ -15,6 +15,18 @@ MAIL_RETRY = RetryStrategy(max_attempts=12, exponential_wait=3)
 def tell_new_holder(ticket_id: int) -> None:
     """Send a ticket that somebody gave away to the person who has it now."""
     send_ticket_mail(ticket_id)
+
+
+@app.task(queue="mail", retry=MAIL_RETRY)
+def tell_called_off(entry_id: int, order_id: int) -> None:
+    """Tell the holders of an order's tickets that the event is called off."""
+    send_called_off_mail(entry_id, order_id)
+
+
+@app.task(queue="mail", retry=MAIL_RETRY)
+def tell_moved(entry_id: int, order_id: int, old_start: str, old_place: str) -> None:
+    """Tell the holders of an order's tickets that the event takes place at another time or place."""
+    send_moved_mail(entry_id, order_id, old_start=old_start, old_place=old_place)
 
 
 @app.periodic(cron="17 * * * *")

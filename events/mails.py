@@ -1,5 +1,7 @@
-"""The mail to the new holder of a ticket."""
+"""The mails to the holders of tickets: a ticket that was sent on, an event that is called off or moved."""
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -11,8 +13,10 @@ from django.utils.translation import gettext as _
 
 from events.documents import tickets_pdf
 from events.invitations import ics
-from events.models import Ticket
+from events.models import CalendarEntry, Ticket
+from events.states import TicketState
 from events.ticket_links import link_token
+from ledger.money import total
 
 
 def send_ticket_mail(ticket_id: int) -> None:
@@ -32,6 +36,51 @@ def send_ticket_mail(ticket_id: int) -> None:
     mail.attach("ticket.pdf", tickets_pdf([ticket]), "application/pdf")
     mail.attach("event.ics", ics([ticket.entry], name=ticket.entry.title, at=timezone.now()), "text/calendar")
     mail.send()
+
+
+def send_called_off_mail(entry_id: int, order_id: int) -> None:
+    """Tell the buyer, what comes back included, and whoever has got a ticket of the order from the buyer."""
+    entry = CalendarEntry.objects.with_page().get(pk=entry_id)
+    tickets = list(Ticket.objects.filter(entry=entry, order=order_id).select_related("user", "ticket_type", "entry"))
+    owed = [row.cost for row in tickets if row.state in (TicketState.REFUND_DUE, TicketState.REFUNDED)]
+    context = {"entry": entry, "owed": total(owed, entry.currency) if owed else None}
+    subject = _("Called off: %(title)s") % {"title": entry.title}
+    _tell(tickets, "called_off", subject, f"called-off.{entry.pk}.{order_id}", context)
+
+
+def send_moved_mail(entry_id: int, order_id: int, *, old_start: str, old_place: str) -> None:
+    """Tell the buyer and whoever has got a ticket: the old time and place, and the new ones; with a calendar file."""
+    entry = CalendarEntry.objects.with_page().get(pk=entry_id)
+    rows = Ticket.objects.filter(entry=entry, order=order_id).select_related("user", "ticket_type", "entry")
+    tickets = [row for row in rows if row.is_valid]
+    context = {"entry": entry, "old_start": datetime.fromisoformat(old_start), "old_place": old_place}
+    subject = _("New time or place: %(title)s") % {"title": entry.title}
+    number = f"moved.{entry.pk}.{order_id}.{int(entry.starts_at.timestamp())}"
+    _tell(tickets, "moved", subject, number, context, ics([entry], name=entry.title, at=timezone.now()))
+
+
+def _tell(
+    tickets: Sequence[Ticket],
+    template: str,
+    subject: str,
+    number: str,
+    context: Mapping[str, object],
+    calendar: bytes | None = None,
+) -> None:
+    """One mail to the buyer and one to each receiver of a ticket, each with a Message-ID of its own that stays."""
+    people = dict.fromkeys([row.user.email for row in tickets] + [row.sent_to for row in tickets if row.sent_to])
+    for place, address in enumerate(people):
+        told = {**context, "is_buyer": place == 0}
+        mail = EmailMultiAlternatives(
+            subject=one_line(subject),
+            body=render_to_string(f"events/mail/{template}.txt", told),
+            to=[address],
+            headers={"Message-ID": f"<{number}.{place}@{urlsplit(settings.SITE_URL).hostname}>"},
+        )
+        mail.attach_alternative(render_to_string(f"events/mail/{template}.html", told), "text/html")
+        if calendar is not None:
+            mail.attach("event.ics", calendar, "text/calendar")
+        mail.send()
 
 
 def one_line(words: str) -> str:

@@ -75,14 +75,19 @@ def publish(entry: CalendarEntry) -> int:
     return move(CalendarEntry.objects.events(), [entry.pk], source=EntryState.DRAFT, target=EntryState.CONFIRMED)
 
 
-def cancel_unsold(entry: CalendarEntry) -> int:
-    """A confirmed event is called off while it holds nothing (what was sold is settled with the buyers first)."""
-    return move(
-        CalendarEntry.objects.events().filter(held=0),
-        [entry.pk],
-        source=EntryState.CONFIRMED,
-        target=EntryState.CANCELLED,
-    )
+def call_off_event(entry: CalendarEntry) -> int:
+    """A confirmed event is called off, whatever it holds: the caller settles its tickets in the same transaction."""
+    return move(CalendarEntry.objects.events(), [entry.pk], source=EntryState.CONFIRMED, target=EntryState.CANCELLED)
+
+
+def mark_owed(tickets: Collection[int], *, source: str) -> int:
+    """Cancelled with money back: valid tickets open no door any more, their price is owed."""
+    return move(Ticket.objects.all(), tickets, source=source, target=TicketState.REFUND_DUE) if tickets else 0
+
+
+def mark_voided(tickets: Collection[int], *, source: str) -> int:
+    """Cancelled without money back: valid tickets open no door any more, their price is kept."""
+    return move(Ticket.objects.all(), tickets, source=source, target=TicketState.CANCELLED) if tickets else 0
 
 
 def mark_released(tickets: Collection[int]) -> int:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,6 +15,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from events.admin.reasons import ReasonForm
 from payments.cases import close_case
 from payments.models import Case, Checkout
 from payments.releasing import free_anyway
@@ -85,12 +85,6 @@ DECISIONS = {
 }
 
 
-class ReasonForm(forms.Form):
-    reason = forms.CharField(
-        label=_("Reason"), max_length=200, widget=forms.Textarea(attrs={"rows": 3}), help_text=_("It stays on record.")
-    )
-
-
 def offered(case: Case) -> list[Decision]:
     """What can be done about `case` now; nothing about one that is decided."""
     if case.closed_at is not None:
@@ -106,7 +100,7 @@ def decision_view(model_admin: "CaseAdmin", request: HttpRequest, pk: int, name:
         raise Http404
     if not model_admin.may_decide(request, case):
         raise PermissionDenied
-    form = ReasonForm(request.POST or None)
+    form = ReasonForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         who = f"user:{request.user.pk}"
         if decision.act(case, who, form.cleaned_data["reason"], timezone.now()):

@@ -17,7 +17,7 @@ from accounts.models import User
 from cart.contents import cart_of
 from events.buying import put_in_cart
 from events.models import Calendar, CalendarEntry, Merchant, Page, PageMember, Role, TicketType
-from events.transitions import cancel_unsold, publish
+from events.transitions import call_off_event, publish
 from ledger.signing import sign
 from orders.models import Order
 from orders.placing import place
@@ -51,7 +51,7 @@ def seed(*, at: datetime) -> bool:
         if event.cancelled:
             with transaction.atomic():
                 sign(who="seed_demo", why="rain")
-                cancel_unsold(CalendarEntry.objects.get(title=event.title))
+                call_off_event(CalendarEntry.objects.get(title=event.title))
     # The last one marks the end: the buyer's own order, so that My tickets has something to show.
     jazz = CalendarEntry.objects.get(title=EVENTS[0].title)
     _order(people["buyer@example.org"], jazz, {jazz.ticket_types.all()[0].pk: 2}, _token("done"), at)

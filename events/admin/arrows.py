@@ -15,10 +15,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from events.admin.calling_off import calling_off_view
 from events.models import CalendarEntry
 from events.scoping import sign_for
 from events.states import EntryState
-from events.transitions import cancel_unsold, publish, unpublish
+from events.transitions import call_off_event, publish, unpublish
 from ledger.arrows import IllegalTransition
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ ARROWS = {
             _("The event stays visible as cancelled and sells no more tickets. This cannot be undone."),
             _("“%(title)s” is called off."),
             EntryState.CONFIRMED,
-            cancel_unsold,
+            call_off_event,
         ),
     )
 }
@@ -99,13 +100,7 @@ def why_not(arrow: Arrow, entry: CalendarEntry) -> str:
         return gettext("“%(title)s” is %(state)s.") % {**title, "state": STANDING.get(EntryState(entry.state), "")}
     if arrow.name == "back-to-draft":
         return gettext("“%(title)s” stays published: tickets of it were ordered. It can only be called off.") % title
-    return ngettext(
-        "“%(title)s” is not called off. %(held)d ticket is held: calling off an event that has sold tickets, with the"
-        " money going back to the buyer, is not built yet. You can stop the sale by setting “Sale ends”.",
-        "“%(title)s” is not called off. %(held)d tickets are held: calling off an event that has sold tickets, with the"
-        " money going back to the buyers, is not built yet. You can stop the sale by setting “Sale ends”.",
-        entry.held,
-    ) % {**title, "held": entry.held}
+    return gettext("“%(title)s” holds tickets.") % title
 
 
 def arrow_view(model_admin: "EntryAdmin", request: HttpRequest, pk: int, name: str) -> HttpResponse:
@@ -116,6 +111,8 @@ def arrow_view(model_admin: "EntryAdmin", request: HttpRequest, pk: int, name: s
         raise Http404
     if not model_admin.has_change_permission(request, entry):
         raise PermissionDenied
+    if arrow.name == "call-off":
+        return calling_off_view(model_admin, request, entry)
     if request.method == "POST":
         try:
             follow(arrow, entry.pk, request)

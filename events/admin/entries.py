@@ -9,11 +9,12 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.arrows import ACTIONS, ARROWS, STANDING, arrow_view
 from events.admin.entry_forms import EntryForm, TicketTypeForm
+from events.calling_off import tell_holders
 from events.desk import DeskAdmin
 from events.local_times import told
 from events.models import Calendar, CalendarEntry, Ticket, TicketType
@@ -65,6 +66,10 @@ class StateFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
         return queryset.filter(state=self.value()) if self.value() in STANDING else queryset
+
+
+#: Fields whose change is told to who has a ticket.
+MOVED = {"starts_at", "ends_at", "place"}
 
 
 class Figures:
@@ -182,6 +187,11 @@ class EntryAdmin(Figures, DeskAdmin[CalendarEntry]):
         if not change:
             obj.currency = obj.calendar.page.currency
         super().save_model(request, obj, form, change)
+        if change and not MOVED.isdisjoint(form.changed_data):
+            old = form.initial
+            if count := tell_holders(obj, starts_at=old["starts_at"], place=old["place"]):
+                words = ngettext("%(n)d buyer is told by mail.", "%(n)d buyers are told by mail.", count)
+                self.message_user(request, words % {"n": count})
 
     def response_add(
         self, request: HttpRequest, obj: CalendarEntry, post_url_continue: str | None = None

@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.models import User
 from events.models import CalendarEntry, Merchant, Page, Ticket, TicketType
-from events.transitions import cancel_unsold
+from events.transitions import call_off_event
 from tests.cart.steps import HTMX, fill, later, ordered, shown
 from tests.factories import CalendarFactory, EventFactory, PageFactory, TicketTypeFactory, UserFactory
 from tests.simulator import OTHER_KEY, OTHER_MERCHANT
@@ -96,7 +96,7 @@ def test_a_line_says_what_sold_out_closed_or_changed_its_price(client: Client, b
     CalendarEntry.objects.filter(pk=gone.pk).update(capacity=0)
     CalendarEntry.objects.filter(pk=fewer.pk).update(capacity=1)
     CalendarEntry.objects.filter(pk=closed.pk).update(sale_ends_at=later(minutes=-1))
-    cancel_unsold(cancelled)
+    call_off_event(cancelled)
     TicketType.objects.filter(pk=dearer.pk).update(price=Decimal(11))
 
     body = text_of(client)

@@ -14,7 +14,7 @@ from accounts.models import User
 from events.documents import Paper, tickets_pdf
 from events.jobs import tell_new_holder
 from events.models import CalendarEntry, Ticket
-from events.transitions import cancel_unsold, mark_checked_in
+from events.transitions import call_off_event, mark_checked_in
 from ledger.models import History
 from tests.events.test_ticket_views import free_order, ticket_of
 from tests.factories import EventFactory, UserFactory
@@ -116,7 +116,7 @@ def test_feeds_tell_public_events_and_keep_cancelled_ones(client: Client) -> Non
     shown = EventFactory.create(title="Shown; with, signs\\")
     EventFactory.create(title="Draft", is_published=False)
     off = EventFactory.create(title="Off", calendar=shown.calendar)
-    cancel_unsold(off)
+    call_off_event(off)
 
     for feed in ("/feeds/events.ics", f"/p/{shown.calendar.page.slug}/events.ics"):
         events = Calendar.from_ical(client.get(feed).content).walk("VEVENT")

@@ -7,7 +7,7 @@ import pytest
 
 from events.listing import Availability, Listed, View, Wanted, coming, listed, month_of, past, week_of
 from events.models import CalendarEntry
-from events.transitions import cancel_unsold
+from events.transitions import call_off_event
 from ledger.money import Money
 from tests.factories import CalendarFactory, EventFactory, PageFactory, TicketTypeFactory
 
@@ -54,7 +54,7 @@ def test_coming_lists_what_anybody_may_see_and_is_not_over_in_order() -> None:
     EventFactory.create(title="hidden", starts_at=on(12), is_published=False)
     EventFactory.create(title="of a hidden page", starts_at=on(12), calendar__page__is_published=False)
     cancelled = EventFactory.create(title="cancelled", starts_at=on(12))
-    assert cancel_unsold(cancelled) == 1
+    assert call_off_event(cancelled) == 1
 
     assert titles(list(coming(EVENTS.all(), at=NOON))) == ["running", "later"]
     assert titles(list(past(EVENTS.all(), at=NOON))) == ["over at noon"]
@@ -112,7 +112,7 @@ def test_listed_says_how_available_an_event_is(fields: dict[str, object], expect
 @pytest.mark.django_db
 def test_listed_says_that_an_event_is_cancelled() -> None:
     entry = EventFactory.create(starts_at=on(12))
-    cancel_unsold(entry)
+    call_off_event(entry)
 
     assert as_shown(entry).availability is Availability.CANCELLED
 

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from events.transitions import cancel_unsold
+from events.transitions import call_off_event
 from tests.factories import CalendarFactory, EventFactory, PageFactory, TicketTypeFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -168,7 +168,7 @@ def test_entry_that_is_not_public_is_not_found(client: Client, fields: dict[str,
 
 def test_entry_that_is_cancelled_or_past_says_so_and_sells_nothing(client: Client) -> None:
     cancelled = EventFactory.create()
-    cancel_unsold(cancelled)
+    call_off_event(cancelled)
     over = EventFactory.create(starts_at=timezone.now() - timedelta(days=2))
 
     for entry, words in ((cancelled, "has been cancelled"), (over, "This event is over")):

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import User
 from events.models import CalendarEntry, Merchant, Page, Ticket, TicketType
 from events.states import EntryState
-from events.transitions import cancel_unsold
+from events.transitions import call_off_event
 from ledger.models import History
 from orders.mails import send_confirmation_mail
 from orders.models import Order, OrderLine
@@ -252,7 +252,7 @@ def test_an_entry_no_longer_on_sale_is_refused_at_checkout(buyer: User, change: 
 def test_a_cancelled_entry_is_refused_at_checkout(buyer: User) -> None:
     entry = EventFactory.create()
     fill(buyer, entry)
-    cancel_unsold(entry)
+    call_off_event(entry)
 
     with pytest.raises(ShortLines):
         order_cart(buyer)

@@ -12,7 +12,7 @@ import orders.fulfilling
 from accounts.models import User
 from events.models import CalendarEntry, Ticket, TicketType
 from events.states import EntryState
-from events.transitions import cancel_unsold
+from events.transitions import call_off_event
 from orders.jobs import send_confirmation
 from orders.models import Order
 from orders.releasing import request_cancel
@@ -148,7 +148,7 @@ def test_an_event_that_is_cancelled_or_over_owes_all(sumup: SimulatorProcess, en
     entry = EventFactory.create(capacity=2)
     order, checkout = ended(entry)
     if ending == "cancelled":
-        cancel_unsold(entry)
+        call_off_event(entry)
         assert CalendarEntry.objects.get(pk=entry.pk).state == EntryState.CANCELLED
     else:
         now = timezone.now()

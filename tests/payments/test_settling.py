@@ -9,7 +9,7 @@ from django.utils import timezone
 
 import payments.settling
 from events.models import CalendarEntry
-from events.transitions import cancel_unsold
+from events.transitions import call_off_event
 from ledger.models import History
 from orders.mails import send_confirmation_mail
 from orders.models import Order
@@ -303,7 +303,7 @@ def test_an_event_cancelled_before_the_payment_arrives_makes_its_price_owed(sumu
     body = str(mail.outbox[0].body)
     assert "We owe you € 24.00" in body
     assert "Code for the door" not in body
-    assert cancel_unsold(gone) == 0
+    assert call_off_event(gone) == 0
 
 
 def test_goods_that_raise_leave_the_capture_and_a_case_and_the_next_settle_gives_them(

@@ -1,0 +1,60 @@
+"""Call off an event in the admin: first what it would do, then the reason and whether the money goes back."""
+
+from typing import TYPE_CHECKING
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from events.admin.reasons import ReasonForm
+from events.calling_off import call_off, effect_of
+from events.models import CalendarEntry
+from ledger.arrows import IllegalTransition
+
+if TYPE_CHECKING:
+    from events.admin.entries import EntryAdmin
+
+BACK, KEPT = "back", "kept"
+
+
+class CallOffForm(ReasonForm):
+    money = forms.ChoiceField(
+        label=_("What was paid"),
+        choices=[(BACK, _("goes back to the buyers")), (KEPT, _("is kept (agreed with the buyers)"))],
+        initial=BACK,
+        widget=forms.RadioSelect,
+    )
+    field_order = ("money", "reason")
+
+
+def calling_off_view(model_admin: "EntryAdmin", request: HttpRequest, entry: CalendarEntry) -> HttpResponse:
+    """Show what it would do (GET), then do it (POST); who may change `entry` has been asked already."""
+    form = CallOffForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        back = form.cleaned_data["money"] == BACK
+        try:
+            done = call_off(entry.pk, money_back=back, who=f"user:{request.user.pk}", why=form.cleaned_data["reason"])
+        except IllegalTransition:
+            messages.error(request, gettext("“%(title)s” is not published (any more).") % {"title": entry.title})
+        else:
+            words = ngettext(
+                "“%(title)s” is called off; %(n)d buyer is told by mail.",
+                "“%(title)s” is called off; %(n)d buyers are told by mail.",
+                done.orders,
+            )
+            messages.success(request, words % {"title": entry.title, "n": done.orders})
+        return redirect("admin:events_calendarentry_change", entry.pk)
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": _("Call off"),
+        "subtitle": entry.title,
+        "entry": entry,
+        "effect": effect_of(entry),
+        "form": form,
+        "opts": model_admin.opts,
+    }
+    return TemplateResponse(request, "admin/foyer/call_off.html", context, status=422 if form.is_bound else 200)

@@ -1,0 +1,74 @@
+"""Calling off an event that has sold tickets, and moving one: what its holders lose, get back and are told."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+
+from events.jobs import tell_called_off, tell_moved
+from events.models import CalendarEntry, Ticket, TicketType
+from events.states import HELD, TicketState
+from events.transitions import call_off_event, mark_owed, mark_voided
+from ledger.money import Money, total
+from ledger.signing import sign
+
+#: What a valid ticket may be when its event is called off.
+VALID = (TicketState.CONFIRMED, TicketState.CHECKED_IN)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What calling off would do, or did: valid tickets in so many orders, their worth, and tickets still unpaid."""
+
+    tickets: int
+    orders: int
+    worth: Money
+    unpaid: int
+
+
+def effect_of(entry: CalendarEntry) -> Effect:
+    rows = list(Ticket.objects.filter(entry=entry, state__in=sorted(HELD)))
+    valid = [row for row in rows if row.state in VALID]
+    return Effect(
+        tickets=len(valid),
+        orders=len({row.order_id for row in valid}),
+        worth=total((row.cost for row in valid), entry.currency),
+        unpaid=len(rows) - len(valid),
+    )
+
+
+def call_off(pk: int, *, money_back: bool, who: str, why: str) -> Effect:
+    """Cancel a confirmed event with all its valid tickets, in one transaction; each order's buyer is told by a job.
+
+    With money back a ticket that cost something becomes refund_due, else it is cancelled and its price kept. Tickets
+    that are reserved stay so: paid, their price is owed; unpaid, they lapse. Raises IllegalTransition when the event
+    is not (any more) confirmed.
+    """
+    with transaction.atomic():
+        sign(who=who, why=why)
+        entry = CalendarEntry.objects.events().with_page().filter(pk=pk).locked().get()
+        effect = effect_of(entry)
+        list(TicketType.objects.filter(entry=entry).locked().values_list("pk"))
+        valid = list(Ticket.objects.filter(entry=entry, state__in=VALID).locked())
+        call_off_event(entry)
+        for state in VALID:
+            rows = [row for row in valid if row.state == state]
+            owed = [row.pk for row in rows if money_back and row.price > Decimal(0)]
+            mark_owed(owed, source=state)
+            mark_voided([row.pk for row in rows if row.pk not in set(owed)], source=state)
+        for order in sorted({row.order_id for row in valid if row.order_id}):
+            tell_called_off.defer(entry_id=entry.pk, order_id=order)
+        return effect
+
+
+def tell_holders(entry: CalendarEntry, *, starts_at: datetime, place: str) -> int:
+    """Enqueue a mail to each order with valid tickets that the event was moved; answers how many orders.
+
+    `starts_at` and `place` are the old ones. To be called in the transaction that moves it.
+    """
+    valid = Ticket.objects.filter(entry=entry, state__in=VALID)
+    orders = sorted(valid.values_list("order_id", flat=True).distinct().order_by())
+    for order in orders:
+        tell_moved.defer(entry_id=entry.pk, order_id=order, old_start=starts_at.isoformat(), old_place=place)
+    return len(orders)
