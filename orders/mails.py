@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from events.models import Ticket
+from ledger import tracing
 from ledger.money import total
 from orders.documents import order_ics, order_pdf
 from orders.links import link_token
@@ -22,6 +23,7 @@ def send_confirmation_mail(order_id: int, *, copy: int = 0) -> None:
     A second copy (the worker was killed after the mail server took the first) has the same Message-ID; one that was
     asked for (`copy`, any number) has another, so that no mailbox throws it away as known.
     """
+    tracing.order_id.set(order_id)
     order = Order.objects.select_related("user").get(pk=order_id)
     tickets = list(Ticket.objects.filter(order=order).with_page().select_related("order").order_by("pk"))
     valid = [ticket for ticket in tickets if ticket.is_valid and not ticket.is_sent]

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from ledger.locking import retried
 from ledger.signing import sign
+from ledger.tracing import order_id
 from orders.models import Order
 from payments.cases import open_merchant_case
 from payments.merchants import QUICK, client_for
@@ -39,6 +40,7 @@ def hosted_page(order: Order, *, at: datetime, attempts: int = 2) -> str:
 
     Raises NotPayable, PageUnavailable or PaymentRefused. A create whose answer was lost is found by its reference.
     """
+    order_id.set(order.pk)
     checkout = retried(lambda: _attempt(order.pk, at))
     if checkout.state == CheckoutState.OPEN:
         return checkout.hosted_url

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from ledger.locking import retried
 from ledger.signing import sign
+from ledger.tracing import order_id
 from orders.models import Order
 from orders.releasing import ending_of, free
 from payments.cases import close_held_cases, open_case
@@ -37,6 +38,7 @@ class Release(enum.Enum):
 
 def release(order_pk: int, *, who: str, at: datetime, deadline: float = PATIENT) -> Release:
     """End an order whose buyer cancelled or whose hold is over; safe at any time, by anyone, twice at once."""
+    order_id.set(order_pk)
     order = Order.objects.get(pk=order_pk)
     if ending_of(order, at=at) is None:
         return Release.NOT_DUE

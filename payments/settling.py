@@ -16,6 +16,7 @@ from django.db.utils import OperationalError
 from ledger.locking import LOST_RACES, retried, sqlstate
 from ledger.money import PLACES, rounded
 from ledger.signing import sign
+from ledger.tracing import order_id
 from orders.fulfilling import fulfil
 from orders.models import Order
 from orders.states import OrderState
@@ -57,6 +58,7 @@ def settle(checkout_pk: int, *, who: str, at: datetime, deadline: float = PATIEN
         .update(asked_at=at)
     )
     checkout = Checkout.objects.select_related("merchant").get(pk=checkout_pk)
+    order_id.set(checkout.order_id)
     if checkout.state == CheckoutState.PAID and not checkout.is_applied:
         return retried(lambda: _give_again(checkout, who, at))
     if checkout.state not in ASKABLE:
