@@ -48,6 +48,19 @@ def sweep(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the ti
     sweep_once()
 
 
+@app.periodic(cron="* * * * *")
+@app.task(queue="payments", queueing_lock="rescue")
+async def rescue(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
+    """Every minute: run again what a worker had begun when it was killed, and let go of the locks that it held.
+
+    Without a lock of its own, which a worker killed in here would hold for ever. A mail may go out twice, with one
+    Message-ID; the rest finds its work done.
+    """
+    for job in await app.job_manager.get_stalled_jobs():
+        log.warning("job %s (%s) was left behind by a worker that is gone: it runs again", job.id, job.task_name)
+        await app.job_manager.retry_job(job)
+
+
 def sweep_once() -> None:
     """One pass over at most SWEEP_MOST checkouts and orders each: the never asked first, then the longest unasked."""
     now = timezone.now()

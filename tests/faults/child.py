@@ -1,0 +1,109 @@
+"""A process of its own that does one thing, says "here" at a named point inside it, and waits there to be killed.
+
+`python -m tests.faults.child ACTION POINT KEY`; the point "nowhere" lets it finish. It works on the database and the
+simulator of the test that starts it.
+Nothing of the application knows of these points: they are put around its functions here.
+"""
+
+import os
+import sys
+import uuid
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import django
+
+NOWHERE = "nowhere"
+
+
+def stop_here() -> None:
+    """Tell the parent, then wait for the end, which comes as SIGKILL."""
+    sys.stdout.write("here\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    os._exit(9)  # the parent is gone
+
+
+def before(function: Callable[..., Any]) -> Callable[..., Any]:
+    def stopped(*args: Any, **named: Any) -> Any:
+        stop_here()
+        return function(*args, **named)
+
+    return stopped
+
+
+def after(function: Callable[..., Any]) -> Callable[..., Any]:
+    def stopped(*args: Any, **named: Any) -> Any:
+        function(*args, **named)
+        stop_here()
+
+    return stopped
+
+
+#: Point -> the function around which it lies, by module and name, and on which side.
+POINTS: dict[str, tuple[str, str, Callable[..., Any]]] = {
+    "order claimed, not committed": ("orders.placing", "mark_reserved", after),
+    "order committed, SumUp not called": ("payments.opening", "_create_or_find", before),
+    "checkout made, answer not stored": ("payments.opening", "_create_or_find", after),
+    "checkout stored, buyer not sent on": ("payments.opening", "_record_open", after),
+    "SumUp not asked": ("payments.settling", "_ask", before),
+    "SumUp asked, answer not applied": ("payments.settling", "_ask", after),
+    "goods given, not committed": ("payments.settling", "fulfil", after),
+    "capture recorded, goods not given": ("payments.settling", "fulfil", before),
+    "confirmed, mail not sent": ("payments.settling", "retried", after),
+    "mail not handed over": ("orders.jobs", "send_confirmation_mail", before),
+    "mail handed over, job not done": ("orders.jobs", "send_confirmation_mail", after),
+    "deactivated, not written": ("payments.releasing", "_write_expired", before),
+    "expired, seats not freed": ("payments.releasing", "_free", before),
+    "seats freed, not committed": ("payments.releasing", "free", after),
+    "sweep about to settle": ("payments.jobs", "settle", before),
+    "sweep about to release": ("payments.jobs", "release", before),
+}
+
+
+def install(point: str) -> None:
+    module, name, side = POINTS[point]
+    home = import_module(module)
+    setattr(home, name, side(getattr(home, name)))
+
+
+def main(action: str, point: str, key: str) -> None:
+    django.setup()
+    from django.utils import timezone
+
+    from accounts.models import User
+    from cart.contents import cart_of
+    from orders.models import Order
+    from orders.placing import place
+    from payments.jobs import sweep_once
+    from payments.models import Checkout
+    from payments.opening import hosted_page
+    from payments.releasing import release
+    from payments.settling import settle
+    from tests.jobs import run_jobs
+
+    if point != NOWHERE:
+        install(point)
+    now = timezone.now()
+    match action:
+        case "checkout":
+            user = User.objects.get(pk=int(key))
+            order = place(user, page=None, token=uuid.uuid4(), seen=cart_of(user, at=now).digest(), at=now)
+            hosted_page(order, at=now)
+        case "settle":
+            settle(Checkout.objects.get(order=int(key)).pk, who="webhook", at=now)
+        case "release":
+            order = Order.objects.get(pk=int(key))
+            release(order.pk, who="sweep", at=order.hold_until)
+        case "jobs":
+            run_jobs()
+        case "sweep":
+            sweep_once()
+        case _:
+            raise SystemExit(f"no such action: {action}")
+    sys.stdout.write("past\n")  # the point was never met
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,239 @@
+"""kill -9 at a named point of a real process: afterwards nothing is lost, and nothing is given or asked for twice."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from email.message import Message as EmailMessage
+from urllib.parse import quote
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Message
+from django.db import connection
+from django.utils import timezone
+from procrastinate.contrib.django.models import ProcrastinateJob
+
+from events.models import CalendarEntry
+from orders.models import Order
+from orders.releasing import request_cancel
+from payments.books import read_books
+from payments.jobs import rescue, sweep_once
+from payments.models import Checkout
+from payments.opening import hosted_page
+from payments.releasing import Release, release
+from payments.settling import settle
+from tests.cart.steps import MAIL_JOB, fill, held, later, mail_jobs, moves_to, opened, ordered, paid_at_sumup, states_of
+from tests.config.test_launcher import free_port
+from tests.factories import EventFactory, UserFactory
+from tests.faults.child import NOWHERE, POINTS
+from tests.ledger.psql import run
+from tests.simulator import ROOT, SimulatorProcess
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PATIENCE = 60
+
+
+def child(point: str, action: str, key: int, sumup: SimulatorProcess, **environment: str) -> "subprocess.Popen[str]":
+    """A process that does `action` on this test's database and simulator."""
+    here = connection.settings_dict
+    socket = f"{here['USER']}:{here['PASSWORD'] or ''}@{quote(here['HOST'], safe='')}:{here['PORT'] or 5432}"
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.child", action, point, str(key)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "DATABASE_URL": f"postgresql://{socket}/{here['NAME']}",
+            "SUMUP_API_URL": sumup.url,
+            **environment,
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def kill_at(point: str, action: str, key: int, sumup: SimulatorProcess, **environment: str) -> None:
+    """Start a process that does `action`, wait until it is at `point`, and kill it there."""
+    process = child(point, action, key, sumup, **environment)
+    assert process.stdout is not None
+    said = process.stdout.readline()
+    process.kill()
+    _out, complaints = process.communicate(timeout=PATIENCE)
+    assert said == "here\n", f"{point} was never reached: {said}{complaints}"
+    assert process.returncode == -signal.SIGKILL
+
+
+def in_order(sumup: SimulatorProcess) -> None:
+    """SumUp's captures are ours to the cent, one checkout an attempt, and the books have nothing to say."""
+    ours = sorted(row.captured or Decimal(0) for row in Checkout.objects.exclude(captured=None))
+    assert ours == sorted(Decimal(row["amount"]) for row in sumup.ledger()["captures"])
+    references = [row["reference"] for row in sumup.ledger()["checkouts"]]
+    assert len(references) == len(set(references))
+    assert read_books() == []
+
+
+@pytest.fixture
+def entry() -> CalendarEntry:
+    return EventFactory.create(capacity=2)
+
+
+def test_killed_before_the_order_is_committed_there_is_none(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
+    fill(user := UserFactory.create(), entry, 2)
+
+    kill_at("order claimed, not committed", "checkout", user.pk, sumup)
+
+    assert (Order.objects.count(), held(entry)) == (0, 0)
+    assert sumup.ledger()["checkouts"] == []
+    in_order(sumup)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "order committed, SumUp not called",
+        "checkout made, answer not stored",
+        "checkout stored, buyer not sent on",
+    ],
+)
+@pytest.mark.parametrize("buyer", ["goes on", "is gone"])
+def test_killed_on_the_way_to_sumup_the_buyer_goes_on_or_the_seat_is_free(
+    sumup: SimulatorProcess, entry: CalendarEntry, point: str, buyer: str
+) -> None:
+    fill(user := UserFactory.create(), entry, 2)
+
+    kill_at(point, "checkout", user.pk, sumup)
+
+    order = Order.objects.get()
+    assert (order.state, held(entry)) == ("awaiting_payment", 2)
+    if buyer == "goes on":
+        page = hosted_page(order, at=timezone.now())
+        (known,) = sumup.ledger()["checkouts"]
+        assert page.endswith(known["id"]) or known["id"] in page
+        sumup.pay(known["id"])
+        settle(Checkout.objects.get().pk, who="webhook", at=later(seconds=5))
+        assert states_of(order) == ["confirmed"] * 2
+    else:
+        end = order.hold_until
+        for minutes in (0, 1):  # what SumUp does not know is dead when it says so twice
+            release(order.pk, who="sweep", at=end + timedelta(minutes=minutes))
+        assert (states_of(order), held(entry)) == (["cancelled"] * 2, 0)
+    assert len(sumup.ledger()["checkouts"]) <= 1
+    in_order(sumup)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "SumUp not asked",
+        "SumUp asked, answer not applied",
+        "capture recorded, goods not given",
+        "goods given, not committed",
+        "confirmed, mail not sent",
+    ],
+)
+def test_killed_in_the_webhook_it_is_confirmed_once_later(
+    sumup: SimulatorProcess, entry: CalendarEntry, point: str
+) -> None:
+    order = ordered(entry, 2)
+    checkout = paid_at_sumup(sumup, order)
+
+    kill_at(point, "settle", order.pk, sumup)
+    Checkout.objects.filter(pk=checkout.pk).update(asked_at=None)
+    sweep_once()
+
+    order.refresh_from_db()
+    assert (order.state, moves_to("confirmed", order), mail_jobs()) == ("paid", [1, 1], 1)
+    in_order(sumup)
+
+
+@pytest.mark.parametrize(
+    "point", ["deactivated, not written", "expired, seats not freed", "seats freed, not committed"]
+)
+def test_killed_at_the_end_of_a_hold_the_next_sweep_frees_the_seats(
+    sumup: SimulatorProcess, entry: CalendarEntry, point: str
+) -> None:
+    order = ordered(entry, 2)
+    opened(order)
+
+    kill_at(point, "release", order.pk, sumup)
+    assert held(entry) == 2
+    assert release(order.pk, who="sweep", at=order.hold_until + timedelta(minutes=1)) is Release.FREED
+
+    assert (states_of(order), held(entry)) == (["cancelled"] * 2, 0)
+    in_order(sumup)
+
+
+@pytest.mark.parametrize("point", ["sweep about to settle", "sweep about to release"])
+def test_killed_in_the_sweep_the_next_one_does_the_rest(
+    sumup: SimulatorProcess, entry: CalendarEntry, point: str
+) -> None:
+    paid = ordered(entry)
+    checkout = paid_at_sumup(sumup, paid)
+    given_up = ordered(entry)
+    opened(given_up)
+    request_cancel(given_up, at=timezone.now())
+
+    kill_at(point, "sweep", 0, sumup)
+    Checkout.objects.filter(pk=checkout.pk).update(asked_at=None)
+    sweep_once()
+
+    assert (states_of(paid), states_of(given_up), held(entry)) == (["confirmed"], ["cancelled"], 1)
+    in_order(sumup)
+
+
+# Mail
+
+
+class Postbox(Message):
+    """A mail server's box: the Message-IDs of what it took."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+
+    def handle_message(self, message: EmailMessage) -> None:
+        self.ids.append(str(message["Message-ID"]))
+
+
+@pytest.fixture
+def postbox() -> Iterator[tuple[Postbox, str]]:
+    box = Postbox()
+    port = free_port()
+    server = Controller(box, hostname="127.0.0.1", port=port)
+    server.start()
+    yield box, f"smtp://127.0.0.1:{port}?from=box@example.org"
+    server.stop()
+
+
+@pytest.mark.parametrize(("point", "copies"), [("mail not handed over", 1), ("mail handed over, job not done", 2)])
+def test_killed_at_the_mail_it_goes_out_at_most_twice_under_one_message_id(
+    sumup: SimulatorProcess, entry: CalendarEntry, postbox: tuple[Postbox, str], point: str, copies: int
+) -> None:
+    box, url = postbox
+    order = ordered(entry, 2)
+    settle(paid_at_sumup(sumup, order).pk, who="webhook", at=timezone.now())
+
+    kill_at(point, "jobs", 0, sumup, EMAIL_URL=url)
+    assert ProcrastinateJob.objects.get(task_name=MAIL_JOB).status == "doing"
+    assert len(box.ids) == copies - 1
+    run("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'")  # the worker is long gone
+    rescue.configure(queueing_lock="by hand").defer(timestamp=0)
+    said, complaints = child(NOWHERE, "jobs", 0, sumup, EMAIL_URL=url).communicate("", timeout=PATIENCE)
+    assert said == "past\n", complaints
+
+    assert ProcrastinateJob.objects.get(task_name=MAIL_JOB).status == "succeeded"
+    assert len(box.ids) == copies
+    assert len(set(box.ids)) == 1
+
+
+def test_each_point_is_used() -> None:
+    """No point is named that no test goes to."""
+    source = (ROOT / "tests" / "faults" / "test_kills.py").read_text()
+    assert [point for point in POINTS if f'"{point}"' not in source] == []
