@@ -1,13 +1,17 @@
-"""Tickets in the admin: to find and to read; what changes them is sold, paid, scanned or refunded elsewhere."""
+"""Tickets in the admin: to find, to read and to check in; what else changes them is sold, paid or sent elsewhere."""
 
 import re
+from collections.abc import Callable
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet, Value
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from events.desk import DeskAdmin, link
+from events.door import Light, check_in, undo
 from events.local_times import told
 from events.models import Ticket
 from events.scoping import SEE_EVENTS, SEE_ORDERS, ScopedFilter
@@ -16,6 +20,7 @@ from ledger.telling import Step
 
 #: A code, or the beginning of one, as people type it: base32, with blanks or dashes, in any case.
 CODE = re.compile(r"[A-Z2-7]{6,32}")
+MOST_AT_ONCE = 200
 
 
 def typed_code(term: str) -> str:
@@ -24,9 +29,27 @@ def typed_code(term: str) -> str:
     return code if CODE.fullmatch(code) else ""
 
 
+@admin.action(description=_("Check in"))
+def let_in(model_admin: "TicketAdmin", request: HttpRequest, rows: QuerySet[Ticket]) -> None:
+    def one(ticket: Ticket) -> bool:
+        answer = check_in(ticket.entry, ticket.code, who=f"user:{request.user.pk}", at=timezone.now())
+        return answer.light is Light.GREEN
+
+    model_admin.at_the_door(request, rows, one, gettext("checked in"))
+
+
+@admin.action(description=_("Undo check-in"))
+def take_back(model_admin: "TicketAdmin", request: HttpRequest, rows: QuerySet[Ticket]) -> None:
+    def one(ticket: Ticket) -> bool:
+        return undo(ticket.entry, ticket.pk, who=f"user:{request.user.pk}")
+
+    model_admin.at_the_door(request, rows, one, gettext("no longer checked in"))
+
+
 @admin.register(Ticket)
 class TicketAdmin(DeskAdmin[Ticket]):
     sees = SEE_EVENTS
+    actions = (let_in, take_back)
     page_path = "entry__calendar__page_id"
     list_display = ("short_code", "state", "event", "ticket_type", "buyer", "money", "in_order", "at_door")
     list_filter = ("state", ("entry__calendar__page", ScopedFilter))
@@ -47,6 +70,14 @@ class TicketAdmin(DeskAdmin[Ticket]):
         opens = self.scope(request, SEE_ORDERS)
         mark = ExpressionWrapper(opens, output_field=BooleanField()) if opens else Value(True)
         return super().get_queryset(request).annotate(opens_order=mark)
+
+    def at_the_door(
+        self, request: HttpRequest, rows: QuerySet[Ticket], one: Callable[[Ticket], bool], words: str
+    ) -> None:
+        """Do it to each of `rows`, in their order, and say of how many it was true."""
+        done = [one(ticket) for ticket in rows.order_by("pk")[:MOST_AT_ONCE]]
+        level = messages.SUCCESS if all(done) else messages.WARNING
+        self.message_user(request, f"{sum(done)}/{len(done)}: {words}.", level)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Ticket], search_term: str

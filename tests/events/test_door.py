@@ -212,3 +212,17 @@ def test_the_rival_who_is_quicker_by_a_hair_makes_it_amber(monkeypatch: pytest.M
     monkeypatch.setattr(events.door, "_let_in", rival_first)
 
     assert check_in(entry, home.ticket.code, who="user:1", at=timezone.now()).light is Light.AMBER
+
+
+@pytest.mark.parametrize("role", [Role.BOX_OFFICE, Role.DOOR])
+def test_the_admin_checks_in_and_takes_back(home: House, role: Role) -> None:
+    client = signed_in_as(member((home.page, role)))
+    other = house("Beta")
+    pks = [str(pk) for pk in Ticket.objects.order_by("pk").values_list("pk", flat=True)]
+
+    for action, said in [("let_in", "3/3: checked in"), ("let_in", "0/3"), ("take_back", "3/3: no longer"), ("x", "")]:
+        data = {"action": action, "_selected_action": pks}
+        assert said in client.post("/admin/events/ticket/", data, follow=True).content.decode()
+
+    assert set(Ticket.objects.values_list("state", flat=True)) == {"confirmed"}
+    assert not History.objects.filter(subject="ticket", subject_id=other.ticket.pk, new="checked_in").exists()
