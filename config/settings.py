@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "ledger",
     "accounts",
     "events",
+    "market",
     "cart",
     "orders",
     "payments",

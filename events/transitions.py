@@ -1,9 +1,13 @@
-"""The arrows of tickets and events, a function each; callers hold the locks of the parents."""
+"""The arrows of what is sold (tickets, bookings, product items) and of events, a function each.
+
+Callers hold the locks of the parents. `of` is the table: the three kinds have the same arrows.
+"""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
 
+from django.db import models
 from django.db.models import Case, DecimalField, Exists, OuterRef, Value, When
 
 from events.models import CalendarEntry, Ticket
@@ -11,63 +15,64 @@ from events.states import EntryState, TicketState
 from ledger.arrows import IllegalTransition
 from ledger.moves import move
 
+#: Ticket, CalendarEntry (of the kind booking) or ProductItem.
+Sold = type[models.Model]
 
-def mark_reserved(prices: Mapping[int, Decimal], *, order_id: int) -> int:
-    """Claim pending tickets (`prices`: ticket pk -> price read under the lock) for an order, all or nothing.
 
-    The database refuses it (IntegrityError) when the event or the type has no room for all of them.
+def _move(of: Sold, rows: Collection[int], *, source: str, target: str, **changes: object) -> int:
+    return move(of._default_manager.all(), rows, source=source, target=target, **changes) if rows else 0
+
+
+def mark_reserved(prices: Mapping[int, Decimal], *, order_id: int, of: Sold = Ticket) -> int:
+    """Claim pending rows (`prices`: pk -> price read under the lock) for an order, all or nothing.
+
+    The database refuses it (IntegrityError) when what they count against has no room for all of them.
     """
     by_price: dict[Decimal, list[int]] = {}
     for pk, amount in prices.items():
         by_price.setdefault(amount, []).append(pk)
+    if not by_price:
+        return 0
     price = Case(
         *(When(pk__in=pks, then=Value(amount)) for amount, pks in by_price.items()),
         output_field=DecimalField(max_digits=10, decimal_places=2),
     )
-    moved = move(
-        Ticket.objects.all(),
-        prices.keys(),
-        source=TicketState.PENDING,
-        target=TicketState.RESERVED,
-        order_id=order_id,
-        price=price,
+    moved = _move(
+        of, prices.keys(), source=TicketState.PENDING, target=TicketState.RESERVED, order_id=order_id, price=price
     )
     if moved != len(prices):  # no replay: what is reserved already belongs to another order
-        raise IllegalTransition(f"{len(prices) - moved} tickets are reserved for another order")
+        raise IllegalTransition(f"{len(prices) - moved} rows are reserved for another order")
     return moved
 
 
-def mark_confirmed(tickets: Collection[int]) -> int:
-    """Paid, or free: reserved tickets become valid."""
-    return move(Ticket.objects.all(), tickets, source=TicketState.RESERVED, target=TicketState.CONFIRMED)
+def mark_confirmed(rows: Collection[int], *, of: Sold = Ticket) -> int:
+    """Paid, or free: what is reserved becomes valid."""
+    return _move(of, rows, source=TicketState.RESERVED, target=TicketState.CONFIRMED)
 
 
-def mark_unfulfillable(tickets: Collection[int]) -> int:
-    """Paid for a reserved ticket whose event was cancelled meanwhile: its price is owed to the buyer."""
-    return move(Ticket.objects.all(), tickets, source=TicketState.RESERVED, target=TicketState.REFUND_DUE)
+def mark_unfulfillable(rows: Collection[int], *, of: Sold = Ticket) -> int:
+    """Paid for what was reserved and called off meanwhile: its price is owed to the buyer."""
+    return _move(of, rows, source=TicketState.RESERVED, target=TicketState.REFUND_DUE)
 
 
-def mark_confirmed_late(tickets: Collection[int]) -> int:
-    """Paid after its seat was freed, and there is a place for it again."""
-    return move(Ticket.objects.all(), tickets, source=TicketState.CANCELLED, target=TicketState.CONFIRMED)
+def mark_confirmed_late(rows: Collection[int], *, of: Sold = Ticket) -> int:
+    """Paid after its place was freed, and there is one for it again."""
+    return _move(of, rows, source=TicketState.CANCELLED, target=TicketState.CONFIRMED)
 
 
-def mark_unfulfillable_late(tickets: Collection[int]) -> int:
-    """Paid after its seat was freed, and there is no place for it: its price is owed to the buyer."""
-    return move(Ticket.objects.all(), tickets, source=TicketState.CANCELLED, target=TicketState.REFUND_DUE)
+def mark_unfulfillable_late(rows: Collection[int], *, of: Sold = Ticket) -> int:
+    """Paid after its place was freed, and there is none for it: its price is owed to the buyer."""
+    return _move(of, rows, source=TicketState.CANCELLED, target=TicketState.REFUND_DUE)
 
 
-def mark_checked_in(tickets: Collection[int], *, at: datetime) -> int:
-    return move(
-        Ticket.objects.all(), tickets, source=TicketState.CONFIRMED, target=TicketState.CHECKED_IN, checked_in_at=at
-    )
+def mark_checked_in(rows: Collection[int], *, at: datetime, of: Sold = Ticket) -> int:
+    """Let in at the door; a product item: handed out."""
+    return _move(of, rows, source=TicketState.CONFIRMED, target=TicketState.CHECKED_IN, checked_in_at=at)
 
 
-def mark_back_out(tickets: Collection[int]) -> int:
-    """Let in by mistake: valid again, and not in."""
-    return move(
-        Ticket.objects.all(), tickets, source=TicketState.CHECKED_IN, target=TicketState.CONFIRMED, checked_in_at=None
-    )
+def mark_back_out(rows: Collection[int], *, of: Sold = Ticket) -> int:
+    """Let in (or handed out) by mistake: valid again."""
+    return _move(of, rows, source=TicketState.CHECKED_IN, target=TicketState.CONFIRMED, checked_in_at=None)
 
 
 def publish(entry: CalendarEntry) -> int:
@@ -80,19 +85,29 @@ def call_off_event(entry: CalendarEntry) -> int:
     return move(CalendarEntry.objects.events(), [entry.pk], source=EntryState.CONFIRMED, target=EntryState.CANCELLED)
 
 
-def mark_owed(tickets: Collection[int], *, source: str) -> int:
-    """Cancelled with money back: valid tickets open no door any more, their price is owed."""
-    return move(Ticket.objects.all(), tickets, source=source, target=TicketState.REFUND_DUE) if tickets else 0
+def mark_owed(rows: Collection[int], *, source: str, of: Sold = Ticket) -> int:
+    """Cancelled with money back: what was valid is so no more, its price is owed."""
+    return _move(of, rows, source=source, target=TicketState.REFUND_DUE)
 
 
-def mark_voided(tickets: Collection[int], *, source: str) -> int:
-    """Cancelled without money back: valid tickets open no door any more, their price is kept."""
-    return move(Ticket.objects.all(), tickets, source=source, target=TicketState.CANCELLED) if tickets else 0
+def mark_voided(rows: Collection[int], *, source: str, of: Sold = Ticket) -> int:
+    """Cancelled without money back: what was valid (or owed) is so no more, its price is kept."""
+    return _move(of, rows, source=source, target=TicketState.CANCELLED)
 
 
-def mark_released(tickets: Collection[int]) -> int:
-    """The order came to nothing: reserved tickets are cancelled and their seats free."""
-    return move(Ticket.objects.all(), tickets, source=TicketState.RESERVED, target=TicketState.CANCELLED)
+def mark_refunded(rows: Collection[int], *, of: Sold = Ticket) -> int:
+    """The owed price went back to the buyer."""
+    return _move(of, rows, source=TicketState.REFUND_DUE, target=TicketState.REFUNDED)
+
+
+def mark_given_after_all(rows: Collection[int], *, of: Sold = Ticket) -> int:
+    """Owed, and there is a place for it after all: the buyer gets it instead of the money."""
+    return _move(of, rows, source=TicketState.REFUND_DUE, target=TicketState.CONFIRMED)
+
+
+def mark_released(rows: Collection[int], *, of: Sold = Ticket) -> int:
+    """The order came to nothing: what was reserved is cancelled and its place free."""
+    return _move(of, rows, source=TicketState.RESERVED, target=TicketState.CANCELLED)
 
 
 def unpublish(entry: CalendarEntry) -> int:

@@ -17,6 +17,7 @@ from events.models import CalendarEntry, Merchant, Page, TicketType
 from ledger.arrows import arrow_triggers, frozen_trigger, history_trigger, no_truncate, refusal
 from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES, Money
+from market.models import Product
 from orders.states import ORDER_ARROWS, OrderState
 
 
@@ -129,6 +130,7 @@ class OrderLine(models.Model):
     kind = models.CharField(max_length=10, choices=LineKind.choices)
     entry = models.ForeignKey(CalendarEntry, on_delete=models.PROTECT, null=True, related_name="+")
     ticket_type = models.ForeignKey(TicketType, on_delete=models.PROTECT, null=True, related_name="+")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, null=True, related_name="+")
     name = models.CharField(_("name"), max_length=250)
     unit_price = models.DecimalField(_("unit price"), max_digits=10, decimal_places=2)
     currency = models.CharField(_("currency"), max_length=3, choices=CURRENCY_CHOICES)
@@ -143,7 +145,9 @@ class OrderLine(models.Model):
             models.CheckConstraint(condition=Q(unit_price__gte=0), name="order_line_price_not_negative"),
             models.CheckConstraint(condition=Q(kind__in=LineKind.values), name="order_line_kind_known"),
             models.CheckConstraint(
-                condition=Q(kind="product") | Q(entry__isnull=False), name="order_line_names_its_entry"
+                condition=Q(kind="product", entry=None, product__isnull=False)
+                | (~Q(kind="product") & Q(entry__isnull=False, product=None)),
+                name="order_line_names_what_it_sold",
             ),
         ]
         triggers = [

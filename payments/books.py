@@ -38,13 +38,17 @@ def _in(states: frozenset[str]) -> str:
     return "(" + ", ".join(f"'{state}'" for state in sorted(states)) + ")"
 
 
-#: Everything that an order has taken, a row for one seat or one booking: what is sold in another table joins here.
+#: Everything that an order has taken, a row for one seat, one booking or one piece of a product.
 SOLD = """(
-    SELECT 'ticket' AS kind, id, entry_id, ticket_type_id, user_id, order_id, state, price, currency
+    SELECT 'ticket' AS kind, id, entry_id, ticket_type_id, NULL::bigint AS product_id, user_id, order_id, state,
+        price, currency
     FROM events_ticket WHERE state <> 'pending'
     UNION ALL
-    SELECT 'booking', id, id, NULL, user_id, order_id, state, price, currency
-    FROM events_calendarentry WHERE kind = 'booking' AND state <> 'pending')"""
+    SELECT 'booking', id, id, NULL, NULL, user_id, order_id, state, price, currency
+    FROM events_calendarentry WHERE kind = 'booking' AND state <> 'pending'
+    UNION ALL
+    SELECT 'product', id, NULL, NULL, product_id, user_id, order_id, state, price, currency
+    FROM market_productitem WHERE state <> 'pending')"""
 
 #: Where the money of an order is: each part answers (order_id, currency, amount). captured = the sum of the others.
 CAPTURED = "SELECT order_id, captured_currency, captured FROM payments_checkout WHERE captured IS NOT NULL"
@@ -63,6 +67,10 @@ WATCHED = {
     "events_ticket": ("ticket", ["state", "price", "sent_at"]),
     "events_calendarentry": ("calendarentry", ["state", "ticket_price", "price", "capacity"]),
     "events_tickettype": ("tickettype", ["price", "capacity"]),
+    "events_bookingrules": ("bookingrules", ["price"]),
+    "events_peakprice": ("peakprice", ["price"]),
+    "market_product": ("product", ["price", "stock"]),
+    "market_productitem": ("productitem", ["state", "price"]),
     "orders_order": ("order", ["state"]),
     "payments_checkout": ("checkout", ["state", "is_applied"]),
 }
@@ -70,16 +78,17 @@ WATCHED = {
 #: Tables with a state: the expression that tells it, and its arrows.
 STATEFUL: dict[str, tuple[str, Arrows]] = {
     "events_ticket": ("state", TICKET_ARROWS),
+    "market_productitem": ("state", TICKET_ARROWS),
     "events_calendarentry": ("kind || '.' || state", ENTRY_ARROWS),
     "orders_order": ("state", ORDER_ARROWS),
     "payments_checkout": ("state", CHECKOUT_ARROWS),
 }
 
 
-def _recount(table: str, key: str, label: str) -> str:
+def _recount(table: str, key: str, label: str, rows: str = "events_ticket") -> str:
     return (
         f"SELECT parent.id AS {label}, parent.held, coalesce(counted.n, 0) AS counted FROM {table} AS parent"
-        f" LEFT JOIN (SELECT {key}, count(*) AS n FROM events_ticket WHERE state IN {_in(HELD)} GROUP BY {key})"
+        f" LEFT JOIN (SELECT {key}, count(*) AS n FROM {rows} WHERE state IN {_in(HELD)} GROUP BY {key})"
         f" AS counted ON counted.{key} = parent.id WHERE parent.held <> coalesce(counted.n, 0)"
     )
 
@@ -149,6 +158,16 @@ RULES = [
         _recount("events_tickettype", "ticket_type_id", "ticket_type"),
     ),
     Rule(
+        "product_held_is_its_items",
+        "held of each product is the number of its reserved, confirmed and handed-out items",
+        _recount("market_product", "product_id", "product", "market_productitem"),
+    ),
+    Rule(
+        "product_not_oversold",
+        "no product holds more than its stock",
+        "SELECT id AS product, held, stock FROM market_product WHERE held > stock",
+    ),
+    Rule(
         "entry_not_oversold",
         "no entry holds more than its capacity",
         "SELECT id AS entry, held, capacity FROM events_calendarentry WHERE held > capacity",
@@ -175,14 +194,14 @@ RULES = [
     ),
     Rule(
         "lines_equal_what_was_sold",
-        "each order has taken as many of an entry and type, at a price, as its lines say",
-        "SELECT order_id AS order, kind, entry_id AS entry, type_id AS ticket_type, price, currency,"
+        "each order has taken as many of a thing (an entry and type, or a product), at a price, as its lines say",
+        "SELECT order_id AS order, kind, of AS entry_or_product, type_id AS ticket_type, price, currency,"
         " coalesce(taken.n, 0) AS taken, coalesce(lines.n, 0) AS ordered"
-        " FROM (SELECT order_id, kind, entry_id, coalesce(ticket_type_id, 0) AS type_id, price, currency, count(*) AS n"
-        f" FROM {SOLD} AS sold GROUP BY 1, 2, 3, 4, 5, 6) AS taken"
-        " FULL JOIN (SELECT order_id, kind, entry_id, coalesce(ticket_type_id, 0) AS type_id, unit_price AS price,"
-        " currency, sum(quantity) AS n FROM orders_orderline WHERE kind <> 'product' GROUP BY 1, 2, 3, 4, 5, 6)"
-        " AS lines USING (order_id, kind, entry_id, type_id, price, currency)"
+        " FROM (SELECT order_id, kind, coalesce(entry_id, product_id) AS of, coalesce(ticket_type_id, 0) AS type_id,"
+        f" price, currency, count(*) AS n FROM {SOLD} AS sold GROUP BY 1, 2, 3, 4, 5, 6) AS taken"
+        " FULL JOIN (SELECT order_id, kind, coalesce(entry_id, product_id) AS of, coalesce(ticket_type_id, 0)"
+        " AS type_id, unit_price AS price, currency, sum(quantity) AS n FROM orders_orderline"
+        " GROUP BY 1, 2, 3, 4, 5, 6) AS lines USING (order_id, kind, of, type_id, price, currency)"
         " WHERE taken.n IS DISTINCT FROM lines.n",
     ),
     Rule(

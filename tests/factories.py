@@ -1,14 +1,15 @@
 """Rows for tests, dull on purpose: whatever a test is about, it says itself."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 
 import factory
 from django.utils import timezone
 
 from accounts.models import User
-from events.models import Calendar, CalendarEntry, Page, TicketType
+from events.models import BookingRules, Calendar, CalendarEntry, OpeningHours, Page, TicketType
 from events.transitions import publish
+from market.models import Product
 
 
 class UserFactory(factory.django.DjangoModelFactory[User]):
@@ -72,3 +73,31 @@ class TicketTypeFactory(factory.django.DjangoModelFactory[TicketType]):
     entry = factory.SubFactory(EventFactory)
     name = factory.Sequence(lambda n: f"Type {n}")
     price = Decimal("12.00")
+
+
+class ProductFactory(factory.django.DjangoModelFactory[Product]):
+    """A product at 5.00, no limit of stock."""
+
+    class Meta:
+        model = Product
+
+    page = factory.SubFactory(PageFactory)
+    name = factory.Sequence(lambda n: f"Product {n}")
+    slug = factory.Sequence(lambda n: f"product-{n}")
+    price = Decimal("5.00")
+    currency = factory.SelfAttribute("page.currency")
+
+
+class RoomFactory(CalendarFactory):
+    """A bookable room at 20.00 an hour, 60 to 240 minutes in steps of 30, open each day from 8 to 22."""
+
+    is_bookable = True
+
+    @classmethod
+    def _create(cls, model_class: type[Calendar], *args: object, **kwargs: object) -> Calendar:
+        rules = {name.removeprefix("rules__"): kwargs.pop(name) for name in list(kwargs) if name.startswith("rules__")}
+        room = model_class.objects.create(*args, **kwargs)
+        BookingRules.objects.create(calendar=room, **{"price": Decimal("20.00"), **rules})
+        for weekday in range(7):
+            OpeningHours.objects.create(calendar=room, weekday=weekday, opens=time(8), closes=time(22))
+        return room

@@ -2,16 +2,22 @@
 
 from events.models.entries import CalendarEntry, EntryQuerySet, TicketType
 from events.models.pages import Calendar, Merchant, Page, PageMember, PageQuerySet, Role
+from events.models.rooms import BookingRules, ClosedDays, OpeningHours, PeakPrice, PricePer
 from events.models.tickets import Ticket, TicketQuerySet, new_ticket_code
 
 __all__ = [
+    "BookingRules",
     "Calendar",
     "CalendarEntry",
+    "ClosedDays",
     "EntryQuerySet",
     "Merchant",
+    "OpeningHours",
     "Page",
     "PageMember",
     "PageQuerySet",
+    "PeakPrice",
+    "PricePer",
     "Role",
     "Ticket",
     "TicketQuerySet",

@@ -1,5 +1,8 @@
 """CalendarEntry, an event or a booking, and the ticket types that an event sells."""
 
+from collections.abc import Iterable
+from decimal import Decimal
+
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
@@ -9,11 +12,13 @@ from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from accounts.visitors import Visitor
 from events.models.pages import Calendar
 from events.states import ENTRY_ARROWS, HELD, EntryKind, EntryState
 from ledger.arrows import arrow_triggers, counter_guards, frozen_trigger, history_trigger
+from ledger.copies import copies_of
 from ledger.locking import LockableQuerySet
-from ledger.money import CURRENCY_CHOICES
+from ledger.money import CURRENCY_CHOICES, Money
 
 EVENT = Q(kind=EntryKind.EVENT)
 BOOKING = Q(kind=EntryKind.BOOKING)
@@ -30,6 +35,14 @@ class EntryQuerySet(LockableQuerySet["CalendarEntry"]):
 
     def bookings(self) -> "EntryQuerySet":
         return self.filter(kind=EntryKind.BOOKING)
+
+    def in_cart_of(self, visitor: Visitor) -> "EntryQuerySet":
+        """Bookings that `visitor` has in the cart and has not ordered."""
+        return self.bookings().filter(visitor.own(), state=EntryState.PENDING)
+
+    def originals_by_copy(self, originals: Iterable[int]) -> dict[int, int]:
+        """All rows that were put back in a cart for one of `originals` or for such a copy: pk -> the original's pk."""
+        return copies_of(self, originals)
 
     def public(self) -> "EntryQuerySet":
         """Events that anybody may see: confirmed or cancelled, published, on a published page."""
@@ -86,6 +99,11 @@ class CalendarEntry(models.Model):
     currency = models.CharField(_("currency"), max_length=3, choices=CURRENCY_CHOICES)
     replaces = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
 
+    # The confirmed booking that an event came of, once: the booking keeps the room, the event sells the tickets.
+    booking = models.OneToOneField(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="event", verbose_name=_("came of booking")
+    )
+
     objects = EntryQuerySet.as_manager()
 
     class Meta:
@@ -95,6 +113,8 @@ class CalendarEntry(models.Model):
         indexes = [
             models.Index(fields=["calendar", "starts_at"], name="entry_of_calendar"),
             models.Index(fields=["ends_at"], condition=EVENT & Q(state="confirmed"), name="entry_coming"),
+            models.Index(fields=["user"], condition=BOOKING & Q(state="pending"), name="entry_pending_of_user"),
+            models.Index(fields=["cart_key"], condition=BOOKING & Q(state="pending"), name="entry_pending_of_key"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(kind__in=EntryKind.values), name="entry_kind_known"),
@@ -119,6 +139,9 @@ class CalendarEntry(models.Model):
             models.CheckConstraint(
                 condition=Q(room=None, blocks=None) | Q(room__isnull=False, blocks__isnull=False),
                 name="entry_room_is_blocked",
+            ),
+            models.CheckConstraint(
+                condition=Q(booking=None) | (EVENT & Q(room=None)), name="entry_of_a_booking_takes_no_room"
             ),
             # An empty range overlaps nothing, and one that was not moved with its entry overlaps the wrong things.
             models.CheckConstraint(
@@ -156,6 +179,20 @@ class CalendarEntry(models.Model):
     def free_places(self) -> int | None:
         """Places that are not held; None: no limit."""
         return None if self.capacity is None else max(self.capacity - self.held, 0)
+
+    @property
+    def cost(self) -> Money:
+        """What a booking costs: its frozen price once ordered; before, what its visitor saw when choosing it."""
+        return Money(self.price if self.price is not None else Decimal(0), self.currency)
+
+    @property
+    def is_valid(self) -> bool:
+        """A booking that is paid for (or free), and neither cancelled nor given back."""
+        return self.kind == EntryKind.BOOKING and self.state in (EntryState.CONFIRMED, EntryState.CHECKED_IN)
+
+    @property
+    def is_owed(self) -> bool:
+        return self.state == EntryState.REFUND_DUE
 
 
 class TicketTypeQuerySet(LockableQuerySet["TicketType"]):

@@ -15,6 +15,7 @@ from events.models.entries import CalendarEntry, TicketType
 from events.models.pages import Page
 from events.states import HELD, TICKET_ARROWS, TicketState
 from ledger.arrows import arrow_triggers, counter_triggers, frozen_trigger, history_trigger
+from ledger.copies import copies_of
 from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES, Money
 
@@ -42,13 +43,7 @@ class TicketQuerySet(LockableQuerySet["Ticket"]):
 
     def originals_by_copy(self, originals: Iterable[int]) -> dict[int, int]:
         """All rows that were put back in a cart for one of `originals` or for such a copy: pk -> the original's pk."""
-        found: dict[int, int] = {}
-        level = {pk: pk for pk in originals}
-        while level:
-            copies = self.filter(replaces__in=list(level)).values_list("pk", "replaces_id")
-            level = {copy: level[replaced] for copy, replaced in copies if replaced is not None}
-            found |= level
-        return found
+        return copies_of(self, originals)
 
     def with_page(self) -> "TicketQuerySet":
         """With all that `cost` and the cart read: type, entry, calendar and page."""

@@ -107,7 +107,7 @@ def test_order_line_is_never_deleted() -> None:
         ({"quantity": 0}, "order_line_quantity_positive"),
         ({"unit_price": -1}, "order_line_price_not_negative"),
         ({"kind": "gift"}, "order_line_kind_known"),
-        ({"entry_id": None}, "order_line_names_its_entry"),
+        ({"entry_id": None}, "order_line_names_what_it_sold"),
         ({"quantity": 2}, None),
     ],
 )

@@ -12,7 +12,7 @@ from django.db import connection
 
 from payments.books import RULES, STATEFUL, WATCHED, Breach, breaches, read_books
 from payments.models import Checkout
-from tests.factories import UserFactory
+from tests.factories import ProductFactory, UserFactory
 from tests.ledger.lives import a_booking
 from tests.ledger.psql import bare, run
 from tests.payments.lived_in import LivedIn, live_in
@@ -27,7 +27,7 @@ def lived(sumup: SimulatorProcess) -> LivedIn:
 Planting = Callable[[list[str]], list[Breach]]
 
 #: Columns that name rows: a breach tells them by number.
-KEYS = {"id", "entry", "ticket_type", "order", "checkout", "room", "user"}
+KEYS = {"id", "entry", "ticket_type", "product", "order", "checkout", "room", "user"}
 
 #: How each rule is broken: statements with triggers and foreign keys off, made from what there is.
 PLANTS: dict[str, Callable[[LivedIn], list[str]]] = {
@@ -36,6 +36,13 @@ PLANTS: dict[str, Callable[[LivedIn], list[str]]] = {
     ],
     "type_held_is_its_tickets": lambda it: [
         f"UPDATE events_tickettype SET held = held - 1 WHERE entry_id = {it.entry.pk} AND held > 0"
+    ],
+    "product_held_is_its_items": lambda _it: [
+        f"UPDATE market_product SET held = held + 1 WHERE id = {ProductFactory.create().pk}"
+    ],
+    "product_not_oversold": lambda _it: [
+        "ALTER TABLE market_product DROP CONSTRAINT product_not_oversold",
+        f"UPDATE market_product SET stock = 0, held = 1 WHERE id = {ProductFactory.create().pk}",
     ],
     "entry_not_oversold": lambda it: [
         "ALTER TABLE events_calendarentry DROP CONSTRAINT entry_not_oversold",

@@ -1,0 +1,67 @@
+"""Who fills a cart: somebody signed in, or a browser whose session keeps a random cart key."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypedDict
+
+from django.db.models import Q
+from django.http import HttpRequest
+
+from accounts.models import User
+
+SESSION_KEY = "cart_key"
+
+
+class Owner(TypedDict):
+    """The columns by which a pending row belongs to somebody: exactly one of the two is set."""
+
+    user: User | None
+    cart_key: str | None
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """One of the two, or neither: a browser that has put nothing in a cart yet."""
+
+    user: User | None = None
+    cart_key: str = ""
+
+    def own(self) -> Q:
+        """The condition for pending rows of this visitor, in any table with `user` and `cart_key`."""
+        if self.user is not None:
+            return Q(user=self.user)
+        return Q(user=None, cart_key=self.cart_key) if self.cart_key else Q(pk__in=[])
+
+    def columns(self) -> Owner:
+        """What a new pending row of this visitor's says. Raises ValueError for a visitor without a cart."""
+        if self.user is not None:
+            return {"user": self.user, "cart_key": None}
+        if not self.cart_key:
+            raise ValueError("this visitor has no cart")
+        return {"user": None, "cart_key": self.cart_key}
+
+
+def visitor_of(request: HttpRequest, *, with_cart: bool = False) -> Visitor:
+    """Who sends `request`. `with_cart`: somebody signed out gets a cart key when there is none yet."""
+    if isinstance(request.user, User):
+        return Visitor(user=request.user)
+    key = str(request.session.get(SESSION_KEY, ""))
+    if with_cart and not key:
+        key = request.session[SESSION_KEY] = secrets.token_urlsafe(32)
+    return Visitor(cart_key=key)
+
+
+#: What each room that puts rows in carts counts; a room below need not know those above.
+_counters: list[Callable[[Visitor], int]] = []
+
+
+def counts_in_cart(counter: Callable[[Visitor], int]) -> Callable[[Visitor], int]:
+    """Register (as a decorator) how many pending rows a visitor has in one room's tables."""
+    _counters.append(counter)
+    return counter
+
+
+def rows_in_cart(visitor: Visitor) -> int:
+    """How many pending rows of all kinds the cart of `visitor` holds."""
+    return sum(counter(visitor) for counter in _counters)
