@@ -3,6 +3,6 @@
 from events.rooms.hours import RoomHours, hours_of
 from events.rooms.obstacles import Obstacle
 from events.rooms.slots import Span, is_taken
-from events.rooms.taken import busy_in, nearest_free
+from events.rooms.taken import busy_in, busy_near, nearest_free
 
-__all__ = ["Obstacle", "RoomHours", "Span", "busy_in", "hours_of", "is_taken", "nearest_free"]
+__all__ = ["Obstacle", "RoomHours", "Span", "busy_in", "busy_near", "hours_of", "is_taken", "nearest_free"]

@@ -75,12 +75,12 @@ def openings_around(
 
 
 def opening_moment(day: date, clock: time, zone: ZoneInfo) -> datetime:
-    """When the clock of `zone` first shows `clock` or later: the earlier of a time that comes twice."""
+    """When the clock of `zone` first shows `clock`; when it skips it: the moment of the skip."""
     return _moment(datetime.combine(day, clock), zone, fold=0)
 
 
 def closing_moment(day: date, clock: time, zone: ZoneInfo) -> datetime:
-    """When the clock of `zone` has last shown a time before `clock`: the later of a time that comes twice."""
+    """When the clock of `zone` last shows `clock`; when it skips it: the moment of the skip."""
     return _moment(datetime.combine(day, clock), zone, fold=1)
 
 
