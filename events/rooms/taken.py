@@ -10,6 +10,8 @@ from events.states import HELD
 
 #: Free times are looked for so many days before and after the one that was wanted.
 NEAR_DAYS = 7
+#: What is taken so far around a time has to be known to find the free ones near it.
+REACH = timedelta(days=NEAR_DAYS + 2)
 
 
 def busy_in(rooms: Collection[int], start: datetime, end: datetime) -> dict[int, list[Span]]:
@@ -27,8 +29,7 @@ def busy_in(rooms: Collection[int], start: datetime, end: datetime) -> dict[int,
 
 def busy_near(hours: RoomHours, start: datetime) -> list[Span]:
     """What is taken in the room in all the time that `nearest_free` looks at around `start`: one query."""
-    reach = timedelta(days=NEAR_DAYS + 2)
-    return busy_in([hours.calendar.pk], start - reach, start + reach)[hours.calendar.pk]
+    return busy_in([hours.calendar.pk], start - REACH, start + REACH)[hours.calendar.pk]
 
 
 def nearest_free(
