@@ -12,6 +12,8 @@ from django.views.decorators.http import require_safe
 from events.invitations import ics
 from events.listing import View, Wanted, as_listed, coming, listed, month_of, past, starting_from, week_of
 from events.models import Calendar, CalendarEntry, EntryQuerySet, Page
+from events.room_views import room
+from events.rooms import RoomHours
 from events.selling import offers_of
 
 EVENTS_A_PAGE = 30
@@ -39,6 +41,10 @@ def calendar(request: HttpRequest, page_slug: str, slug: str) -> HttpResponse:
     shown = get_object_or_404(
         Calendar.objects.select_related("page"), page__slug=page_slug, page__is_published=True, slug=slug
     )
+    if shown.is_bookable and "past" not in request.GET:
+        hours = RoomHours.of(shown)
+        if hours.rules is not None:
+            return room(request, hours)
     now = timezone.now()
     entries = CalendarEntry.objects.filter(calendar=shown)
     context = _programme(request, entries, today=timezone.localdate(now, shown.page.zone()), at=now)
