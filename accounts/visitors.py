@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
+from django.db import connection
 from django.db.models import Q
 from django.http import HttpRequest
 
@@ -40,6 +41,17 @@ class Visitor:
         if not self.cart_key:
             raise ValueError("this visitor has no cart")
         return {"user": None, "cart_key": self.cart_key}
+
+    def lock(self) -> None:
+        """Until the transaction ends, what this visitor does in two tabs is done one after the other.
+
+        Somebody signed in has a row to lock; a cart key has none, so its lock is an advisory one on the key.
+        """
+        if self.user is not None:
+            self.user.lock()
+        elif self.cart_key:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"cart:{self.cart_key}"])
 
 
 def visitor_of(request: HttpRequest, *, with_cart: bool = False) -> Visitor:
