@@ -104,6 +104,15 @@ def test_organiser_makes_nobody_a_member(organiser: Client, home: House) -> None
     assert PageMember.objects.count() == 1
 
 
+def test_calendar_cannot_have_the_address_of_the_shop(organiser: Client, home: House) -> None:
+    data = {"name": "Shop", "slug": "shop", "position": "0", "page": home.page.pk}
+
+    answer = organiser.post("/admin/events/calendar/add/", data)
+
+    assert "This address is the shop" in answer.content.decode()
+    assert not Calendar.objects.filter(slug="shop").exists()
+
+
 def test_calendar_is_made_on_ones_own_page_and_stays_there(organiser: Client, home: House) -> None:
     foreign = PageFactory.create()
     data = {"name": "Yard", "slug": "yard", "position": "0"}
