@@ -153,6 +153,9 @@ class ProductItem(models.Model):
     def __str__(self) -> str:
         return self.code
 
+    def get_absolute_url(self) -> str:
+        return reverse("voucher", args=[self.code])
+
     @property
     def cost(self) -> Money:
         """What it costs: its own frozen price once ordered; before, its product's price of today."""
