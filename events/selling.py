@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext_lazy as _
 
-from events.models import CalendarEntry, Merchant, Page, TicketType
+from events.models import CalendarEntry, TicketType
 from events.states import EntryState
 from ledger.money import Money
 
@@ -46,13 +46,6 @@ def obstacle(entry: CalendarEntry, ticket_type: TicketType | None, *, at: dateti
     return None
 
 
-def takes_payments(page: Page) -> bool:
-    """Some merchant (the page's, else the site's) can take money in the page's currency; one query."""
-    own = Merchant.objects.filter(pk=page.merchant_id) if page.merchant_id else Merchant.objects.filter(is_site=True)
-    merchant = own.first()
-    return merchant is not None and merchant.currency == page.currency and merchant.is_usable()
-
-
 @dataclass(frozen=True)
 class Offer:
     """One kind of ticket of an event, as the buy form shows it. `key` is the type's pk, 0 for the entry's own price.
@@ -88,8 +81,8 @@ class Offer:
 def offers_of(entry: CalendarEntry, *, at: datetime, payable: bool = True) -> list[Offer]:
     """What `entry` sells, in the organiser's order: its types, else its ticket_price, else nothing.
 
-    `payable`: somebody can take money for it (`takes_payments`). Reads entry.ticket_types and entry.calendar.page:
-    prefetch them.
+    `payable`: somebody can take money for it (`events.payees.takes_payments`). Reads entry.ticket_types and
+    entry.calendar.page: prefetch them.
     """
     types = list(entry.ticket_types.all())
     if types:

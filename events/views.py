@@ -12,7 +12,8 @@ from django.views.decorators.http import require_safe
 from events.invitations import ics
 from events.listing import View, Wanted, as_listed, coming, listed, month_of, past, starting_from, week_of
 from events.models import Calendar, CalendarEntry, EntryQuerySet, Page
-from events.selling import offers_of, takes_payments
+from events.payees import takes_payments
+from events.selling import offers_of
 
 EVENTS_A_PAGE = 30
 FEED_EVENTS = 2000

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext_lazy as _
 
 from events.models import Page
-from events.selling import FEW_LEFT, takes_payments
+from events.payees import takes_payments
+from events.selling import FEW_LEFT
 from ledger.money import Money
 from market.models import Product
 
