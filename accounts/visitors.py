@@ -3,8 +3,9 @@
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
+from django.db import connection, models
 from django.db.models import Q
 from django.http import HttpRequest
 
@@ -41,6 +42,17 @@ class Visitor:
             raise ValueError("this visitor has no cart")
         return {"user": None, "cart_key": self.cart_key}
 
+    def lock(self) -> None:
+        """Until the transaction ends, what this visitor does in two tabs is done one after the other.
+
+        Somebody signed in has a row to lock; a cart key has none, so its lock is an advisory one on the key.
+        """
+        if self.user is not None:
+            self.user.lock()
+        elif self.cart_key:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"cart:{self.cart_key}"])
+
 
 def visitor_of(request: HttpRequest, *, with_cart: bool = False) -> Visitor:
     """Who sends `request`. `with_cart`: somebody signed out gets a cart key when there is none yet."""
@@ -52,16 +64,18 @@ def visitor_of(request: HttpRequest, *, with_cart: bool = False) -> Visitor:
     return Visitor(cart_key=key)
 
 
-#: What each room that puts rows in carts counts; a room below need not know those above.
-_counters: list[Callable[[Visitor], int]] = []
+Rows = Callable[[Visitor], models.QuerySet[Any]]
+#: The pending rows of each room that fills carts; a room below need not know those above.
+_rows: list[Rows] = []
 
 
-def counts_in_cart(counter: Callable[[Visitor], int]) -> Callable[[Visitor], int]:
-    """Register (as a decorator) how many pending rows a visitor has in one room's tables."""
-    _counters.append(counter)
-    return counter
+def counts_in_cart(rows: Rows) -> Rows:
+    """Register (as a decorator) the pending rows that a visitor has in one table."""
+    _rows.append(rows)
+    return rows
 
 
 def rows_in_cart(visitor: Visitor) -> int:
-    """How many pending rows of all kinds the cart of `visitor` holds."""
-    return sum(counter(visitor) for counter in _counters)
+    """How many pending rows of all kinds the cart of `visitor` holds: one query."""
+    first, *others = [rows(visitor).order_by().values_list("pk") for rows in _rows]
+    return first.union(*others, all=True).count()

@@ -4,10 +4,14 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from events.booking import put_booking_in_cart, remove_booking
 
 from accounts.models import User
+from accounts.visitors import Visitor
 from events.buying import PurchaseRefusal, put_in_cart, remove_from_cart
 from events.models import CalendarEntry, Ticket
+from market.buying import put_items_in_cart, remove_items
+from market.models import Product, ProductItem
 
 
 def set_quantity(user: User, entry: CalendarEntry, key: int, quantity: int, *, at: datetime) -> None:
@@ -30,3 +34,25 @@ def set_quantity(user: User, entry: CalendarEntry, key: int, quantity: int, *, a
 
 def _minimum(entry: CalendarEntry, key: int) -> int:
     return next((row.min_per_order for row in entry.ticket_types.all() if row.pk == key), 1)
+
+
+def set_pieces(visitor: Visitor, product: Product, quantity: int, *, at: datetime) -> None:
+    """Make `quantity` the number of `visitor`'s pending pieces of `product`; 0 removes the line.
+
+    Raises PurchaseRefusal and changes nothing.
+    """
+    with transaction.atomic():
+        visitor.lock()
+        count = ProductItem.objects.in_cart_of(visitor).filter(product=product).count()
+        if quantity > count:
+            put_items_in_cart(visitor, product, quantity - count, at=at)
+        elif quantity < count:
+            remove_items(visitor, product, count - quantity)
+
+
+def move_booking(visitor: Visitor, booking: CalendarEntry, start: datetime, *, at: datetime) -> None:
+    """Take another time of the same length in the same room instead. Raises PurchaseRefusal and changes nothing."""
+    with transaction.atomic():
+        visitor.lock()
+        remove_booking(visitor, booking.pk)
+        put_booking_in_cart(visitor, booking.calendar, start, start + (booking.ends_at - booking.starts_at), at=at)

@@ -1,4 +1,4 @@
-"""The cart as a view of what is pending: lines, groups by page, totals, and what changed since it was filled."""
+"""The cart as a view of what is pending: lines grouped by page and kind, totals, and what it agrees to."""
 
 import hashlib
 import json
@@ -6,104 +6,77 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
-
 from accounts.models import User
-from events.models import CalendarEntry, Merchant, Page, Ticket, TicketType
-from events.selling import Obstacle, obstacle
+from accounts.visitors import Visitor
+from cart.lines import BookingLine, ItemLine, Line, TicketLine
+from cart.reading import Pending, lines_of, pending_of
+from events.models import Merchant, Page
+from events.states import LineKind
 from ledger.money import Money, total
 
 
 @dataclass(frozen=True)
-class TicketLine:
-    """So many pending tickets of one kind. `fits` of them can be ordered now; `seen` is the price when put in."""
-
-    entry: CalendarEntry
-    ticket_type: TicketType | None
-    tickets: Sequence[Ticket]
-    price: Money
-    seen: Money
-    obstacle: Obstacle | None
-    fits: int
-    maximum: int
-    minimum: int
-
-    @property
-    def key(self) -> int:
-        return self.ticket_type.pk if self.ticket_type else 0
-
-    @property
-    def quantity(self) -> int:
-        return len(self.tickets)
-
-    @property
-    def amount(self) -> Money:
-        return self.price * self.quantity
-
-    @property
-    def name(self) -> str:
-        return self.ticket_type.name if self.ticket_type else _("Ticket")
-
-    @property
-    def full_name(self) -> str:
-        return f"{self.entry.title} – {self.name}"
-
-    @property
-    def is_short(self) -> bool:
-        return self.fits < self.quantity
-
-    @property
-    def price_changed(self) -> bool:
-        return self.price != self.seen
-
-    @property
-    def problem(self) -> str:
-        """One sentence on why not all of it can be ordered now; "" when it can."""
-        if self.obstacle is not None:
-            return str(self.obstacle.value)
-        if not self.is_short:
-            return ""
-        if self.fits == 0:
-            return _("Sold out meanwhile.") if self.quantity >= self.minimum else self._too_few()
-        return ngettext("Only %(n)s is left.", "Only %(n)s are left.", self.fits) % {"n": self.fits}
-
-    def _too_few(self) -> str:
-        return _("At least %(n)s an order.") % {"n": self.minimum}
-
-
-@dataclass(frozen=True)
 class Group:
-    """What the cart holds of one page."""
+    """What the cart holds of one page. `merchant` takes its money; None: nobody can at the moment."""
 
     page: Page
     merchant: Merchant | None
-    tickets: Sequence[TicketLine]
+    lines: Sequence[Line]
+
+    @property
+    def tickets(self) -> list[TicketLine]:
+        return [line for line in self.lines if isinstance(line, TicketLine)]
+
+    @property
+    def bookings(self) -> list[BookingLine]:
+        return [line for line in self.lines if isinstance(line, BookingLine)]
+
+    @property
+    def items(self) -> list[ItemLine]:
+        return [line for line in self.lines if isinstance(line, ItemLine)]
 
     @property
     def currency(self) -> str:
-        """Its lines' currency: the page's, unless that was changed after the events were made."""
-        return self.tickets[0].price.currency if self.tickets else self.page.currency
+        """Its lines' currency: the page's, unless that was changed after its events and products were made."""
+        return self.lines[0].price.currency if self.lines else self.page.currency
+
+    def count_of(self, kind: LineKind) -> int:
+        return sum(line.quantity for line in self.lines if line.kind == kind)
+
+    def total_of(self, kind: LineKind) -> Money:
+        return total((line.amount for line in self.lines if line.kind == kind), self.currency)
 
     @property
     def ticket_count(self) -> int:
-        return sum(line.quantity for line in self.tickets)
+        return self.count_of(LineKind.TICKET)
+
+    @property
+    def booking_count(self) -> int:
+        return self.count_of(LineKind.BOOKING)
+
+    @property
+    def product_count(self) -> int:
+        return self.count_of(LineKind.PRODUCT)
 
     @property
     def ticket_total(self) -> Money:
-        return total((line.amount for line in self.tickets), self.currency)
+        return self.total_of(LineKind.TICKET)
+
+    @property
+    def booking_total(self) -> Money:
+        return self.total_of(LineKind.BOOKING)
+
+    @property
+    def product_total(self) -> Money:
+        return self.total_of(LineKind.PRODUCT)
 
     @property
     def count(self) -> int:
-        return self.ticket_count
+        return sum(line.quantity for line in self.lines)
 
     @property
     def total(self) -> Money:
-        return self.ticket_total
-
-    @property
-    def short(self) -> list[TicketLine]:
-        return [line for line in self.tickets if line.is_short]
+        return total((line.amount for line in self.lines), self.currency)
 
 
 @dataclass(frozen=True)
@@ -113,20 +86,35 @@ class Cart:
     groups: Sequence[Group] = field(default_factory=tuple)
 
     @property
+    def lines(self) -> list[Line]:
+        return [line for group in self.groups for line in group.lines]
+
+    @property
+    def short(self) -> list[Line]:
+        return [line for line in self.lines if line.is_short]
+
+    @property
     def count(self) -> int:
-        return sum(group.count for group in self.groups)
+        return sum(line.quantity for line in self.lines)
+
+    def count_of(self, kind: LineKind) -> int:
+        return sum(group.count_of(kind) for group in self.groups)
+
+    def total_of(self, kind: LineKind) -> Money | None:
+        """What its lines of one kind cost; None when there is no one currency to say it in."""
+        return total((group.total_of(kind) for group in self.groups), self.currency) if self.currency else None
 
     @property
     def ticket_count(self) -> int:
-        return sum(group.ticket_count for group in self.groups)
+        return self.count_of(LineKind.TICKET)
 
     @property
-    def lines(self) -> list[TicketLine]:
-        return [line for group in self.groups for line in group.tickets]
+    def booking_count(self) -> int:
+        return self.count_of(LineKind.BOOKING)
 
     @property
-    def short(self) -> list[TicketLine]:
-        return [line for line in self.lines if line.is_short]
+    def product_count(self) -> int:
+        return self.count_of(LineKind.PRODUCT)
 
     @property
     def currency(self) -> str | None:
@@ -140,19 +128,14 @@ class Cart:
         return total((group.total for group in self.groups), self.currency) if self.currency else None
 
     @property
-    def merchants(self) -> set[Merchant | None]:
-        """Who would take the money; what is free asks for nobody."""
-        return {group.merchant for group in self.groups if group.total.amount}
+    def merchants(self) -> set[Merchant]:
+        """Who would take the money; what is free asks for nobody, and what nobody can be paid for is not sold."""
+        return {group.merchant for group in self.groups if group.merchant is not None and group.total.amount}
 
     @property
     def pays_at_once(self) -> bool:
         """One order can hold everything: one currency, and one merchant gets it all."""
         return self.currency is not None and len(self.merchants) <= 1
-
-    @property
-    def merchant(self) -> Merchant | None:
-        """Who takes the money of an order of all this; None for nobody (free, or no merchant at all)."""
-        return next(iter(self.merchants)) if len(self.merchants) == 1 else None
 
     def of_page(self, page: Page) -> "Cart":
         return Cart([group for group in self.groups if group.page.pk == page.pk])
@@ -176,66 +159,22 @@ class Cart:
         return total((line.price * line.fits for line in self.lines), self.currency)
 
 
-def digest(lines: Iterable[tuple[TicketLine, int]]) -> str:
+def digest(lines: Iterable[tuple[Line, int]]) -> str:
     rows = sorted(
-        [line.entry.pk, line.key, quantity, str(line.price.amount), line.price.currency]
-        for line, quantity in lines
-        if quantity
+        [*line.identity, quantity, str(line.price.amount), line.price.currency] for line, quantity in lines if quantity
     )
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-def cart_of(user: User, *, at: datetime) -> Cart:
-    """The cart of `user` as it stands now, in a constant number of queries."""
-    return build(Ticket.objects.pending_for(user).with_page().select_related("entry__calendar__page__merchant"), at=at)
+def cart_of(visitor: Visitor | User, *, at: datetime) -> Cart:
+    """The cart of `visitor` as it stands now, in a constant number of queries."""
+    return build(pending_of(visitor if isinstance(visitor, Visitor) else Visitor(user=visitor)), at=at)
 
 
-def build(tickets: Iterable[Ticket], *, at: datetime) -> Cart:
-    """A cart of `tickets` (each with type, entry, calendar, page and merchant at hand), oldest line first."""
-    lines: dict[tuple[int, int], list[Ticket]] = {}
-    for ticket in sorted(tickets, key=lambda ticket: ticket.pk):
-        lines.setdefault((ticket.entry_id, ticket.ticket_type_id or 0), []).append(ticket)
-    left: dict[int, int | None] = {}
-    by_page: dict[int, list[TicketLine]] = {}
-    pages: dict[int, Page] = {}
-    for rows in lines.values():
-        entry = rows[0].entry
-        page = pages.setdefault(entry.calendar.page_id, entry.calendar.page)
-        line = _line(rows, left.setdefault(entry.pk, entry.free_places), at)
-        free = left[entry.pk]
-        if free is not None:
-            left[entry.pk] = free - line.fits
-        by_page.setdefault(page.pk, []).append(line)
-    site = _site_merchant(pages.values())
-    return Cart([Group(page, page.merchant or site, by_page[page.pk]) for page in pages.values()])
-
-
-def _site_merchant(pages: Iterable[Page]) -> Merchant | None:
-    if all(page.merchant_id for page in pages):
-        return None
-    return Merchant.objects.filter(is_site=True).first()
-
-
-def _line(rows: Sequence[Ticket], places: int | None, at: datetime) -> TicketLine:
-    first = rows[0]
-    ticket_type, entry = first.ticket_type, first.entry
-    minimum = ticket_type.min_per_order if ticket_type else 1
-    maximum = ticket_type.max_per_order if ticket_type else entry.max_per_order
-    reason = obstacle(entry, ticket_type, at=at)
-    limits = [
-        len(rows),
-        maximum,
-        *(n for n in (places, ticket_type.free_places if ticket_type else None) if n is not None),
-    ]
-    fits = 0 if reason else min(limits)
-    return TicketLine(
-        entry=entry,
-        ticket_type=ticket_type,
-        tickets=rows,
-        price=first.cost,
-        seen=Money(first.price, first.currency),
-        obstacle=reason,
-        fits=fits if fits >= minimum else 0,
-        maximum=maximum,
-        minimum=minimum,
-    )
+def build(pending: Pending, *, at: datetime) -> Cart:
+    """A cart of `pending` rows (each with page and merchant at hand), grouped by page in the order they came."""
+    payees = pending.payees()
+    by_page: dict[int, list[Line]] = {}
+    for line in lines_of(pending, payees, at=at):
+        by_page.setdefault(line.page.pk, []).append(line)
+    return Cart([Group(lines[0].page, payees[page], lines) for page, lines in by_page.items()])

@@ -1,18 +1,20 @@
-"""The header's mini badge: how many things the visitor's cart holds."""
+"""The header's mini badge: how many things the visitor's cart holds, of all kinds."""
 
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from accounts.models import User
-from events.models import Ticket
+from accounts.visitors import rows_in_cart, visitor_of
+
+#: What a view that has read the cart anyway leaves on the request, so that the badge need not count again.
+COUNTED = "_cart_count"
 
 
 class Badge:
     """Counts when a template asks, at most once a request."""
 
     def __init__(self, request: HttpRequest) -> None:
-        user = getattr(request, "user", None)
-        self.count = Ticket.objects.pending_for(user).count() if isinstance(user, User) else 0
+        known = getattr(request, COUNTED, None)
+        self.count = int(known) if known is not None else rows_in_cart(visitor_of(request))
 
 
 def cart(request: HttpRequest) -> dict[str, object]:

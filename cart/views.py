@@ -1,26 +1,35 @@
 """The cart's pages, its lines changed in place, and its summary for programs."""
 
 import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 
 from django.contrib import messages
 from django.core.validators import slug_re
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
+from events.booking import remove_booking
 
 from accounts.models import User
 from accounts.requests import Request
-from cart.changing import set_quantity
+from accounts.visitors import visitor_of
+from cart.changing import move_booking, set_pieces, set_quantity
 from cart.contents import Cart, Group, cart_of
+from cart.context_processors import COUNTED
 from events.buying import PurchaseRefusal
 from events.forms import BadQuantity, whole_number
-from events.models import CalendarEntry, Page, Ticket
-from events.states import TicketState
+from events.models import CalendarEntry, Page
+from events.states import LineKind
 from ledger.money import Money
+from market.models import Product
 
 
 @never_cache
@@ -41,29 +50,80 @@ def cart_of_page(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 def line(request: Request, pk: int, key: int) -> HttpResponse:
-    """Set the number of one line's tickets; 0 removes it. htmx gets the partial `cart`, others the cart again.
+    """Set the number of one line's tickets; 0 removes it."""
+    user = request.user
+    if not isinstance(user, User):  # signed out in another tab
+        back = redirect("cart")
+        return HttpResponseClientRedirect(back.url) if request.htmx else back
+    entry = get_object_or_404(CalendarEntry.objects.events().with_page().prefetch_related("ticket_types"), pk=pk)
 
-    `page` in the form is the page whose part of the cart was looked at, and is shown again.
+    def change() -> str:
+        quantity = whole_number(request.POST.get("quantity", ""))
+        set_quantity(user, entry, key, quantity, at=timezone.now())
+        return "" if quantity else _removed(_name(entry, key))
+
+    return _changed(request, change)
+
+
+@require_POST
+def pieces(request: Request, pk: int) -> HttpResponse:
+    """Set the number of pieces of a product; 0 removes the line."""
+    product = get_object_or_404(Product.objects.with_page(), pk=pk)
+
+    def change() -> str:
+        quantity = whole_number(request.POST.get("quantity", ""))
+        set_pieces(visitor_of(request), product, quantity, at=timezone.now())
+        return "" if quantity else _removed(product.name)
+
+    return _changed(request, change)
+
+
+@require_POST
+def booking(request: Request, pk: int) -> HttpResponse:
+    """Remove a booking; with `start`, the moment of another free time, take that time instead."""
+    visitor = visitor_of(request)
+    row = get_object_or_404(CalendarEntry.objects.in_cart_of(visitor).select_related("calendar__page"), pk=pk)
+
+    def change() -> str:
+        typed = request.POST.get("start", "")
+        if not typed:
+            remove_booking(visitor, row.pk)
+            return _removed(row.title)
+        start = _moment(typed)
+        move_booking(visitor, row, start, at=timezone.now())
+        return ""
+
+    return _changed(request, change)
+
+
+def _moment(typed: str) -> datetime:
+    try:
+        start = parse_datetime(typed)
+    except ValueError:
+        start = None
+    if start is None or start.tzinfo is None:
+        raise PurchaseRefusal(_("That is no time that can be booked."))
+    return start
+
+
+def _changed(request: Request, change: Callable[[], str]) -> HttpResponse:
+    """Do `change`, which answers what to say; htmx gets the partial `cart`, others the cart again.
+
+    `page` in the form is the page whose part of the cart was looked at, and is shown again. A refusal is 422.
     """
-    user, slug = request.user, request.POST.get("page", "")
+    slug = request.POST.get("page", "")
     if slug and not slug_re.match(slug):  # a NUL, for one, which the database refuses to look for
         raise Http404
     page = get_object_or_404(Page, slug=slug) if slug else None
-    back = redirect("cart_of_page", page.slug) if page else redirect("cart")
-    if not isinstance(user, User):  # signed out in another tab
-        return HttpResponseClientRedirect(back.url) if request.htmx else back
-    entry = get_object_or_404(CalendarEntry.objects.events().with_page().prefetch_related("ticket_types"), pk=pk)
     refusal = removed = ""
     try:
-        quantity = whole_number(request.POST.get("quantity", ""))
-        set_quantity(user, entry, key, quantity, at=timezone.now())
-        removed = "" if quantity else _("Removed: %(what)s") % {"what": _name(entry, key)}
+        removed = change()
     except (PurchaseRefusal, BadQuantity) as error:
         refusal = str(error)
     if not request.htmx and not refusal:
         if removed:
             messages.success(request, removed)
-        return back
+        return redirect("cart_of_page", page.slug) if page else redirect("cart")
     template = "cart/cart.html#cart" if request.htmx else "cart/cart.html"
     contents = _cart_of(request)
     context = context_of(contents.of_page(page) if page else contents)
@@ -71,33 +131,43 @@ def line(request: Request, pk: int, key: int) -> HttpResponse:
     return render(request, template, context, status=422 if refusal else 200)
 
 
+def _removed(what: str) -> str:
+    return _("Removed: %(what)s") % {"what": what}
+
+
 @never_cache
 @require_safe
 def summary(request: HttpRequest) -> JsonResponse:
     """Counts and totals of the visitor's cart, overall and per page; totals are strings, null over mixed currencies."""
     contents = _cart_of(request)
-    pages = {group.page.slug: _sums(group.ticket_count, group.ticket_total) for group in contents.groups}
-    return JsonResponse(_sums(contents.ticket_count, contents.total) | {"pages": pages})
+    return JsonResponse(_sums(contents) | {"pages": {group.page.slug: _sums(group) for group in contents.groups}})
 
 
 def context_of(contents: Cart) -> dict[str, object]:
     """What templates/cart/cart.html reads; each checkout form gets a token of its own: one token, one order."""
-    return {
-        "cart": contents,
-        "token": uuid.uuid4(),
-        "groups": [GroupShown(group, Cart([group]), uuid.uuid4()) for group in contents.groups],
-    }
+    seen: set[str] = set()
+    groups = []
+    for group in contents.groups:
+        kinds = {str(line.kind) for line in group.lines}
+        groups.append(GroupShown(group, Cart([group]), uuid.uuid4(), kinds - seen))
+        seen |= kinds
+    return {"cart": contents, "token": uuid.uuid4(), "groups": groups}
 
 
+@dataclass(frozen=True)
 class GroupShown:
-    """A group with what its own checkout form sends."""
+    """A group with what its own checkout form sends; `first_of` are the kinds of which it shows the first section."""
 
-    def __init__(self, group: Group, cart: Cart, token: uuid.UUID) -> None:
-        self.group, self.cart, self.token = group, cart, token
+    group: Group
+    cart: Cart
+    token: uuid.UUID
+    first_of: set[str]
 
 
 def _cart_of(request: HttpRequest) -> Cart:
-    return cart_of(request.user, at=timezone.now()) if isinstance(request.user, User) else Cart()
+    contents = cart_of(visitor_of(request), at=timezone.now())
+    setattr(request, COUNTED, contents.count)
+    return contents
 
 
 def _name(entry: CalendarEntry, key: int) -> str:
@@ -107,25 +177,21 @@ def _name(entry: CalendarEntry, key: int) -> str:
 
 
 def _unpaid_orders(request: HttpRequest) -> list[object]:
-    """The visitor's orders that await payment: who comes back from SumUp's page looks for their tickets here."""
+    """The visitor's orders that await payment: who comes back from SumUp's page looks for their things here."""
     if not isinstance(request.user, User):
         return []
-    reserved = Ticket.objects.filter(user=request.user, state=TicketState.RESERVED).select_related("order")
-    return [ticket.order for ticket in reserved.order_by("order_id").distinct("order_id")]
+    return list(request.user.orders.filter(state="awaiting_payment").order_by("pk"))
 
 
-def _sums(count: int, amount: Money | None) -> dict[str, object]:
-    """The summary's fixed names; products and bookings are not sold yet and count 0."""
-    nothing = str(Money(amount.amount * 0, amount.currency).amount) if amount else "0"
-    value = str(amount.amount) if amount else ("0" if not count else None)
-    return {
-        "product_count": 0,
-        "product_total": nothing,
-        "booking_count": 0,
-        "booking_total": nothing,
-        "ticket_count": count,
-        "ticket_total": value,
-        "count": count,
-        "total": value,
-        "currency": amount.currency if amount else None,
-    }
+def _sums(part: Cart | Group) -> dict[str, object]:
+    """The summary's fixed names, of the whole cart or of one page's part."""
+    nothing = str(Money(Decimal(0), part.currency).amount) if part.currency else "0"
+    sums: dict[str, object] = {}
+    for kind in LineKind:
+        count, amount = part.count_of(kind), part.total_of(kind)
+        sums[f"{kind}_count"] = count
+        sums[f"{kind}_total"] = str(amount.amount) if amount else (None if count else nothing)
+    amount = part.total
+    sums["count"] = part.count
+    sums["total"] = str(amount.amount) if amount else (None if part.count else nothing)
+    return sums | {"currency": part.currency}

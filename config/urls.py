@@ -25,6 +25,7 @@ urlpatterns = [
     path("cart/", include("cart.urls")),
     path("orders/", include("orders.urls")),
     path("", include("payments.urls")),
+    path("", include("market.urls")),
     path("", include("events.urls")),
     re_path(r"^media/(?P<path>.+)$", serve, {"document_root": settings.MEDIA_ROOT}),
 ]

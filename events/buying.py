@@ -8,11 +8,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.models import User
-from events.models import CalendarEntry, Ticket
+from accounts.visitors import Visitor, counts_in_cart, rows_in_cart
+from events.models import CalendarEntry, Ticket, TicketQuerySet
 from events.selling import Offer, offers_of
 
 #: Rows that one cart may hold.
 CART_ROWS = 100
+
+
+@counts_in_cart
+def tickets_in_cart(visitor: Visitor) -> TicketQuerySet:
+    return Ticket.objects.pending_for(visitor.user) if visitor.user else Ticket.objects.none()
 
 
 class PurchaseRefusal(Exception):
@@ -36,7 +42,7 @@ def put_in_cart(user: User, entry: CalendarEntry, wanted: Mapping[int, int], *, 
             if key not in offers:
                 raise PurchaseRefusal(_("This event does not sell that ticket."))
             _check(offers[key], number, in_cart.get((entry.pk, key), 0))
-        if sum(in_cart.values()) + sum(wanted.values()) > CART_ROWS:
+        if rows_in_cart(Visitor(user=user)) + sum(wanted.values()) > CART_ROWS:
             raise PurchaseRefusal(_("A cart holds at most %(count)s things.") % {"count": CART_ROWS})
         tickets = [
             Ticket(

@@ -66,6 +66,24 @@ class Paper(FPDF):
         segno.make(content, error="m", micro=False).save(picture, kind="png", scale=10, border=2)
         self.image(picture, x=(self.w - QR_SIDE) / 2, w=QR_SIDE, h=QR_SIDE)
 
+    def stub(self, code: str, words: str, *, order: str) -> None:
+        """What is shown at a door or a counter: the QR code, the code itself, what it is good for, and of which order.
+
+        `order` is the order's code, of which the first letters are printed; "" for none.
+        """
+        self.ln(6)
+        self.set_draw_color(150)
+        self.set_dash_pattern(dash=1.5, gap=1.5)
+        self.line(self.l_margin, self.get_y(), self.w - self.r_margin, self.get_y())
+        self.set_dash_pattern()
+        self.ln(6)
+        self.qr(code)
+        self.say(grouped(code), size=13, bold=True, align="C")
+        self.ln(3)
+        self.say(words, size=9, align="C", grey=True)
+        if order:
+            self.say(_("Order %(code)s") % {"code": order[:8]}, size=9, align="C", grey=True)
+
     def content(self) -> bytes:
         """The finished file; the paper is used up."""
         try:
@@ -109,19 +127,8 @@ def add_ticket(paper: Paper, ticket: Ticket) -> None:
     paper.fact(_("Where"), entry.place or page.place)
     paper.fact(_("Ticket"), f"{kind} · {ticket.cost.or_free()}")
     paper.fact(_("For"), ticket.holder)
-    paper.ln(6)
-    paper.set_draw_color(150)
-    paper.set_dash_pattern(dash=1.5, gap=1.5)
-    paper.line(paper.l_margin, paper.get_y(), paper.w - paper.r_margin, paper.get_y())
-    paper.set_dash_pattern()
-    paper.ln(6)
-    paper.qr(ticket.code)
-    paper.say(grouped(ticket.code), size=13, bold=True, align="C")
-    paper.ln(3)
     words = _("Show this code at the door, on paper or on the phone. It lets one person in, once.")
-    paper.say(words, size=9, align="C", grey=True)
-    if ticket.order is not None:
-        paper.say(_("Order %(code)s") % {"code": ticket.order.code[:8]}, size=9, align="C", grey=True)
+    paper.stub(ticket.code, words, order=ticket.order.code if ticket.order else "")
 
 
 def qr_svg(content: str) -> str:

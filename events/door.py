@@ -1,4 +1,7 @@
-"""At the door: a code is read, and one look tells whether its bearer goes in."""
+"""At the door: a code is read, and one look tells whether its bearer goes in.
+
+A shop's counter (market/handing_out.py) reads codes and answers in the same way.
+"""
 
 import enum
 import re
@@ -29,12 +32,24 @@ class Light(enum.Enum):
 
 @dataclass(frozen=True)
 class Answer:
-    """The light, the words beside it, and the ticket if it is one of this event."""
+    """The light, the words beside it, and the row (its pk, and what it stands for) if it is one of this place's."""
 
     light: Light
     headline: str
     words: str = ""
-    ticket: Ticket | None = None
+    pk: int | None = None
+    what: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A row that somebody without its code was looked up for: who, what, of which order; `is_done`: let in already."""
+
+    who: str
+    what: str
+    order: str
+    code: str
+    is_done: bool
 
 
 def read_code(typed: str) -> str:
@@ -67,10 +82,10 @@ def check_in(entry: CalendarEntry, typed: str, *, who: str, at: datetime) -> Ans
     if at < opens_at(entry):
         return Answer(Light.RED, _("Too early"), _("Tickets of this event are let in from the day before on."))
     if entry.state != EntryState.CONFIRMED:
-        return Answer(Light.RED, _("Event cancelled"), "", ticket)
+        return Answer(Light.RED, _("Event cancelled"), "", ticket.pk, what(ticket))
     if ticket.state == TicketState.CONFIRMED and _let_in(ticket, who=who, at=at):
         ticket.refresh_from_db()
-        return Answer(Light.GREEN, _("Come in"), "", ticket)
+        return Answer(Light.GREEN, _("Come in"), "", ticket.pk, what(ticket))
     ticket.refresh_from_db(fields=["state", "checked_in_at"])
     return _refused(ticket)
 
@@ -78,7 +93,7 @@ def check_in(entry: CalendarEntry, typed: str, *, who: str, at: datetime) -> Ans
 def _refused(ticket: Ticket) -> Answer:
     if ticket.state == TicketState.CHECKED_IN:
         when = told(ticket.checked_in_at, ticket.entry.calendar.page.time_zone)
-        return Answer(Light.AMBER, _("Already in"), _("Since %(when)s.") % {"when": when}, ticket)
+        return Answer(Light.AMBER, _("Already in"), _("Since %(when)s.") % {"when": when}, ticket.pk, what(ticket))
     words = {
         TicketState.RESERVED: (_("Not paid"), _("This ticket is ordered and not paid yet.")),
         TicketState.CANCELLED: (_("Cancelled"), _("This ticket was cancelled.")),
@@ -86,7 +101,12 @@ def _refused(ticket: Ticket) -> Answer:
         TicketState.REFUNDED: (_("Refunded"), _("The money for this ticket went back to its buyer.")),
     }
     headline, reason = words.get(TicketState(ticket.state), (_("Not valid"), ""))
-    return Answer(Light.RED, headline, reason, ticket)
+    return Answer(Light.RED, headline, reason, ticket.pk, what(ticket))
+
+
+def what(ticket: Ticket) -> str:
+    """The kind of ticket, and for whom, as far as known."""
+    return " · ".join(filter(None, [ticket.ticket_type.name if ticket.ticket_type else "", ticket.holder]))
 
 
 def _let_in(ticket: Ticket, *, who: str, at: datetime) -> bool:

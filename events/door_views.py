@@ -1,5 +1,6 @@
 """The door's plain page: for a phone in the hand or a scanner on the table."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.contrib.auth.views import redirect_to_login
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.requests import Request, signed_in
-from events.door import Answer, Light, check_in, counts, undo
+from events.door import Answer, Found, Light, check_in, counts, undo
 from events.models import CalendarEntry, Role, Ticket
 from events.scoping import team_of
 from events.states import EntryState, TicketState
@@ -54,13 +55,12 @@ def door(request: Request, pk: int) -> HttpResponse:
     if not request.user.is_authenticated:
         return to_login(request)
     entry = get_object_or_404(own_entries(request), pk=pk)
-    answer, who = None, f"user:{signed_in(request).pk}"
-    if request.method == "POST":
-        taken_back = request.POST.get("undo", "")
-        if taken_back.isdecimal() and len(taken_back) < 19:
-            answer = undone(entry, int(taken_back), who)
-        else:
-            answer = check_in(entry, request.POST.get("code", "")[:2000], who=who, at=timezone.now())
+    who = f"user:{signed_in(request).pk}"
+    answer = answered(
+        request,
+        let_in=lambda code: check_in(entry, code, who=who, at=timezone.now()),
+        take_back=lambda pk: undone(entry, pk, who),
+    )
     inside, valid = counts(entry)
     term = request.GET.get("name", "").strip()[:100]
     context = {
@@ -75,18 +75,39 @@ def door(request: Request, pk: int) -> HttpResponse:
     return render(request, template, context)
 
 
+def answered(
+    request: HttpRequest, *, let_in: Callable[[str], Answer], take_back: Callable[[int], Answer]
+) -> Answer | None:
+    """What a POST at a door or a counter leads to: a code is let in, or a row (by `undo`) taken back."""
+    if request.method != "POST":
+        return None
+    taken_back = request.POST.get("undo", "")
+    if taken_back.isdecimal() and len(taken_back) < 19:
+        return take_back(int(taken_back))
+    return let_in(request.POST.get("code", "")[:2000])
+
+
 def undone(entry: CalendarEntry, pk: int, who: str) -> Answer:
     if undo(entry, pk, who=who):
         return Answer(Light.AMBER, _("Taken back"), _("That ticket is out again and can be let in once more."))
     return Answer(Light.RED, _("Nothing to take back"), _("That ticket is not in."))
 
 
-def found(entry: CalendarEntry, term: str) -> QuerySet[Ticket]:
+def found(entry: CalendarEntry, term: str) -> list[Found]:
     """Valid tickets of people who come without theirs, by name, address, or the beginning of the order's code."""
     asked = Q(holder__icontains=term) | Q(user__email__icontains=term) | Q(sent_to__icontains=term)
     rows = Ticket.objects.with_page().select_related("user", "order").filter(entry=entry)
     rows = rows.filter(state__in=[TicketState.CONFIRMED, TicketState.CHECKED_IN])
-    return rows.filter(asked | Q(order__code__istartswith=term)).order_by("pk")[:FOUND]
+    return [
+        Found(
+            who=ticket.holder or ticket.sent_to or str(ticket.user),
+            what=ticket.ticket_type.name if ticket.ticket_type else "",
+            order=ticket.order.short_code if ticket.order else "",
+            code=ticket.code,
+            is_done=ticket.state == TicketState.CHECKED_IN,
+        )
+        for ticket in rows.filter(asked | Q(order__code__istartswith=term)).order_by("pk")[:FOUND]
+    ]
 
 
 def to_login(request: HttpRequest) -> HttpResponse:

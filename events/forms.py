@@ -13,13 +13,13 @@ NUMBER = re.compile(r"^[0-9]{1,3}$")
 
 
 class BadQuantity(ValueError):
-    """What was sent is no number of tickets; the text tells the buyer."""
+    """What was sent is no number of things to buy; the text tells the buyer."""
 
 
 def whole_number(value: str) -> int:
     """0 to 999 from plain digits; BadQuantity for everything else (signs, points, exponents, other scripts)."""
     if not NUMBER.match(value.strip()):
-        raise BadQuantity(_("“%(value)s” is not a number of tickets.") % {"value": value[:20]})
+        raise BadQuantity(_("“%(value)s” is not a number from 0 to 999.") % {"value": value[:20]})
     return int(value)
 
 

@@ -15,16 +15,20 @@ KEPT_SIGNED_OUT = timedelta(days=2)
 BATCH = 1000
 
 
+def too_old(at: datetime) -> Q:
+    """Rows that have lain in a cart of a user, or of a cart key, for longer than they are kept."""
+    return Q(created_at__lt=at - KEPT) | Q(created_at__lt=at - KEPT_SIGNED_OUT, user=None)
+
+
 def lapse(*, at: datetime) -> int:
     """Delete pending tickets and bookings that are too old at `at`, or whose time is over; answers how many."""
     pending = Q(state="pending")
     tickets = Ticket.objects.filter(pending, Q(created_at__lt=at - KEPT) | Q(entry__ends_at__lte=at))
-    too_old = Q(created_at__lt=at - KEPT) | Q(created_at__lt=at - KEPT_SIGNED_OUT, user=None)
-    bookings = CalendarEntry.objects.bookings().filter(pending, too_old | Q(starts_at__lte=at))
-    return _delete(tickets) + _delete(bookings)
+    bookings = CalendarEntry.objects.bookings().filter(pending, too_old(at) | Q(starts_at__lte=at))
+    return delete_free(tickets) + delete_free(bookings)
 
 
-def _delete(rows: models.QuerySet[Row]) -> int:
+def delete_free(rows: models.QuerySet[Row]) -> int:
     """In batches; a row that a checkout holds at this moment is left to the next time."""
     gone = 0
     while True:

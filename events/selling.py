@@ -48,7 +48,10 @@ def obstacle(entry: CalendarEntry, ticket_type: TicketType | None, *, at: dateti
 
 @dataclass(frozen=True)
 class Offer:
-    """One kind of ticket of an event, as the buy form shows it. `key` is the type's pk, 0 for the entry's own price."""
+    """One kind of ticket of an event, as the buy form shows it. `key` is the type's pk, 0 for the entry's own price.
+
+    `unpayable`: it costs something, and nobody can take the money now.
+    """
 
     key: int
     name: str
@@ -59,6 +62,7 @@ class Offer:
     maximum: int
     obstacle: Obstacle | None
     opens_at: datetime | None
+    unpayable: bool = False
 
     @property
     def sold_out(self) -> bool:
@@ -70,22 +74,23 @@ class Offer:
 
     @property
     def buyable(self) -> bool:
-        """The form shows a stepper for it (what is sold out shows none, though a POST for it is taken)."""
-        return self.obstacle is None and not self.sold_out
+        """The form shows a stepper for it (what is sold out or unpayable shows none, though a POST for it is taken)."""
+        return self.obstacle is None and not self.sold_out and not self.unpayable
 
 
-def offers_of(entry: CalendarEntry, *, at: datetime) -> list[Offer]:
+def offers_of(entry: CalendarEntry, *, at: datetime, payable: bool = True) -> list[Offer]:
     """What `entry` sells, in the organiser's order: its types, else its ticket_price, else nothing.
 
-    Reads entry.ticket_types and entry.calendar.page: prefetch them.
+    `payable`: somebody can take money for it (`events.payees.takes_payments`). Reads entry.ticket_types and
+    entry.calendar.page: prefetch them.
     """
     types = list(entry.ticket_types.all())
     if types:
-        return [_offer(entry, ticket_type, at) for ticket_type in types]
-    return [] if entry.ticket_price is None else [_offer(entry, None, at)]
+        return [_offer(entry, ticket_type, at, payable) for ticket_type in types]
+    return [] if entry.ticket_price is None else [_offer(entry, None, at, payable)]
 
 
-def _offer(entry: CalendarEntry, ticket_type: TicketType | None, at: datetime) -> Offer:
+def _offer(entry: CalendarEntry, ticket_type: TicketType | None, at: datetime, payable: bool) -> Offer:
     places = [
         free for free in (entry.free_places, ticket_type.free_places if ticket_type else None) if free is not None
     ]
@@ -102,4 +107,5 @@ def _offer(entry: CalendarEntry, ticket_type: TicketType | None, at: datetime) -
         maximum=ticket_type.max_per_order if ticket_type else entry.max_per_order,
         obstacle=obstacle(entry, ticket_type, at=at),
         opens_at=max(opens, default=None),
+        unpayable=bool(price) and not payable,
     )

@@ -32,6 +32,14 @@ class TicketState(models.TextChoices):
     REFUNDED = "refunded", _("refunded")
 
 
+class LineKind(models.TextChoices):
+    """The three kinds of things that one cart and one order hold."""
+
+    TICKET = "ticket", _("ticket")
+    BOOKING = "booking", _("booking")
+    PRODUCT = "product", _("product")
+
+
 #: Counts against capacity.
 HELD = frozenset({"reserved", "confirmed", "checked_in"})
 

@@ -1,12 +1,13 @@
 from django.urls import path
 
-from events import buy_views, door_views, ticket_views, views
+from events import buy_views, door_views, room_views, ticket_views, views
 
 urlpatterns = [
     path("", views.index, name="index"),
     path("p/<slug:slug>/", views.page, name="page"),
     path("p/<slug:slug>/events.ics", views.feed, name="page_feed"),
     path("p/<slug:page_slug>/<slug:slug>/", views.calendar, name="calendar"),
+    path("p/<slug:page_slug>/<slug:slug>/book/", room_views.book, name="book"),
     path("e/<int:pk>-<slug:slug>/", views.entry, name="entry"),
     path("e/<int:pk>/buy/", buy_views.buy, name="buy"),
     path("door/", door_views.doors, name="doors"),

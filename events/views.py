@@ -12,6 +12,9 @@ from django.views.decorators.http import require_safe
 from events.invitations import ics
 from events.listing import View, Wanted, as_listed, coming, listed, month_of, past, starting_from, week_of
 from events.models import Calendar, CalendarEntry, EntryQuerySet, Page
+from events.payees import takes_payments
+from events.room_views import room
+from events.rooms import RoomHours
 from events.selling import offers_of
 
 EVENTS_A_PAGE = 30
@@ -39,6 +42,10 @@ def calendar(request: HttpRequest, page_slug: str, slug: str) -> HttpResponse:
     shown = get_object_or_404(
         Calendar.objects.select_related("page"), page__slug=page_slug, page__is_published=True, slug=slug
     )
+    if shown.is_bookable and "past" not in request.GET:
+        hours = RoomHours.of(shown)
+        if hours.rules is not None:
+            return room(request, hours)
     now = timezone.now()
     entries = CalendarEntry.objects.filter(calendar=shown)
     context = _programme(request, entries, today=timezone.localdate(now, shown.page.zone()), at=now)
@@ -70,7 +77,7 @@ def entry_context(shown: CalendarEntry, *, at: datetime, chosen: Mapping[int, in
     `chosen` is what a refused form asked for (an offer's key -> number), to show it again. The buying view adds
     `added`, how many tickets went into the cart, or `refusal`, the sentence that says why none did.
     """
-    offers = offers_of(shown, at=at)
+    offers = offers_of(shown, at=at, payable=takes_payments(shown.calendar.page))
     if chosen is None:  # one kind of ticket is most likely what the visitor came for
         chosen = {offers[0].key: offers[0].minimum} if len(offers) == 1 else {}
     return {
@@ -80,6 +87,7 @@ def entry_context(shown: CalendarEntry, *, at: datetime, chosen: Mapping[int, in
         "listed": as_listed(shown, offers, at=at),
         "offers": [(offer, chosen.get(offer.key, 0)) for offer in offers],
         "is_on_sale": any(offer.buyable for offer in offers),
+        "unpayable": any(offer.unpayable for offer in offers),
     }
 
 

@@ -1,18 +1,20 @@
 """Row locks in one order everywhere, and a bounded retry of what lost a lock race.
 
-The order: users, orders, checkouts, refunds, calendars, entries, ticket types, products, then tickets, bookings and
-items; each by primary key. The lock on what a row counts against is taken before the row is changed.
+The order: users, orders, checkouts, refunds, calendars, entries, ticket types, products, then tickets and items; each
+by primary key. Entries are events and bookings alike, rows of one table. The lock on what a row counts against is taken
+before the row is changed.
 """
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Self, TypeVar
 
 from django.db import models, transaction
 from django.db.utils import OperationalError
 
 Row = TypeVar("Row", bound=models.Model, covariant=True)
+Model = TypeVar("Model", bound=models.Model)
 Answer = TypeVar("Answer")
 
 #: SQLSTATE of a deadlock victim, a serialization failure and a lock that was not had in time.
@@ -26,6 +28,11 @@ class LockableQuerySet(models.QuerySet[Row]):
         FOR NO KEY UPDATE: a plain FOR UPDATE of a parent would make every insert of a child wait.
         """
         return self.order_by("pk").select_for_update(of=("self",), no_key=True)
+
+
+def locked_by_pk(rows: LockableQuerySet[Model], pks: Collection[int]) -> dict[int, Model]:
+    """The rows `pks` of `rows`, locked, by primary key and in its order; none wanted: nothing is asked."""
+    return {row.pk: row for row in rows.filter(pk__in=pks).locked()} if pks else {}
 
 
 class Contention(Exception):

@@ -1,7 +1,5 @@
 """Product, a thing that a page sells, and ProductItem, one piece of it in a cart or an order."""
 
-from collections.abc import Iterable
-
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
@@ -91,9 +89,9 @@ class ItemQuerySet(LockableQuerySet["ProductItem"]):
     def of_page(self, page: Page) -> "ItemQuerySet":
         return self.filter(product__page=page)
 
-    def originals_by_copy(self, originals: Iterable[int]) -> dict[int, int]:
-        """All rows that were put back in a cart for one of `originals` or for such a copy: pk -> the original's pk."""
-        return copies_of(self, originals)
+    def originals_by_copy(self) -> dict[int, int]:
+        """All rows that were put back in a cart for one of these rows or for such a copy: pk -> the original's pk."""
+        return copies_of(self)
 
     def with_page(self) -> "ItemQuerySet":
         return self.select_related("product__page")
@@ -153,10 +151,17 @@ class ProductItem(models.Model):
     def __str__(self) -> str:
         return self.code
 
+    def get_absolute_url(self) -> str:
+        return reverse("voucher", args=[self.code])
+
     @property
     def cost(self) -> Money:
         """What it costs: its own frozen price once ordered; before, its product's price of today."""
         return Money(self.price, self.currency) if self.state != TicketState.PENDING else self.product.money
+
+    @property
+    def what(self) -> str:
+        return self.product.name
 
     @property
     def is_valid(self) -> bool:

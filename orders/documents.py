@@ -1,6 +1,5 @@
-"""An order on paper: the bill, then a page for each ticket that its buyer holds; and its events for a calendar."""
+"""An order on paper: the bill, then a page for each ticket and voucher in hand; and its dates for a calendar."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from django.utils import timezone
@@ -9,17 +8,13 @@ from django.utils.translation import gettext as _
 
 from events.documents import Paper, add_tickets
 from events.invitations import ics
-from events.models import Ticket
-from orders.models import Order
+from events.models import CalendarEntry
+from market.documents import voucher_pages
+from orders.holdings import Holdings
 
 
-def held_tickets(order: Order) -> list[Ticket]:
-    """The valid tickets of `order` that its buyer has not sent to somebody else."""
-    rows = Ticket.objects.filter(order=order, sent_to="").with_page().select_related("order").order_by("pk")
-    return [ticket for ticket in rows if ticket.is_valid]
-
-
-def order_pdf(order: Order, tickets: Sequence[Ticket]) -> bytes:
+def order_pdf(held: Holdings) -> bytes:
+    order = held.order
     paper = Paper(_("Order %(code)s") % {"code": order.short_code})
     paper.add_page()
     paper.say(order.seller, size=10, grey=True)
@@ -32,11 +27,22 @@ def order_pdf(order: Order, tickets: Sequence[Ticket]) -> bytes:
         paper.row(f"{line.quantity} × {line.name}", line.amount.or_free())
     paper.ln(2)
     paper.row(_("Total"), order.money.or_free(), bold=True)
+    for booking in held.valid_bookings:
+        _add_booking(paper, booking)
     paper.ln(6)
     paper.say(_("This is no invoice. Order code: %(code)s") % {"code": order.code}, size=9, grey=True)
-    add_tickets(paper, tickets)
+    add_tickets(paper, held.valid_tickets)
+    voucher_pages(paper, held.valid_items)
     return paper.content()
 
 
-def order_ics(tickets: Sequence[Ticket], *, name: str, at: datetime) -> bytes:
-    return ics((ticket.entry for ticket in tickets), name=name, at=at)
+def _add_booking(paper: Paper, booking: CalendarEntry) -> None:
+    page = booking.calendar.page
+    with timezone.override(page.zone()):
+        start, end = timezone.localtime(booking.starts_at), timezone.localtime(booking.ends_at)
+        when = f"{date_format(start, 'l j F Y, H:i')} – {date_format(end, 'H:i T')}"
+    paper.fact(_("Booked for you"), f"{booking.title}\n{when}" + (f"\n{page.place}" if page.place else ""))
+
+
+def order_ics(held: Holdings, *, at: datetime) -> bytes:
+    return ics(held.dated, name=held.order.seller, at=at)

@@ -1,87 +1,81 @@
-"""Giving what was paid for: the order becomes paid and its tickets valid, once; the mail is enqueued with it."""
+"""Giving what was paid for: the order becomes paid and what it took valid, once; the mail is enqueued with it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
-from django.db.models import Q
-
-from events.models import CalendarEntry, Ticket, TicketQuerySet, TicketType
+from events.models import CalendarEntry, Ticket
+from events.rooms import Span, busy_in, is_taken
 from events.states import EntryState, TicketState
 from events.transitions import mark_confirmed, mark_confirmed_late, mark_unfulfillable, mark_unfulfillable_late
 from ledger.moves import move
+from market.models import ProductItem
+from orders.goods import Copies, Goods, locked_goods
 from orders.jobs import send_confirmation
 from orders.models import Order
 from orders.states import OrderState
+
+Row = TypeVar("Row", Ticket, CalendarEntry, ProductItem)
+#: What lies in a cart or came to nothing: a row in such a state is not given to anybody.
+IDLE = (TicketState.PENDING, TicketState.CANCELLED)
 
 
 def fulfil(order: Order, *, at: datetime) -> bool:
     """Give `order`, just paid, what it took; answers whether this call did it. The order is locked.
 
-    In time, what is reserved becomes valid. Late (the order has expired or was cancelled, its seats are free), what can
-    still be held becomes valid. What cannot be given becomes refund_due: its price is owed. Raises IllegalTransition
-    when the order cannot become paid from where it is.
+    In time, what is reserved becomes valid. Late (the order has expired or was cancelled, its places are free), what
+    can still be held becomes valid. What cannot be given becomes refund_due: its price is owed. Raises
+    IllegalTransition when the order cannot become paid from where it is.
     """
     if order.state == OrderState.PAID:
         return False
     if not move(Order.objects.all(), [order.pk], source=order.state, target=OrderState.PAID, paid_at=at):
         return False
     if order.state == OrderState.AWAITING_PAYMENT:
-        _give_tickets(order)
+        _give(locked_goods(order, state=TicketState.RESERVED))
     else:
-        _give_tickets_late(order, at)
+        _give_late(locked_goods(order, state=TicketState.CANCELLED, with_copies=True), at)
     send_confirmation.defer(order_id=order.pk)
     return True
 
 
-def _give_tickets(order: Order) -> None:
+def _give(goods: Goods) -> None:
     """What is reserved is held already; only an event that was called off meanwhile cannot be given."""
-    rows = Ticket.objects.filter(order=order, state=TicketState.RESERVED)
-    entries, _types = _locked_parents(rows)
-    reserved = list(rows.locked())
-    given = [ticket.pk for ticket in reserved if entries[ticket.entry_id].state == EntryState.CONFIRMED]
-    owed = {ticket.pk for ticket in reserved}.difference(given)
-    if given:
-        mark_confirmed(given)
-    if owed:
-        mark_unfulfillable(owed)
+    takes_place = {pk for pk, entry in goods.entries.items() if entry.state == EntryState.CONFIRMED}
+    mark_confirmed([ticket.pk for ticket in goods.tickets if ticket.entry_id in takes_place])
+    mark_unfulfillable([ticket.pk for ticket in goods.tickets if ticket.entry_id not in takes_place])
+    mark_confirmed([booking.pk for booking in goods.bookings], of=CalendarEntry)
+    mark_confirmed([item.pk for item in goods.items], of=ProductItem)
 
 
-def _give_tickets_late(order: Order, at: datetime) -> None:
-    """Those for which there is a place again; their copies in the buyer's cart go, so that nobody pays twice."""
-    rows = Ticket.objects.filter(order=order, state=TicketState.CANCELLED)
-    originals = Ticket.objects.originals_by_copy(rows.values_list("pk", flat=True))
-    entries, types = _locked_parents(rows)
-    locked = list(Ticket.objects.filter(Q(pk__in=rows.values("pk")) | Q(pk__in=originals)).locked())
-    paid = [ticket for ticket in locked if ticket.pk not in originals]
-    pending = {ticket.pk: originals[ticket.pk] for ticket in locked if ticket.state == TicketState.PENDING}
-    idle = (TicketState.PENDING, TicketState.CANCELLED)
-    again = {originals[ticket.pk] for ticket in locked if ticket.pk in originals and ticket.state not in idle}
-    given = _that_fit([ticket for ticket in paid if ticket.pk not in again], entries, types, at)
-    owed = {ticket.pk for ticket in paid}.difference(given)
-    if given:
-        mark_confirmed_late(given)
-        Ticket.objects.filter(pk__in=[copy for copy, original in pending.items() if original in given]).delete()
-    if owed:
-        mark_unfulfillable_late(owed)
+def _give_late(goods: Goods, at: datetime) -> None:
+    """What there is a place for again; its copies in the buyer's cart go, so that nobody pays twice."""
+    _give_late_of(Ticket, goods.tickets, goods.ticket_copies, lambda rows: _seated(rows, goods, at))
+    _give_late_of(CalendarEntry, goods.bookings, goods.booking_copies, lambda rows: _roomed(rows, at))
+    _give_late_of(ProductItem, goods.items, goods.item_copies, lambda rows: _in_stock(rows, goods))
 
 
-def _locked_parents(rows: TicketQuerySet) -> tuple[dict[int, CalendarEntry], dict[int, TicketType]]:
-    """Events and types that `rows` count against: read again under lock, for much may have changed since the claim."""
-    keys = list(rows.values_list("entry_id", "ticket_type_id"))
-    entries = CalendarEntry.objects.filter(pk__in={entry for entry, _ in keys}).locked()
-    types = TicketType.objects.filter(pk__in={type_ for _, type_ in keys if type_})
-    return {row.pk: row for row in entries}, {row.pk: row for row in types.locked()}
+def _give_late_of(
+    of: type[Row], rows: Sequence[Row], copies: Copies, fitting: Callable[[list[Row]], list[int]]
+) -> None:
+    """Confirm those of `rows` that fit and owe the others. What was ordered again as a copy is not given twice."""
+    again = {copies[row.pk] for row in rows if row.pk in copies and row.state not in IDLE}
+    paid = [row for row in rows if row.pk not in copies]
+    given = fitting([row for row in paid if row.pk not in again])
+    gone = [row.pk for row in rows if row.state == TicketState.PENDING and copies.get(row.pk) in given]
+    mark_confirmed_late(given, of=of)
+    if gone:
+        of._default_manager.filter(pk__in=gone).delete()
+    mark_unfulfillable_late([row.pk for row in paid if row.pk not in given], of=of)
 
 
-def _that_fit(
-    tickets: Sequence[Ticket], entries: dict[int, CalendarEntry], types: dict[int, TicketType], at: datetime
-) -> Collection[int]:
+def _seated(tickets: list[Ticket], goods: Goods, at: datetime) -> list[int]:
     """Those of `tickets`, first come, whose event takes place and still has room for them, in its type too."""
-    free = {("entry", pk): entry.free_places for pk, entry in entries.items()}
-    free |= {("type", pk): type_.free_places for pk, type_ in types.items()}
+    free = {("entry", pk): entry.free_places for pk, entry in goods.entries.items()}
+    free |= {("type", pk): type_.free_places for pk, type_ in goods.types.items()}
     given = []
     for ticket in tickets:
-        entry = entries[ticket.entry_id]
+        entry = goods.entries[ticket.entry_id]
         keys = [("entry", ticket.entry_id), *([("type", ticket.ticket_type_id)] if ticket.ticket_type_id else [])]
         if entry.state != EntryState.CONFIRMED or entry.ends_at <= at or any(free[key] == 0 for key in keys):
             continue
@@ -89,4 +83,33 @@ def _that_fit(
             left = free[key]
             free[key] = None if left is None else left - 1
         given.append(ticket.pk)
+    return given
+
+
+def _roomed(bookings: list[CalendarEntry], at: datetime) -> list[int]:
+    """Those of `bookings` (their rooms are locked), first come, that have not begun and whose room is free."""
+    coming = [row for row in bookings if row.starts_at > at and row.room_id and row.blocks]
+    if not coming:
+        return []
+    spans = {row.pk: Span(row.blocks.lower, row.blocks.upper) for row in coming if row.blocks}
+    rooms = {row.room_id for row in coming if row.room_id}
+    busy = busy_in(rooms, min(span.start for span in spans.values()), max(span.end for span in spans.values()))
+    given = []
+    for row in coming:
+        taken = busy[row.room_id or 0]
+        if not is_taken(spans[row.pk], taken):
+            taken.append(spans[row.pk])
+            given.append(row.pk)
+    return given
+
+
+def _in_stock(items: list[ProductItem], goods: Goods) -> list[int]:
+    """Those of `items`, first come, of which there is still a piece."""
+    free = {pk: product.free_stock for pk, product in goods.products.items()}
+    given = []
+    for item in items:
+        left = free[item.product_id]
+        if left != 0:
+            free[item.product_id] = None if left is None else left - 1
+            given.append(item.pk)
     return given

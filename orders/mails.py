@@ -9,10 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from events.models import Ticket
 from ledger import tracing
-from ledger.money import total
 from orders.documents import order_ics, order_pdf
+from orders.holdings import Holdings
 from orders.links import link_token
 from orders.models import Order
 
@@ -25,37 +24,35 @@ def send_confirmation_mail(order_id: int, *, copy: int = 0) -> None:
     """
     tracing.order_id.set(order_id)
     order = Order.objects.select_related("user").get(pk=order_id)
-    tickets = list(Ticket.objects.filter(order=order).with_page().select_related("order").order_by("pk"))
-    valid = [ticket for ticket in tickets if ticket.is_valid and not ticket.is_sent]
-    owed = [ticket for ticket in tickets if ticket.is_owed]
+    lines = list(order.lines.all())
+    held = Holdings.of(order, lines)
     context = {
         "order": order,
-        "lines": list(order.lines.all()),
-        "valid": valid,
-        "owed": owed,
-        "owed_total": total((ticket.cost for ticket in owed), order.currency),
+        "lines": lines,
+        "held": held,
         "order_url": settings.SITE_URL + order.get_absolute_url(),
         "link_url": settings.SITE_URL + reverse("order_link", args=[link_token(order)]),
         "site_url": settings.SITE_URL,
     }
     number = f"{order.pk}.{copy}" if copy else str(order.pk)
     mail = EmailMultiAlternatives(
-        subject=_subject(bool(valid), bool(owed)) % {"code": order.short_code},
+        subject=_subject(held) % {"code": order.short_code},
         body=render_to_string("orders/mail/confirmation.txt", context),
         to=[order.user.email],
         headers={"Message-ID": f"<confirmation.{number}@{urlsplit(settings.SITE_URL).hostname}>"},
     )
     mail.attach_alternative(render_to_string("orders/mail/confirmation.html", context), "text/html")
-    if valid:
+    if held.printable:
         name = f"order-{order.short_code}"
-        mail.attach(f"{name}.pdf", order_pdf(order, valid), "application/pdf")
-        mail.attach(f"{name}.ics", order_ics(valid, name=order.seller, at=timezone.now()), "text/calendar")
+        mail.attach(f"{name}.pdf", order_pdf(held), "application/pdf")
+        if held.dated:
+            mail.attach(f"{name}.ics", order_ics(held, at=timezone.now()), "text/calendar")
     mail.send()
 
 
-def _subject(valid: bool, owed: bool) -> str:
-    if not owed:
-        return _("Your tickets, order %(code)s")
-    if not valid:
+def _subject(held: Holdings) -> str:
+    if held.owed:
+        if held.printable:
+            return _("What you ordered, and money that goes back, order %(code)s")
         return _("Your payment came too late and goes back, order %(code)s")
-    return _("Your tickets, and money that goes back, order %(code)s")
+    return _("Your tickets, order %(code)s") if held.tickets else _("Thank you for your order %(code)s")

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from events.models import CalendarEntry, Merchant, Page, TicketType
+from events.states import LineKind
 from ledger.arrows import arrow_triggers, frozen_trigger, history_trigger, no_truncate, refusal
 from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES, Money
@@ -114,12 +115,6 @@ class Order(models.Model):
 
     def can_still_pay(self, at: datetime) -> bool:
         return self.state == OrderState.AWAITING_PAYMENT and self.cancel_requested_at is None and at < self.hold_until
-
-
-class LineKind(models.TextChoices):
-    TICKET = "ticket", _("ticket")
-    BOOKING = "booking", _("booking")
-    PRODUCT = "product", _("product")
 
 
 class OrderLine(models.Model):

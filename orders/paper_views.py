@@ -14,7 +14,8 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.requests import signed_in
 from events.documents import qr_svg
 from events.ticket_views import as_file, private
-from orders.documents import held_tickets, order_ics, order_pdf
+from orders.documents import order_ics, order_pdf
+from orders.holdings import Holdings
 from orders.jobs import send_confirmation
 from orders.links import order_of_link, revoke_links
 from orders.models import Order
@@ -35,8 +36,12 @@ def pdf(request: HttpRequest, code: str) -> HttpResponse:
     return pdf_of(own_order(request, code))
 
 
+def held_of(order: Order) -> Holdings:
+    return Holdings.of(order, list(order.lines.all()))
+
+
 def pdf_of(order: Order) -> HttpResponse:
-    return as_file(order_pdf(order, held_tickets(order)), f"order-{order.short_code}.pdf", "application/pdf")
+    return as_file(order_pdf(held_of(order)), f"order-{order.short_code}.pdf", "application/pdf")
 
 
 @private
@@ -44,7 +49,7 @@ def pdf_of(order: Order) -> HttpResponse:
 @require_safe
 def calendar_file(request: HttpRequest, code: str) -> HttpResponse:
     order = own_order(request, code)
-    content = order_ics(held_tickets(order), name=order.seller, at=timezone.now())
+    content = order_ics(held_of(order), at=timezone.now())
     return as_file(content, f"order-{order.short_code}.ics", "text/calendar")
 
 
@@ -80,10 +85,16 @@ def _linked(token: str) -> Order:
 @private
 @require_safe
 def linked(request: HttpRequest, token: str) -> HttpResponse:
-    """An order's tickets by the link in its mail, nobody signed in: to show at the door, nothing to change."""
+    """What an order holds, by the link in its mail, nobody signed in: to show at the door, nothing to change."""
     order = _linked(token)
-    tickets = held_tickets(order)
-    context = {"order": order, "shown": [(ticket, qr_svg(ticket.code)) for ticket in tickets], "token": token}
+    held = held_of(order)
+    context = {
+        "order": order,
+        "held": held,
+        "shown": [(ticket, qr_svg(ticket.code)) for ticket in held.valid_tickets],
+        "vouchers": [(item, qr_svg(item.code)) for item in held.valid_items],
+        "token": token,
+    }
     response = render(request, "orders/order_linked.html", context)
     response["Referrer-Policy"] = "no-referrer"
     return response

@@ -5,21 +5,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import itemgetter
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import BigIntegerField, F, Q, Value
 from django.db.utils import IntegrityError
 
 from accounts.models import User
-from cart.contents import Cart, TicketLine, build, digest
-from events.models import CalendarEntry, Merchant, Page, Ticket, TicketType
+from accounts.visitors import Visitor
+from cart.contents import Cart, build, digest
+from cart.lines import BookingLine, Line
+from cart.reading import with_rooms
+from events.models import Calendar, CalendarEntry, Merchant, Page, Ticket, TicketType
+from events.states import EntryState, LineKind
 from events.transitions import mark_reserved
-from ledger.locking import retried
+from ledger.locking import locked_by_pk, retried
 from ledger.money import Money, total
 from ledger.signing import sign
+from market.models import Product, ProductItem
 from orders.fulfilling import fulfil
-from orders.models import LineKind, Order, OrderLine
+from orders.models import Order, OrderLine
 from orders.states import OrderState
 
 
@@ -43,10 +49,6 @@ class SeveralMerchants(OrderRefusal):
     """The money would go to more than one merchant, or in more than one currency: page by page."""
 
 
-class NoMerchant(OrderRefusal):
-    """A page with something to pay has nobody to take the money."""
-
-
 class OrderAwaiting(OrderRefusal):
     """The buyer has an order of one of these pages to pay or to cancel first."""
 
@@ -57,13 +59,13 @@ class OrderAwaiting(OrderRefusal):
 
 @dataclass(frozen=True)
 class Claim:
-    """A line and the tickets of it that this order takes."""
+    """A line and the rows of it that this order takes."""
 
-    line: TicketLine
+    line: Line
 
     @property
-    def tickets(self) -> Sequence[Ticket]:
-        return self.line.tickets[: self.line.fits]
+    def rows(self) -> list[int]:
+        return [row.pk for row in self.line.rows[: self.line.fits]]
 
     @property
     def amount(self) -> Money:
@@ -113,23 +115,48 @@ def _place(user: User, page: Page | None, token: UUID, seen: str, at: datetime) 
 
 
 def _locked_cart(user: User, page: Page | None, at: datetime) -> Cart:
-    """The cart built from locked rows: entries, then types, then the tickets themselves, each by primary key."""
-    pending = Ticket.objects.pending_for(user)
-    if page is not None:
-        pending = pending.of_page(page)
-    keys = list(pending.values_list("pk", "entry_id", "ticket_type_id"))
-    entries = {
-        entry.pk: entry
-        for entry in CalendarEntry.objects.filter(pk__in={entry for _, entry, _ in keys})
-        .select_related("calendar__page__merchant")
-        .locked()
-    }
-    types = {row.pk: row for row in TicketType.objects.filter(pk__in={type_ for _, _, type_ in keys if type_}).locked()}
-    tickets = list(Ticket.objects.pending_for(user).filter(pk__in=[pk for pk, _, _ in keys]).locked())
+    """The cart built from locked rows: what they count against first, table by table, then the rows themselves."""
+    keys = _pending_keys(user, page)
+    booked, sold = keys[LineKind.BOOKING], keys[LineKind.PRODUCT]
+    locked_by_pk(Calendar.objects.all(), {room for _pk, room, _type in booked})
+    entries = locked_by_pk(
+        CalendarEntry.objects.select_related("calendar__page__merchant"),
+        {entry for _pk, entry, _type in keys[LineKind.TICKET]} | {pk for pk, _room, _type in booked},
+    )
+    types = locked_by_pk(TicketType.objects.all(), {type_ for _pk, _entry, type_ in keys[LineKind.TICKET] if type_})
+    products = locked_by_pk(Product.objects.select_related("page__merchant"), {product for _pk, product, _type in sold})
+    tickets = locked_by_pk(Ticket.objects.pending_for(user), {pk for pk, *_rest in keys[LineKind.TICKET]}).values()
+    items = locked_by_pk(ProductItem.objects.pending_for(user), {pk for pk, *_rest in sold}).values()
     for ticket in tickets:
         ticket.entry = entries[ticket.entry_id]
         ticket.ticket_type = types[ticket.ticket_type_id] if ticket.ticket_type_id else None
-    return build(tickets, at=at)
+    for item in items:
+        item.product = products[item.product_id]
+    bookings = [entries[pk] for pk, *_rest in booked if pk in entries]
+    mine = [row for row in bookings if row.state == EntryState.PENDING and row.user_id == user.pk]
+    return build(with_rooms(list(tickets), mine, list(items)), at=at)
+
+
+def _pending_keys(user: User, page: Page | None) -> dict[LineKind, list[tuple[int, int, int | None]]]:
+    """(pk, what it counts against, ticket type) of each pending row of `user`, by kind: one query."""
+    nothing = Value(None, output_field=BigIntegerField())
+    tickets = Ticket.objects.pending_for(user)
+    bookings = CalendarEntry.objects.in_cart_of(Visitor(user=user))
+    items = ProductItem.objects.pending_for(user)
+    if page is not None:
+        tickets, items = tickets.of_page(page), items.of_page(page)
+        bookings = bookings.filter(calendar__page=page)
+    names = ("kind_", "pk", "of_", "type_")
+    parts = [
+        tickets.annotate(kind_=Value(LineKind.TICKET), of_=F("entry_id"), type_=F("ticket_type_id")),
+        bookings.annotate(kind_=Value(LineKind.BOOKING), of_=F("room_id"), type_=nothing),
+        items.annotate(kind_=Value(LineKind.PRODUCT), of_=F("product_id"), type_=nothing),
+    ]
+    first, *others = [rows.order_by().values_list(*names) for rows in parts]
+    found: dict[LineKind, list[tuple[int, int, int | None]]] = {kind: [] for kind in LineKind}
+    for kind, pk, of, type_ in sorted(first.union(*others, all=True), key=itemgetter(1)):
+        found[LineKind(kind)].append((pk, of, type_))
+    return found
 
 
 def _claim(user: User, cart: Cart, claims: Sequence[Claim], token: UUID, at: datetime) -> Order:
@@ -147,23 +174,34 @@ def _claim(user: User, cart: Cart, claims: Sequence[Claim], token: UUID, at: dat
     OrderLine.objects.bulk_create(
         OrderLine(
             order=order,
-            page=claim.line.entry.calendar.page,
-            kind=LineKind.TICKET,
-            entry=claim.line.entry,
-            ticket_type=claim.line.ticket_type,
-            name=claim.line.full_name,
+            page=claim.line.page,
+            kind=claim.line.kind,
+            name=claim.line.full_name[:250],
             unit_price=claim.line.price.amount,
             currency=claim.line.price.currency,
             quantity=claim.line.fits,
+            **claim.line.sold,
         )
         for claim in claims
     )
-    order.first_page = claims[0].line.entry.calendar.page  # at hand, so the payment page need not read it again
-    prices = {ticket.pk: claim.line.price.amount for claim in claims for ticket in claim.tickets}
-    mark_reserved(prices, order_id=order.pk)
+    order.first_page = claims[0].line.page  # at hand, so the payment page need not read it again
+    _reserve(order, claims)
     if not order.total:
         fulfil(order, at=at)
     return order
+
+
+def _reserve(order: Order, claims: Sequence[Claim]) -> None:
+    """Claim the rows of all lines, each kind in its own table, at the prices that were read under the locks."""
+    prices: dict[LineKind, dict[int, Decimal]] = {kind: {} for kind in LineKind}
+    for claim in claims:
+        prices[claim.line.kind] |= dict.fromkeys(claim.rows, claim.line.price.amount)
+        if isinstance(claim.line, BookingLine) and claim.line.blocks != claim.line.booking.blocks:
+            # Set-up or clean-up has another length since the time was put in the cart.
+            CalendarEntry.objects.filter(pk=claim.line.booking.pk).update(blocks=claim.line.blocks)
+    mark_reserved(prices[LineKind.TICKET], order_id=order.pk)
+    mark_reserved(prices[LineKind.BOOKING], order_id=order.pk, of=CalendarEntry)
+    mark_reserved(prices[LineKind.PRODUCT], order_id=order.pk, of=ProductItem)
 
 
 def _payee(cart: Cart, claims: Sequence[Claim]) -> tuple[Merchant | None, Money]:
@@ -172,11 +210,10 @@ def _payee(cart: Cart, claims: Sequence[Claim]) -> tuple[Merchant | None, Money]
     if not paid:
         return None, Money(Decimal(0), claims[0].line.price.currency)
     payees = {group.page.pk: group.merchant for group in cart.groups}
-    merchants = {payees[claim.line.entry.calendar.page_id] for claim in paid}
+    # What costs something and finds no merchant in its currency has no line that fits: see cart/reading.py.
+    merchants = {merchant for claim in paid if (merchant := payees[claim.line.page.pk]) is not None}
     currencies = {claim.amount.currency for claim in claims}
-    if len(merchants) > 1 or len(currencies) > 1:
+    if len(merchants) != 1 or len(currencies) != 1:
         raise SeveralMerchants
     merchant, currency = merchants.pop(), currencies.pop()
-    if merchant is None or merchant.currency != currency or not merchant.is_usable():
-        raise NoMerchant
     return merchant, total((claim.amount for claim in claims), currency)

@@ -2,10 +2,12 @@
 
 from datetime import datetime
 
-from events.models import CalendarEntry, Ticket, TicketType
+from events.models import CalendarEntry
 from events.states import TicketState
 from events.transitions import mark_released
 from ledger.moves import move
+from market.models import ProductItem
+from orders.goods import locked_goods
 from orders.models import Order
 from orders.states import OrderState
 
@@ -29,11 +31,10 @@ def request_cancel(order: Order, *, at: datetime) -> bool:
 
 
 def free(order: Order, *, ending: OrderState) -> int:
-    """End an unpaid order and free its seats; answers how many tickets. The order is locked and cannot be paid."""
+    """End an unpaid order and free what it holds; answers how many rows. The order is locked and cannot be paid."""
     if not move(Order.objects.all(), [order.pk], source=OrderState.AWAITING_PAYMENT, target=ending):
         return 0
-    rows = Ticket.objects.filter(order=order, state=TicketState.RESERVED)
-    keys = list(rows.values_list("entry_id", "ticket_type_id"))
-    list(CalendarEntry.objects.filter(pk__in={entry for entry, _ in keys}).locked())
-    list(TicketType.objects.filter(pk__in={type_ for _, type_ in keys if type_}).locked())
-    return mark_released([ticket.pk for ticket in rows.locked()])
+    goods = locked_goods(order, state=TicketState.RESERVED)
+    tickets = mark_released([ticket.pk for ticket in goods.tickets])
+    bookings = mark_released([booking.pk for booking in goods.bookings], of=CalendarEntry)
+    return tickets + bookings + mark_released([item.pk for item in goods.items], of=ProductItem)

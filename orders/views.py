@@ -13,8 +13,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.requests import signed_in
-from events.models import Ticket
-from ledger.money import total
+from orders.holdings import Holdings
 from orders.models import Order
 from orders.returning import put_back
 from orders.states import OrderState
@@ -41,19 +40,8 @@ def order(request: HttpRequest, code: str) -> HttpResponse:
         raise Http404
     lines = list(shown.lines.select_related("entry", "page"))
     shown.first_page = lines[0].page
-    is_paid = shown.state == OrderState.PAID
-    tickets = list(Ticket.objects.filter(order=shown).with_page().order_by("pk")) if is_paid else []
-    owed = [ticket for ticket in tickets if ticket.is_owed]
-    context = {
-        "order": shown,
-        "lines": lines,
-        "tickets": tickets,
-        "valid": any(ticket.is_valid for ticket in tickets),
-        "printable": any(ticket.is_valid and not ticket.is_sent for ticket in tickets),
-        "owed": owed,
-        "owed_total": total((ticket.cost for ticket in owed), shown.currency),
-        "can_pay": shown.can_still_pay(timezone.now()),
-    }
+    held = Holdings.of(shown, lines) if shown.state == OrderState.PAID else Holdings(shown)
+    context = {"order": shown, "lines": lines, "held": held, "can_pay": shown.can_still_pay(timezone.now())}
     return render(request, "orders/order.html", context)
 
 
@@ -64,7 +52,7 @@ def again(request: HttpRequest, code: str) -> HttpResponse:
         return redirect_to_login(reverse("order", args=[code]))
     order = get_object_or_404(Order.objects.select_related("user"), code=code, user=signed_in(request))
     if count := put_back(order, at=timezone.now()):
-        words = ngettext("%(n)s ticket is back in your cart.", "%(n)s tickets are back in your cart.", count)
+        words = ngettext("%(n)s thing is back in your cart.", "%(n)s things are back in your cart.", count)
         messages.success(request, words % {"n": count})
         return redirect("cart")
     messages.info(request, _("There is nothing to put back: it is in your cart already, or no longer on sale."))

@@ -1,9 +1,13 @@
 """Merchants and the way to ask SumUp in their name."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from events.models import Merchant
-from payments.sumup import Client
+from payments.sumup import Client, KeyRefused, MerchantAnswer, NoAnswer, SumUpProblem
 
 #: Seconds that one question may take: in the webhook and in a buyer's page, and elsewhere.
 QUICK, PATIENT = 3.0, 10.0
@@ -45,3 +49,56 @@ def ensure_site_merchant() -> Merchant | None:
         },
     )
     return merchant
+
+
+@dataclass(frozen=True)
+class Check:
+    """What SumUp said of an account: its `answer`, and in `words` what is wrong; `field` is the form's to mend."""
+
+    answer: MerchantAnswer | None = None
+    words: str = ""
+    field: str = ""
+    is_no_answer: bool = False
+
+    #: For a form that nobody asked about: it is not saved.
+    NOT_ASKED: ClassVar["Check"]
+
+    @property
+    def is_good(self) -> bool:
+        return self.answer is not None and not self.words
+
+
+Check.NOT_ASKED = Check(is_no_answer=True)
+
+
+def check_account(merchant: Merchant) -> Check:
+    """Ask SumUp whether the key of `merchant` is good, and for this account, currency and kind of money.
+
+    No row is read or written; not to be called in a transaction.
+    """
+    if not merchant.secret():
+        return Check(words=_("Without a key nobody can pay to this account."), field="new_api_key")
+    try:
+        answer = client_for(merchant, deadline=PATIENT).read_merchant()
+    except NoAnswer:
+        return Check(is_no_answer=True)
+    except KeyRefused:
+        return Check(words=_("SumUp does not know this key: is it a secret one, and still valid?"), field="new_api_key")
+    except SumUpProblem as problem:
+        words = _("SumUp refuses the question, does this key belong to %(code)s? It says: %(words)s")
+        return Check(words=words % {"code": merchant.code, "words": problem.words}, field="new_api_key")
+    words, field = _what_differs(merchant, answer)
+    return Check(answer=answer, words=words, field=field)
+
+
+def _what_differs(merchant: Merchant, answer: MerchantAnswer) -> tuple[str, str]:
+    """What is wrong with the account that SumUp told of, and the field to mend; empty when nothing is."""
+    if answer.merchant_code != merchant.code:
+        words = _("This key belongs to %(theirs)s, not to %(ours)s.")
+        return words % {"theirs": answer.merchant_code, "ours": merchant.code}, "code"
+    if answer.currency != merchant.currency:
+        words = _("SumUp says that this account takes %(theirs)s, not %(ours)s.")
+        return words % {"theirs": answer.currency, "ours": merchant.currency}, "currency"
+    if answer.sandbox and not settings.DEBUG:
+        return _("This is a sandbox account: nobody would pay real money. Use the key of the live one."), "new_api_key"
+    return "", ""

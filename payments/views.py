@@ -25,7 +25,6 @@ from orders.models import Order
 from orders.placing import (
     CartChanged,
     EmptyCart,
-    NoMerchant,
     OrderAwaiting,
     OrderRefusal,
     SeveralMerchants,
@@ -108,8 +107,6 @@ def _words(refusal: Exception) -> str:
             return _("You have an order here that is not paid yet: go on paying it, or cancel it first.")
         case SeveralMerchants():
             return _("The money goes to different organisers: please pay page by page.")
-        case NoMerchant():
-            return _("This organiser cannot take payments at the moment.")
         case _other:
             return _("So many are buying at this moment that your turn did not come. Please try again.")
 

@@ -3,42 +3,45 @@
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import connection
+from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker, Settings
 
 from events.models import Merchant
 from tests.chromium import browser
+from tests.emptying import empty_database
 from tests.simulator import KEY, MERCHANT, SimulatorProcess, simulator_process
 
 __all__ = ["browser", "simulator_process"]
+
+
+def pytest_configure() -> None:
+    """What is slow in a server that starts once is slow in each test: neither is what a test is about."""
+    PBKDF2PasswordHasher.iterations = 1000  # the hash that is used outside, in a thousandth of its rounds
+    settings.WHITENOISE_AUTOREFRESH = True  # static files are looked up when asked for, not all for each new client
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """The test database alone may be emptied: guarded tables refuse TRUNCATE everywhere else.
 
-    At the end a page that a browser left half loaded may still hold a connection: it must not keep the database.
+    A test that commits is cleaned up after in our way. At the end a page that a browser left half loaded may still
+    hold a connection: it must not keep the database.
     """
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         name = connection.ops.quote_name(connection.settings_dict["NAME"])
         cursor.execute(f"ALTER DATABASE {name} SET foyer.clean_up = 'on'")
         cursor.execute("SET foyer.clean_up = 'on'")
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: empty_database())
+        yield
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-
-
-@pytest.fixture(autouse=True)
-def empty_queue(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """After a test that commits: procrastinate's tables are unmanaged, so nothing else empties them."""
-    yield
-    marker = request.node.get_closest_marker("django_db")
-    if "transactional_db" in request.fixturenames or (marker is not None and marker.kwargs.get("transaction")):
-        with django_db_blocker.unblock(), connection.cursor() as cursor:
-            cursor.execute("TRUNCATE procrastinate_jobs CASCADE")
 
 
 @pytest.fixture

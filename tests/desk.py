@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from events.models import CalendarEntry, Merchant, Page, PageMember, Role, Ticket, TicketType
+from events.states import LineKind
 from events.transitions import mark_reserved
 from orders.fulfilling import fulfil
-from orders.models import LineKind, Order, OrderLine
+from orders.models import Order, OrderLine
 from payments.models import Case, Checkout
 from payments.states import CaseKind
 from tests.factories import CalendarFactory, EventFactory, PageFactory, TicketTypeFactory, UserFactory

@@ -2,6 +2,7 @@
 
 from datetime import time, timedelta
 from decimal import Decimal
+from typing import Any
 
 import factory
 from django.utils import timezone
@@ -89,15 +90,19 @@ class ProductFactory(factory.django.DjangoModelFactory[Product]):
 
 
 class RoomFactory(CalendarFactory):
-    """A bookable room at 20.00 an hour, 60 to 240 minutes in steps of 30, open each day from 8 to 22."""
+    """A bookable room at 20.00 an hour, 60 to 240 minutes in steps of 30, open each day from 8 to 22.
+
+    `rules__slot_minutes=60` and the like say otherwise.
+    """
 
     is_bookable = True
+    rules = factory.Dict({"price": Decimal("20.00")})
 
     @classmethod
-    def _create(cls, model_class: type[Calendar], *args: object, **kwargs: object) -> Calendar:
-        rules = {name.removeprefix("rules__"): kwargs.pop(name) for name in list(kwargs) if name.startswith("rules__")}
+    def _create(cls, model_class: type[Calendar], *args: object, **kwargs: Any) -> Calendar:
+        rules: dict[str, Any] = kwargs.pop("rules")
         room = model_class.objects.create(*args, **kwargs)
-        BookingRules.objects.create(calendar=room, **{"price": Decimal("20.00"), **rules})
+        BookingRules.objects.create(calendar=room, **rules)
         for weekday in range(7):
             OpeningHours.objects.create(calendar=room, weekday=weekday, opens=time(8), closes=time(22))
         return room

@@ -179,6 +179,10 @@ def test_use_cases_lock_in_order_and_before_they_change(sumup: SimulatorProcess)
         ("INSERT", "orders_order"),  # place
         ("LOCK", "events_calendarentry"),
         ("LOCK", "events_tickettype"),
+        ("LOCK", "events_calendar"),
+        ("LOCK", "market_product"),
+        ("INSERT", "market_productitem"),
+        ("UPDATE", "market_productitem"),
         ("UPDATE", "events_ticket"),  # claim, fulfil, release
         ("INSERT", "payments_checkout"),  # open
         ("UPDATE", "payments_checkout"),  # settle

@@ -1,4 +1,4 @@
-"""Merchants, pages with their members, and calendars in the admin."""
+"""Pages with their members, and calendars in the admin; merchants are payments' (they are checked at SumUp)."""
 
 import zoneinfo
 from typing import Any
@@ -8,77 +8,14 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet, ModelForm
-from django.http import HttpRequest, HttpResponse
-from django.utils.decorators import method_decorator
+from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.models import User
-from events.models import Calendar, Merchant, Page, PageMember, Role
-from events.scoping import RUN, ScopedAdmin, ScopedFilter, ScopedInline, SuperuserAdmin, choices_for, team_of
-
-
-class MerchantForm(ModelForm[Merchant]):
-    """The key can be written and never read: it is no model field here, so no page can hold it."""
-
-    new_api_key = forms.CharField(
-        label=_("Secret API key"),
-        required=False,
-        max_length=512,
-        strip=True,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}, render_value=False),
-    )
-
-    class Meta:
-        model = Merchant
-        fields = ("code", "name", "currency", "is_site", "is_sandbox")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["new_api_key"].help_text = (
-            _("A key is stored. It is never shown; leave this empty to keep it.")
-            if self.instance.pk and self.instance.secret()
-            else _("From SumUp's dashboard; stored encrypted and never shown again.")
-        )
-
-    def clean_is_site(self) -> bool:
-        chosen = bool(self.cleaned_data["is_site"])
-        others = Merchant.objects.filter(is_site=True).exclude(pk=self.instance.pk)
-        if chosen and (other := others.first()):
-            raise ValidationError(
-                gettext("%(other)s is the site's merchant; untick it there first.") % {"other": other}
-            )
-        return chosen
-
-
-@admin.register(Merchant)
-class MerchantAdmin(SuperuserAdmin[Merchant]):
-    form = MerchantForm
-    fields = ("name", "code", "currency", "new_api_key", "is_site", "is_sandbox")
-    list_display = ("name", "code", "currency", "is_site", "is_sandbox", "has_key")
-    search_fields = ("name", "code")
-    ordering = ("name",)
-
-    @admin.display(description=_("has a key"), boolean=True)
-    def has_key(self, row: Merchant) -> bool:
-        return bool(row.secret())
-
-    @method_decorator(sensitive_post_parameters("new_api_key"))
-    def changeform_view(self, *args: Any, **kwargs: Any) -> HttpResponse:
-        return super().changeform_view(*args, **kwargs)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Merchant | None = None) -> tuple[str, ...]:  # noqa: ARG002
-        """Orders and checkouts name the account and were counted in its currency."""
-        return ("code", "currency") if obj else ()
-
-    def save_model(self, request: HttpRequest, obj: Merchant, form: forms.Form, change: bool) -> None:
-        key = form.cleaned_data.get("new_api_key")
-        if key:
-            obj.api_key = key
-        super().save_model(request, obj, form, change)
-        if key and change:
-            obj.save(update_fields=["api_key"])
+from events.models import Calendar, Page, PageMember, Role
+from events.payees import payee_of, unpayable
+from events.scoping import RUN, ScopedAdmin, ScopedFilter, ScopedInline, choices_for, team_of
 
 
 class MemberForm(ModelForm[PageMember]):
@@ -177,6 +114,18 @@ class PageAdmin(ScopedAdmin[Page]):
     def payee(self, row: Page) -> str:
         return row.merchant.name if row.merchant else gettext("the site's merchant")
 
+    @admin.display(description=_("payments"))
+    def payments(self, row: Page) -> str:
+        """Which merchant takes the money, and whether it can."""
+        merchant = payee_of(row)
+        reason = unpayable(row, merchant)
+        name = merchant.name if merchant else ""
+        if reason is None and merchant:
+            words = gettext("%(name)s takes them (a sandbox: no real money).") if merchant.is_sandbox else ""
+            return (words or gettext("%(name)s takes them.")) % {"name": name}
+        why = str(reason.value) if reason else ""
+        return " ".join(filter(None, [name and f"{name}:", why, gettext("Only what is free can be had.")]))
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return team_of(request).is_superuser
 
@@ -186,15 +135,15 @@ class PageAdmin(ScopedAdmin[Page]):
     def has_delete_permission(self, request: HttpRequest, obj: Page | None = None) -> bool:  # noqa: ARG002
         return team_of(request).is_superuser
 
-    def get_fields(self, request: HttpRequest, obj: Page | None = None) -> tuple[str, ...]:  # noqa: ARG002
-        payee = "merchant" if team_of(request).is_superuser else "payee"
-        return ("name", "slug", "text", "picture", "place", "time_zone", "currency", payee, "is_published")
+    def get_fields(self, request: HttpRequest, obj: Page | None = None) -> tuple[str, ...]:
+        payee = ("merchant" if team_of(request).is_superuser else "payee", *(("payments",) if obj else ()))
+        return ("name", "slug", "text", "picture", "place", "time_zone", "currency", *payee, "is_published")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Page | None = None) -> tuple[str, ...]:
         """What was sold counts in the currency; the address and the payee are the site's to change."""
         if obj is None:
             return ()
-        return ("currency",) if team_of(request).is_superuser else ("slug", "currency", "payee")
+        return ("currency", "payments", *(() if team_of(request).is_superuser else ("slug", "payee")))
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Page | None = None) -> dict[str, Any]:  # noqa: ARG002
         return {} if obj else {"slug": ("name",)}

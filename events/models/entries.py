@@ -1,6 +1,5 @@
 """CalendarEntry, an event or a booking, and the ticket types that an event sells."""
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -8,6 +7,7 @@ from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
@@ -40,9 +40,9 @@ class EntryQuerySet(LockableQuerySet["CalendarEntry"]):
         """Bookings that `visitor` has in the cart and has not ordered."""
         return self.bookings().filter(visitor.own(), state=EntryState.PENDING)
 
-    def originals_by_copy(self, originals: Iterable[int]) -> dict[int, int]:
-        """All rows that were put back in a cart for one of `originals` or for such a copy: pk -> the original's pk."""
-        return copies_of(self, originals)
+    def originals_by_copy(self) -> dict[int, int]:
+        """All rows that were put back in a cart for one of these rows or for such a copy: pk -> the original's pk."""
+        return copies_of(self)
 
     def public(self) -> "EntryQuerySet":
         """Events that anybody may see: confirmed or cancelled, published, on a published page."""
@@ -184,6 +184,13 @@ class CalendarEntry(models.Model):
     def cost(self) -> Money:
         """What a booking costs: its frozen price once ordered; before, what its visitor saw when choosing it."""
         return Money(self.price if self.price is not None else Decimal(0), self.currency)
+
+    @property
+    def what(self) -> str:
+        """As a bill names a booking; reads calendar.page."""
+        zone = self.calendar.page.zone()
+        start, end = self.starts_at.astimezone(zone), self.ends_at.astimezone(zone)
+        return f"{self.title}, {date_format(start, 'D j M Y, H:i')}–{date_format(end, 'H:i')}"
 
     @property
     def is_valid(self) -> bool:

@@ -139,6 +139,10 @@ class PageMember(models.Model):
         return f"{self.user}: {self.get_role_display()}"
 
 
+#: Addresses below a page that are not a calendar's.
+TAKEN_SLUGS = frozenset({"shop"})
+
+
 class CalendarQuerySet(LockableQuerySet["Calendar"]):
     pass
 
@@ -166,3 +170,8 @@ class Calendar(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("calendar", args=[self.page.slug, self.slug])
+
+    def clean(self) -> None:
+        super().clean()
+        if self.slug in TAKEN_SLUGS:
+            raise ValidationError({"slug": _("This address is the shop's.")})

@@ -2,7 +2,6 @@
 
 import base64
 import secrets
-from collections.abc import Iterable
 from decimal import Decimal
 
 from django.db import models
@@ -41,9 +40,9 @@ class TicketQuerySet(LockableQuerySet["Ticket"]):
     def of_page(self, page: Page) -> "TicketQuerySet":
         return self.filter(entry__calendar__page=page)
 
-    def originals_by_copy(self, originals: Iterable[int]) -> dict[int, int]:
-        """All rows that were put back in a cart for one of `originals` or for such a copy: pk -> the original's pk."""
-        return copies_of(self, originals)
+    def originals_by_copy(self) -> dict[int, int]:
+        """All rows that were put back in a cart for one of these rows or for such a copy: pk -> the original's pk."""
+        return copies_of(self)
 
     def with_page(self) -> "TicketQuerySet":
         """With all that `cost` and the cart read: type, entry, calendar and page."""
@@ -122,6 +121,11 @@ class Ticket(models.Model):
             return Money(self.price, self.currency)
         price = self.ticket_type.price if self.ticket_type else self.entry.ticket_price
         return Money(price if price is not None else Decimal(0), self.entry.currency)
+
+    @property
+    def what(self) -> str:
+        """As a bill names it; reads entry and ticket_type."""
+        return f"{self.entry.title} – {self.ticket_type.name}" if self.ticket_type else self.entry.title
 
     @property
     def is_valid(self) -> bool:

@@ -1,6 +1,16 @@
-"""The admin of orders, their payments, and money to decide."""
+"""The admin of merchants, orders, their payments, and money to decide."""
 
 from payments.admin.cases import CaseAdmin
+from payments.admin.merchants import MerchantAdmin
 from payments.admin.orders import CheckoutAdmin, MoneyAdmin, OfOrders, OrderAdmin, PageFilter, as_a_whole
 
-__all__ = ["CaseAdmin", "CheckoutAdmin", "MoneyAdmin", "OfOrders", "OrderAdmin", "PageFilter", "as_a_whole"]
+__all__ = [
+    "CaseAdmin",
+    "CheckoutAdmin",
+    "MerchantAdmin",
+    "MoneyAdmin",
+    "OfOrders",
+    "OrderAdmin",
+    "PageFilter",
+    "as_a_whole",
+]

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from events.admin.tickets import typed_code
+from events.admin.sold import typed_code
 from events.desk import DeskAdmin, clock, link
 from events.local_times import told
 from events.models import Page, Role, Ticket

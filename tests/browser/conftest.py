@@ -9,7 +9,6 @@ from axe_playwright_python.sync_playwright import Axe
 from django.core.cache import cache
 from django.test import Client
 from playwright.sync_api import Browser
-from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
@@ -39,7 +38,6 @@ def shop(live_server: LiveServer, sumup: SimulatorProcess, settings: Settings) -
     sumup.faults(webhook="on")
     yield live_server.url
     sumup.faults(webhook="never")
-    ProcrastinateJob.objects.all()._raw_delete(using="default")  # unmanaged: the database's clean-up leaves them
 
 
 @pytest.fixture(params=WAYS, ids=str)

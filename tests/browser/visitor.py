@@ -44,8 +44,17 @@ class Visitor:
         self.context, self.home, self.way = context, home, way
         context.set_default_timeout(PATIENCE)
         self.complaints: list[str] = []
-        self.page = self.new_tab()
+        self._tab = self.new_tab()
         self.axe: Axe | None = None
+
+    @property
+    def page(self) -> Page:
+        """The page, all of it: after a click that leads on, Chromium has a document without a root until bytes come.
+
+        Whoever looks, types or clicks then would meet nothing, or a button whose script has not run.
+        """
+        self._tab.wait_for_load_state()
+        return self._tab
 
     def new_tab(self) -> Page:
         page = self.context.new_page()

@@ -3,17 +3,21 @@
 import re
 import uuid
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import User
+from accounts.visitors import Visitor
 from cart.contents import Cart, cart_of
+from events.booking import put_booking_in_cart
 from events.buying import put_in_cart
-from events.models import CalendarEntry, Page
+from events.models import Calendar, CalendarEntry, Page
 from ledger.models import History
+from market.buying import put_items_in_cart
+from market.models import Product
 from orders.models import Order
 from orders.placing import place
 from payments.models import Checkout
@@ -116,3 +120,35 @@ def checkout_form(client: Client, address: str = "/cart/") -> dict[str, str]:
     """What the last pay button of a cart page sends: the one for everything."""
     page = client.get(address).content.decode()
     return {"token": field(page, "token"), "digest": field(page, "digest")}
+
+
+def a_time(room: Calendar, *, days: int = 3, hour: int = 10, minutes: int = 60) -> tuple[datetime, datetime]:
+    """From when to when: at `hour` o'clock by the room's clock, so many days from now."""
+    zone = room.page.zone()
+    day = timezone.now().astimezone(zone).date() + timedelta(days=days)
+    start = datetime.combine(day, time(hour), zone)
+    return start, start + timedelta(minutes=minutes)
+
+
+def book(visitor: Visitor | User, room: Calendar, *, days: int = 3, hour: int = 10, minutes: int = 60) -> CalendarEntry:
+    """Put time in a room in the cart."""
+    start, end = a_time(room, days=days, hour=hour, minutes=minutes)
+    return put_booking_in_cart(_visitor(visitor), room, start, end, at=timezone.now())
+
+
+def take(visitor: Visitor | User, product: Product, number: int = 1) -> None:
+    """Put pieces of a product in the cart."""
+    put_items_in_cart(_visitor(visitor), product, number, at=timezone.now())
+
+
+def _visitor(visitor: Visitor | User) -> Visitor:
+    return visitor if isinstance(visitor, Visitor) else Visitor(user=visitor)
+
+
+def all_states_of(order: Order) -> dict[str, list[str]]:
+    """The states of all that an order took, by kind."""
+    return {
+        "tickets": states_of(order),
+        "bookings": list(order.bookings.order_by("pk").values_list("state", flat=True)),
+        "items": list(order.items.order_by("pk").values_list("state", flat=True)),
+    }

@@ -107,7 +107,7 @@ def test_a_line_says_what_sold_out_closed_or_changed_its_price(client: Client, b
         "This event has been cancelled.",
         "Ticket sales have closed.",
         "The price was € 10.00 when you put it in; it is € 11.00 now.",
-        "Continue with the 2 tickets still available (€ 23.00)",
+        "Continue with the 2 items still available (€ 23.00)",
     ):
         assert words in body
 

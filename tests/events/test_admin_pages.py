@@ -1,8 +1,8 @@
-"""Pages, their members, calendars and merchants in the admin: what the forms take and write."""
+"""Pages, their members and calendars in the admin: what the forms take and write."""
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.test import Client
+from pytest_django import Settings
 
 from events.models import Calendar, Merchant, Page, PageMember, Role
 from tests.desk import House, change, house, member, sent, signed_in_as
@@ -26,31 +26,6 @@ def boss() -> Client:
     return signed_in_as(UserFactory.create(is_staff=True, is_superuser=True))
 
 
-def test_merchants_key_is_written_and_never_shown(boss: Client) -> None:
-    address = "/admin/events/merchant/"
-    data = {"name": "Club", "code": "MCLUB", "currency": "EUR", "new_api_key": "sup_sk_first"}
-    assert boss.post(f"{address}add/", data).status_code == 302
-    merchant = Merchant.objects.get(code="MCLUB")
-    assert merchant.api_key == "sup_sk_first"
-    for page in (boss.get(change(merchant)), boss.get(address)):
-        assert "sup_sk" not in page.content.decode()
-    boss.post(change(merchant), {"name": "Club e.V.", "new_api_key": ""})
-    merchant.refresh_from_db()
-    assert (merchant.name, merchant.api_key) == ("Club e.V.", "sup_sk_first")
-    boss.post(change(merchant), {"name": "Club e.V.", "new_api_key": "sup_sk_second"})
-    merchant.refresh_from_db()
-    assert merchant.api_key == "sup_sk_second"
-    assert "sup_sk" not in "".join(entry.change_message for entry in LogEntry.objects.all())
-
-
-def test_second_merchant_of_the_site_is_refused_in_words(boss: Client, merchant: Merchant) -> None:
-    data = {"name": "Club", "code": "MCLUB", "currency": "EUR", "is_site": "on"}
-    answer = boss.post("/admin/events/merchant/add/", data)
-    assert "Demo (MDEMO001) is the site's merchant" in answer.context["adminform"].form.errors["is_site"][0].replace(
-        "’", "'"
-    )
-
-
 def test_page_is_made_by_a_superuser_and_run_by_its_organiser(boss: Client, organiser: Client, home: House) -> None:
     members = {"members-TOTAL_FORMS": "0", "members-INITIAL_FORMS": "0"}
     data = {"name": "Club", "slug": "club", "time_zone": "Europe/Vienna", "currency": "EUR", **members}
@@ -67,6 +42,39 @@ def test_page_is_made_by_a_superuser_and_run_by_its_organiser(boss: Client, orga
         "EUR",
         home.page.merchant,
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "Alpha merchant takes them."),
+        ({"is_sandbox": True}, "Alpha merchant: The merchant is a sandbox account: nobody would pay real money."),
+        ({"api_key": None}, "Alpha merchant: The merchant has no key. Only what is free can be had."),
+        ({"currency": "CHF"}, "Alpha merchant: The merchant does not take the page&#x27;s currency."),
+    ],
+)
+def test_page_says_who_takes_its_payments_and_whether_they_can(
+    boss: Client, organiser: Client, home: House, changes: dict[str, object], words: str
+) -> None:
+    Merchant.objects.update(**changes)
+
+    for client in (boss, organiser):
+        assert words in client.get(change(home.page)).content.decode()
+
+
+def test_page_says_that_nobody_takes_its_payments(organiser: Client, home: House) -> None:
+    Page.objects.update(merchant=None)
+    words = "There is no merchant for this page, and none of the site&#x27;s. Only what is free can be had."
+    assert words in organiser.get(change(home.page)).content.decode()
+    Merchant.objects.update(is_site=True)
+    assert "Alpha merchant takes them." in organiser.get(change(home.page)).content.decode()
+
+
+def test_a_sandbox_takes_payments_in_a_demo(organiser: Client, home: House, settings: Settings) -> None:
+    settings.DEBUG = True
+    Merchant.objects.update(is_sandbox=True)
+    words = "Alpha merchant takes them (a sandbox: no real money)."
+    assert words in organiser.get(change(home.page)).content.decode()
 
 
 def new_member(email: str, role: str) -> dict[str, str]:
@@ -102,6 +110,15 @@ def test_organiser_makes_nobody_a_member(organiser: Client, home: House) -> None
     }
     organiser.post(change(home.page), data)
     assert PageMember.objects.count() == 1
+
+
+def test_calendar_cannot_have_the_address_of_the_shop(organiser: Client, home: House) -> None:
+    data = {"name": "Shop", "slug": "shop", "position": "0", "page": home.page.pk}
+
+    answer = organiser.post("/admin/events/calendar/add/", data)
+
+    assert "This address is the shop" in answer.content.decode()
+    assert not Calendar.objects.filter(slug="shop").exists()
 
 
 def test_calendar_is_made_on_ones_own_page_and_stays_there(organiser: Client, home: House) -> None:

@@ -10,13 +10,13 @@ from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 
 from accounts.models import User
-from events.models import CalendarEntry, Page, Ticket
+from events.models import CalendarEntry, Merchant, Page, Ticket
 from events.states import EntryState
 from orders.models import Order
 from tests.cart.steps import HTMX, fill, held, later
 from tests.factories import EventFactory, TicketTypeFactory, UserFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_sold_out_goes_into_the_cart_all_the_same(client: Client, buyer: User) -
 def test_a_quantity_that_is_none_is_refused(client: Client, buyer: User, quantity: str) -> None:
     body = buy(client, EventFactory.create(), {0: quantity})
 
-    assert "is not a number of tickets" in body
+    assert "is not a number from 0 to 999" in body
     assert "<script>" not in body
     assert not Ticket.objects.exists()
 
@@ -233,6 +233,45 @@ def test_a_refused_form_shows_again_what_was_asked_for(client: Client, buyer: Us
     entry = EventFactory.create(max_per_order=3)
 
     assert 'value="7"' in buy(client, entry, {0: "7"})
+
+
+def test_without_a_merchant_what_costs_something_has_no_button_and_its_post_is_taken(
+    client: Client, buyer: User, merchant: Merchant
+) -> None:
+    Merchant.objects.update(is_site=False)
+    entry = EventFactory.create()
+    paid, free = (TicketTypeFactory.create(entry=entry, price=price) for price in ("9.00", "0.00"))
+
+    shown = client.get(entry.get_absolute_url()).content.decode()
+
+    assert "takes no payments at the moment: only what is free can be had" in shown
+    assert f'name="quantity-{free.pk}"' in shown
+    assert f'name="quantity-{paid.pk}"' not in shown
+    buy(client, entry, {paid.pk: 1}, 200)
+    assert Ticket.objects.pending_for(buyer).count() == 1
+
+
+@pytest.mark.parametrize("change", [{"api_key": None}, {"currency": "CHF"}, {"is_sandbox": True}])
+def test_a_merchant_that_cannot_take_the_money_is_none(
+    client: Client, buyer: User, merchant: Merchant, change: dict[str, object]
+) -> None:
+    entry = EventFactory.create(calendar__page__merchant=merchant)
+    assert 'name="quantity-0"' in client.get(entry.get_absolute_url()).content.decode()
+
+    Merchant.objects.update(**change)
+
+    shown = client.get(entry.get_absolute_url()).content.decode()
+    assert "takes no payments at the moment" in shown
+    assert "buy-button" not in shown
+
+
+def test_a_free_event_needs_no_merchant_and_says_nothing_of_it(client: Client, buyer: User, merchant: Merchant) -> None:
+    Merchant.objects.update(is_site=False)
+
+    shown = client.get(EventFactory.create(ticket_price=0).get_absolute_url()).content.decode()
+
+    assert "takes no payments" not in shown
+    assert "buy-button" in shown
 
 
 def test_price_state_currency_order_and_user_in_the_form_are_not_read(client: Client, buyer: User) -> None:

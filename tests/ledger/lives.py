@@ -8,9 +8,11 @@ from django.utils import timezone
 
 from accounts.models import User
 from events.models import Calendar, CalendarEntry, Merchant, Ticket, TicketType
-from orders.models import LineKind, Order, OrderLine
+from events.states import LineKind
+from market.models import Product, ProductItem
+from orders.models import Order, OrderLine
 from payments.models import Checkout
-from tests.factories import CalendarFactory, EventFactory, UserFactory
+from tests.factories import CalendarFactory, EventFactory, ProductFactory, UserFactory
 from tests.ledger.psql import run
 
 PRICE = Decimal("12.00")
@@ -87,6 +89,17 @@ def a_ticket(
     )
     lead("events_ticket", ticket.pk, SOLD_WAYS[state], order, user)
     return ticket
+
+
+def an_item(
+    state: str = "pending", *, product: Product | None = None, user: User | None = None, order: Order | None = None
+) -> ProductItem:
+    """A piece at 12.00; from reserved on, of `order` (else of a new one of its user)."""
+    user = user or (order.user if order else UserFactory.create())
+    product = product or ProductFactory.create(price=PRICE)
+    item = ProductItem.objects.create(product=product, user=user, price=PRICE, currency="EUR")
+    lead("market_productitem", item.pk, SOLD_WAYS[state], order, user)
+    return item
 
 
 def a_booking(

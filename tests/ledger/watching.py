@@ -27,10 +27,13 @@ NEEDS: dict[tuple[str, str], set[str]] = {
     ("UPDATE", "payments_checkout"): {"orders_order", "payments_checkout"},
     ("INSERT", "payments_checkout"): {"orders_order"},
     ("UPDATE", "events_ticket"): {"orders_order", "events_calendarentry", "events_tickettype", "events_ticket"},
+    ("UPDATE", "market_productitem"): {"market_product", "market_productitem"},
+    ("INSERT", "market_productitem"): {"accounts_user"},
+    ("DELETE", "market_productitem"): {"market_productitem"},
     ("INSERT", "events_ticket"): {"accounts_user"},
     ("DELETE", "events_ticket"): {"events_ticket"},
 }
-STATEFUL = {"orders_order", "payments_checkout", "events_ticket"}
+STATEFUL = {"orders_order", "payments_checkout", "events_ticket", "market_productitem"}
 
 LOCK = re.compile(r'^SELECT .*? FROM "(\w+)".* FOR (?:NO KEY )?UPDATE\b', re.DOTALL)
 WRITE = re.compile(r'^(UPDATE|INSERT|DELETE)(?: INTO| FROM)? "(\w+)"')

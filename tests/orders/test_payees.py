@@ -7,7 +7,7 @@ import pytest
 from accounts.models import User
 from events.models import CalendarEntry, Merchant, Page, Ticket
 from orders.models import Order
-from orders.placing import CartChanged, NoMerchant, SeveralMerchants
+from orders.placing import CartChanged, SeveralMerchants, ShortLines
 from tests.cart.steps import fill, order_cart, shown
 from tests.factories import EventFactory, PageFactory, UserFactory
 from tests.simulator import OTHER_KEY, OTHER_MERCHANT
@@ -33,7 +33,7 @@ def test_a_currency_changed_since_it_was_shown_claims_nothing(buyer: User) -> No
 
     with pytest.raises(CartChanged):
         order_cart(buyer, seen=seen)
-    with pytest.raises(NoMerchant):  # and a merchant is never asked for a currency that is not its own
+    with pytest.raises(ShortLines):  # and a merchant is never asked for a currency that is not its own
         order_cart(buyer)
     assert nothing_was_claimed(buyer, pending=1)
 
@@ -57,7 +57,8 @@ def test_several_merchants_are_paid_page_by_page(buyer: User, merchant: Merchant
 
 
 def test_several_currencies_are_paid_page_by_page(buyer: User) -> None:
-    francs = PageFactory.create(currency="CHF")
+    swiss = Merchant.objects.create(code=OTHER_MERCHANT, name="Swiss", api_key=OTHER_KEY, currency="CHF")
+    francs = PageFactory.create(currency="CHF", merchant=swiss)
     fill(buyer, EventFactory.create())
     fill(buyer, EventFactory.create(calendar__page=francs))
 
@@ -74,7 +75,12 @@ def test_without_a_merchant_only_what_is_free_can_be_ordered(buyer: User) -> Non
     fill(buyer, paid)
     fill(buyer, free)
 
-    with pytest.raises(NoMerchant):
+    with pytest.raises(ShortLines):
         order_cart(buyer)
     assert nothing_was_claimed(buyer, pending=2)
-    assert order_cart(buyer, page=free.calendar.page).total == 0
+    (short,) = shown(buyer).short
+    assert "takes no payments" in short.problem
+    order = order_cart(buyer, seen=shown(buyer).digest_of_rest())  # the one click that goes on without it
+    order.refresh_from_db()
+    assert (order.total, str(order.state)) == (Decimal(0), "paid")
+    assert [line.entry_id for line in order.lines.all()] == [free.pk]

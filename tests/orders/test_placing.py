@@ -164,7 +164,7 @@ def test_one_short_line_keeps_everything_from_being_claimed(buyer: User) -> None
         order_cart(buyer)
     assert nothing_was_claimed(buyer, pending=4)
     (short,) = shown(buyer).short
-    assert (short.entry, short.fits, short.problem) == (gone, 1, "Only 1 is left.")
+    assert (short.identity, short.fits, short.problem) == (("ticket", gone.pk, 0), 1, "Only 1 is left.")
 
 
 def test_one_click_goes_on_without_the_short_lines_and_charges_exactly_the_rest(buyer: User) -> None:

@@ -20,7 +20,8 @@ from payments.models import Checkout
 from payments.opening import hosted_page
 from payments.releasing import Release, release
 from payments.settling import Verdict, settle
-from tests.factories import EventFactory, TicketTypeFactory, UserFactory
+from tests.cart.steps import book, take
+from tests.factories import EventFactory, ProductFactory, RoomFactory, TicketTypeFactory, UserFactory
 from tests.simulator import SimulatorProcess
 
 
@@ -38,6 +39,8 @@ class LivedIn:
     twice: Order
     late: Order
     mismatch: Order
+    mixed: Order
+    mixed_late: Order
 
 
 def ordered(entry: CalendarEntry, number: int = 2) -> Order:
@@ -123,8 +126,10 @@ def live_in(sumup: SimulatorProcess, *, typed: bool = False) -> LivedIn:
         cancelled=ended(ordered(entry), by_buyer=True),
         called_off=called_off,
         twice=paid(sumup, ordered(entry, 1)),
-        late=_late(sumup, entry),
+        late=_late(sumup, ordered(entry, 1)),
         mismatch=ordered(entry, 1),
+        mixed=paid(sumup, mixed()),
+        mixed_late=_late(sumup, mixed()),
     )
     opened(lived.awaiting)
     paid_again(sumup, lived.twice)
@@ -168,9 +173,16 @@ def _mismatched(sumup: SimulatorProcess, order: Order) -> None:
     sumup.faults(tamper={})
 
 
-def _late(sumup: SimulatorProcess, entry: CalendarEntry) -> Order:
-    """Paid after its seats were freed."""
-    order = ordered(entry, 1)
+def mixed() -> Order:
+    """An order of an hour in a room and two pieces of a product."""
+    user, at = UserFactory.create(), timezone.now()
+    book(user, RoomFactory.create())
+    take(user, ProductFactory.create(stock=2), 2)
+    return place(user, page=None, token=uuid.uuid4(), seen=cart_of(user, at=at).digest(), at=at)
+
+
+def _late(sumup: SimulatorProcess, order: Order) -> Order:
+    """Paid after its places were freed."""
     checkout = opened(order)
     ended(order, by_buyer=False)
     sumup.pay(str(checkout.sumup_id), force=True)

@@ -12,31 +12,43 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import User
 from events.models import Calendar, CalendarEntry, Merchant, Page, Role, Ticket, TicketType
 from events.scoping import ScopedAdmin
+from market.models import Product, ProductItem
 from orders.models import Order, OrderLine
 from payments.models import Case, Checkout
-from tests.desk import House, house, member, ordered, signed_in_as
-from tests.factories import UserFactory
+from tests.desk import House, member, ordered, signed_in_as
+from tests.desk import house as bare_house
+from tests.factories import ProductFactory, UserFactory
+from tests.ledger.lives import an_item
 
 pytestmark = pytest.mark.django_db
 
-#: What each role may do with each model: v(iew), a(dd), c(hange), d(elete). The entry is published: no deletion.
+#: What each role may do with each model: v(iew), a(dd), c(hange), d(elete). The entry is published, the mug sold: no
+#: deletion of them.
 RUN = {Page: "vc", Calendar: "vacd", CalendarEntry: "vac", TicketType: "vc", Ticket: "v", Order: "v", Checkout: "v",
-       Case: "v"}  # fmt: skip
+       Case: "v", Product: "vac", ProductItem: "v"}  # fmt: skip
 ALLOWED: dict[Role, dict[type[models.Model], str]] = {
     Role.OWNER: RUN,
     Role.ORGANISER: RUN,
-    Role.BOX_OFFICE: {CalendarEntry: "v", TicketType: "v", Ticket: "v", Order: "v"},
-    Role.DOOR: {CalendarEntry: "v", TicketType: "v", Ticket: "v"},
+    Role.BOX_OFFICE: {CalendarEntry: "v", TicketType: "v", Ticket: "v", Order: "v", Product: "v", ProductItem: "v"},
+    Role.DOOR: {CalendarEntry: "v", TicketType: "v", Ticket: "v", Product: "v", ProductItem: "v"},
     Role.FINANCE: {Order: "v", Checkout: "v", Case: "v"},
 }
 SCOPED = [model for model, desk in admin.site._registry.items() if isinstance(desk, ScopedAdmin)]
 WHOLE_SITE = [model for model in admin.site._registry if model not in SCOPED]
 
 
+def house(name: str, **more: Any) -> House:
+    """A house that has sold a mug, too."""
+    home = bare_house(name, **more)
+    an_item("confirmed", product=ProductFactory.create(page=home.page, name=f"{name} mug"), order=home.order)
+    return home
+
+
 def row_of(home: House, model: type[models.Model]) -> models.Model:
     rows: dict[type[models.Model], models.Model | None] = {
         Page: home.page, Calendar: home.entry.calendar, CalendarEntry: home.entry, TicketType: home.ticket_type,
         Ticket: home.ticket, Order: home.order, Checkout: home.checkout, Case: home.case, Merchant: home.page.merchant,
+        Product: Product.objects.get(page=home.page), ProductItem: ProductItem.objects.get(product__page=home.page),
     }  # fmt: skip
     row = rows[model]
     assert row is not None

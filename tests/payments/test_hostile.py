@@ -126,7 +126,7 @@ def test_markup_in_names_is_text_on_every_page(client: Client, buyer: User) -> N
 
 def test_markup_in_names_is_text_in_the_answers_in_place(client: Client, buyer: User) -> None:
     entry = Ticket.objects.filter(order=hostile_order(buyer))[0].entry
-    (line,) = shown(buyer).lines
+    (line,) = shown(buyer).groups[0].tickets
 
     for address, fields in (
         (f"/e/{entry.pk}/buy/", {f"quantity-{line.key}": "99"}),

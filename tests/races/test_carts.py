@@ -3,7 +3,7 @@
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from functools import partial
 
@@ -17,9 +17,9 @@ from accounts.models import User
 from cart.changing import set_quantity
 from events.buying import PurchaseRefusal, put_in_cart, remove_from_cart
 from events.models import CalendarEntry, Ticket
-from events.transitions import mark_reserved
+from events.transitions import Sold, mark_reserved
 from ledger.arrows import IllegalTransition
-from ledger.locking import retried, sqlstate
+from ledger.locking import LockableQuerySet, locked_by_pk, retried, sqlstate
 from orders.models import Order
 from orders.placing import EmptyCart, OrderAwaiting, OrderRefusal
 from tests.cart.steps import at_its_address, fill, held, order_cart, shown, states_of
@@ -127,9 +127,10 @@ def test_without_the_buyer_s_lock_two_tabs_collide(monkeypatch: pytest.MonkeyPat
     both_have_read = threading.Barrier(2)
     claim = mark_reserved
 
-    def claim_together(prices: Mapping[int, Decimal], *, order_id: int) -> int:
-        both_have_read.wait(PATIENCE)
-        return claim(prices, order_id=order_id)
+    def claim_together(prices: Mapping[int, Decimal], *, order_id: int, of: Sold = Ticket) -> int:
+        if of is Ticket:
+            both_have_read.wait(PATIENCE)
+        return claim(prices, order_id=order_id, of=of)
 
     def unlocked(rows: models.QuerySet[models.Model], **_how: object) -> models.QuerySet[models.Model]:
         return rows
@@ -200,14 +201,14 @@ def test_a_removal_between_reading_and_locking_the_cart_is_a_changed_cart(monkey
     fill(buyer, entry, 3)
     seen = shown(buyer).digest()
     removed: list[int] = []
-    real = CalendarEntry.objects.filter
+    real = locked_by_pk
 
-    def rival_first(*args: object, **kwargs: object) -> models.QuerySet[CalendarEntry]:
-        if not removed:  # the first entry that is read for locking: the keys of the tickets are known by then
+    def rival_first(rows: LockableQuerySet[models.Model], pks: Collection[int]) -> dict[int, models.Model]:
+        if not removed:  # the first table that is locked: the keys of the tickets are known by then
             removed.append(in_a_thread(partial(remove_from_cart, buyer, entry, 0, 1)))
-        return real(*args, **kwargs)
+        return real(rows, pks)
 
-    monkeypatch.setattr(CalendarEntry.objects, "filter", rival_first)
+    monkeypatch.setattr(orders.placing, "locked_by_pk", rival_first)
 
     with pytest.raises(orders.placing.CartChanged):
         order_cart(buyer, seen=seen)
