@@ -9,10 +9,12 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from ledger.locking import Contention
+from payments.attention import attention
 
 
 @never_cache
@@ -25,16 +27,21 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """Able to serve: the database answers and its migrations are all in. 503 names what is wrong."""
-    problems = []
+    """Able to serve: the database answers and its migrations are all in. 503 names what is wrong.
+
+    `attention` tells what a person should see to while the shop goes on serving.
+    """
+    problems, told = [], []
     try:
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             problems.append("migrations are missing")
+        else:
+            told = attention(at=timezone.now())
     except (DatabaseError, ImproperlyConfigured):
         problems.append("the database does not answer")
     status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
-    return JsonResponse({"ready": not problems, "problems": problems}, status=status)
+    return JsonResponse({"ready": not problems, "problems": problems, "attention": told}, status=status)
 
 
 def server_error(_request: HttpRequest) -> HttpResponse:

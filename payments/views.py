@@ -34,12 +34,13 @@ from orders.placing import (
 from orders.releasing import request_cancel
 from orders.states import OrderState
 from orders.views import private
+from payments.hints import settle_on_hint
 from payments.jobs import ask_soon
 from payments.merchants import QUICK
 from payments.models import Checkout
 from payments.opening import NotPayable, PageUnavailable, PaymentRefused, hosted_page
 from payments.releasing import Release, release
-from payments.settling import Verdict, settle
+from payments.settling import Verdict
 
 #: A webhook of SumUp is about a hundred bytes (SumUp: {"event_type", "id"}).
 WEBHOOK_MOST = 16 * 1024
@@ -146,7 +147,7 @@ def status(request: Request, code: str) -> HttpResponse:
         raise Http404
     latest = Checkout.objects.filter(order=order).order_by("-pk").first()
     if latest is not None and order.state == OrderState.AWAITING_PAYMENT:
-        settle(latest.pk, who="poll", at=timezone.now(), deadline=QUICK)
+        settle_on_hint(latest.pk, who="poll", at=timezone.now())
         order.refresh_from_db()
         latest.refresh_from_db()
     context = {"order": order, "checkout": latest, "can_pay": order.can_still_pay(timezone.now())}
@@ -174,7 +175,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
     pk = Checkout.objects.filter(sumup_id=checkout_id).values_list("pk", flat=True).first()
     if pk is None:
         return HttpResponse(status=HTTPStatus.NOT_FOUND)
-    if settle(pk, who="webhook", at=timezone.now(), deadline=QUICK) in (Verdict.UNKNOWN, Verdict.BUSY):
+    if settle_on_hint(pk, who="webhook", at=timezone.now()) in (Verdict.UNKNOWN, Verdict.BUSY):
         ask_soon(pk)
         return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
     return HttpResponse(status=HTTPStatus.NO_CONTENT)

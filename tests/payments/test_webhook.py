@@ -240,7 +240,7 @@ def test_a_webhook_in_a_crowd_that_is_too_big_is_unavailable(
     def crowded(*_args: object, **_how: object) -> Verdict:
         raise Contention
 
-    monkeypatch.setattr("payments.views.settle", crowded)
+    monkeypatch.setattr("payments.hints.settle", crowded)
     client = Client(raise_request_exception=False)
 
     assert tell(client, sumup_id(checkout)) == 503
