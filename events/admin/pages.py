@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.models import User
+from events.admin.rooms import ROOM_INLINES
 from events.models import Calendar, Merchant, Page, PageMember, Role
 from events.scoping import RUN, ScopedAdmin, ScopedFilter, ScopedInline, SuperuserAdmin, choices_for, team_of
 
@@ -211,8 +212,7 @@ class PageAdmin(ScopedAdmin[Page]):
 class CalendarAdmin(ScopedAdmin[Calendar]):
     sees = edits = RUN
     page_path = "page_id"
-    fields = ("page", "name", "slug", "text", "position")
-    list_display = ("name", "page", "slug", "position")
+    list_display = ("name", "page", "slug", "is_bookable", "position")
     list_filter = (("page", ScopedFilter),)
     list_select_related = ("page",)
     search_fields = ("name", "page__name")
@@ -227,6 +227,13 @@ class CalendarAdmin(ScopedAdmin[Calendar]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Calendar | None = None) -> bool:
         return self.within(request, self.edits, obj)
+
+    def get_fields(self, request: HttpRequest, obj: Calendar | None = None) -> tuple[str, ...]:  # noqa: ARG002
+        """It can be booked once it is there: its rules and hours are on its own page."""
+        return ("page", "name", "slug", "text", "position", *(("is_bookable",) if obj else ()))
+
+    def get_inlines(self, request: HttpRequest, obj: Calendar | None) -> list[Any]:  # noqa: ARG002
+        return list(ROOM_INLINES) if obj else []
 
     def get_readonly_fields(self, request: HttpRequest, obj: Calendar | None = None) -> tuple[str, ...]:  # noqa: ARG002
         """Its events were sold in the page's name, currency and time zone: it stays where it is."""
