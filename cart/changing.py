@@ -4,10 +4,10 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils.translation import gettext as _
-from events.booking import put_booking_in_cart, remove_booking
 
 from accounts.models import User
 from accounts.visitors import Visitor
+from events.booking import put_booking_in_cart, remove_booking
 from events.buying import PurchaseRefusal, put_in_cart, remove_from_cart
 from events.models import CalendarEntry, Ticket
 from market.buying import put_items_in_cart, remove_items

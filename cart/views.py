@@ -16,7 +16,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
-from events.booking import remove_booking
 
 from accounts.models import User
 from accounts.requests import Request
@@ -24,6 +23,7 @@ from accounts.visitors import visitor_of
 from cart.changing import move_booking, set_pieces, set_quantity
 from cart.contents import Cart, Group, cart_of
 from cart.context_processors import COUNTED
+from events.booking import remove_booking
 from events.buying import PurchaseRefusal
 from events.forms import BadQuantity, whole_number
 from events.models import CalendarEntry, Page

@@ -31,6 +31,14 @@ EVENTS = {
     "confirmed": Sentence("The event was published.", "%(count)d events were published."),
     "cancelled": Sentence("The event was cancelled.", "%(count)d events were cancelled."),
 }
+BOOKINGS = {
+    "reserved": Sentence("The time is held for the order.", "%(count)d times are held for the order."),
+    "confirmed": Sentence("The booking is valid.", "%(count)d bookings are valid."),
+    "checked_in": Sentence("The booking was checked in.", "%(count)d bookings were checked in."),
+    "cancelled": Sentence("The booking was cancelled and its time is free.", "%(count)d bookings were cancelled."),
+    "refund_due": Sentence("Its money is owed to the buyer.", "The money for %(count)d bookings is owed."),
+    "refunded": Sentence("It was paid back.", "%(count)d bookings were paid back."),
+}
 SENTENCES: Mapping[tuple[str, str, str], Sentence] = {
     **{("ticket", "state", state): sentence for state, sentence in TICKETS.items()},
     **{("calendarentry", "state", state): sentence for state, sentence in EVENTS.items()},
@@ -74,3 +82,14 @@ def entry_steps(entry: CalendarEntry) -> list[Step]:
         Step(entry.created_at, _("The event was made, as a draft.")),
         *steps(rows, Words(SENTENCES, names, people_of(rows), subjects(), fields())),
     ]
+
+
+def booking_steps(booking: CalendarEntry) -> list[Step]:
+    """A booking's life, oldest first."""
+    rows = list(History.objects.filter(subject="calendarentry", subject_id=booking.pk).order_by("id"))
+    sentences = {("calendarentry", "state", state): sentence for state, sentence in BOOKINGS.items()}
+    names = {("calendarentry", booking.pk): booking.title}
+    words = Words(
+        sentences, names, people_of(rows), {"calendarentry": _("Booking")}, {("calendarentry", "price"): _("price")}
+    )
+    return [Step(booking.created_at, _("Put in the cart."), str(booking.user)), *steps(rows, words)]

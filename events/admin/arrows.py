@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events.admin.calling_off import calling_off_view
 from events.models import CalendarEntry
+from events.rooms.events import RoomTaken, hold_room, lock_rooms
 from events.scoping import sign_for
 from events.states import EntryState
 from events.transitions import call_off_event, publish, unpublish
@@ -84,10 +85,15 @@ ARROWS = {
 def follow(arrow: Arrow, pk: int, request: HttpRequest) -> CalendarEntry:
     """Move one event in a transaction signed by the request's user; the event, or an ArrowRefusal."""
     with transaction.atomic():
+        lock_rooms(CalendarEntry.objects.filter(pk=pk).values_list("room_id", flat=True))
         entry = CalendarEntry.objects.events().filter(pk=pk).locked().get()
         sign_for(request, f"{arrow.name} in the admin")
         try:
+            if arrow.name == "publish" and entry.state == arrow.source:
+                hold_room(entry)
             arrow.move(entry)
+        except RoomTaken as error:
+            raise ArrowRefusal(str(error)) from error
         except IllegalTransition as error:
             raise ArrowRefusal(why_not(arrow, entry)) from error
     return entry

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,6 +19,7 @@ from events.calling_off import tell_holders
 from events.desk import DeskAdmin
 from events.local_times import told
 from events.models import Calendar, CalendarEntry, Ticket, TicketType
+from events.rooms.events import lock_rooms
 from events.scoping import RUN, SEE_EVENTS, ScopedFilter, ScopedInline, choices_for, sign_for
 from events.states import EntryState, TicketState
 from events.telling import entry_steps
@@ -70,6 +72,10 @@ class StateFilter(admin.SimpleListFilter):
 
 #: Fields whose change is told to who has a ticket.
 MOVED = {"starts_at", "ends_at", "place"}
+
+
+#: Fields that say which time of which room an event takes.
+ROOM_TIME = {"starts_at", "ends_at", "room"}
 
 
 class Figures:
@@ -130,7 +136,7 @@ class EntryAdmin(Figures, DeskAdmin[CalendarEntry]):
     view_on_site = False
     readonly_fields = ("standing", "sold", "held_now", "free")
     fieldsets = (
-        (None, {"fields": ("calendar", "title", "summary", ("starts_at", "ends_at"), "place")}),
+        (None, {"fields": ("calendar", "title", "summary", ("starts_at", "ends_at"), "place", "room")}),
         (_("Tickets"), {"fields": ("ticket_price", "capacity", ("sale_starts_at", "sale_ends_at"), "max_per_order")}),
         (_("Text and picture"), {"fields": ("text", "picture")}),
     )
@@ -166,9 +172,29 @@ class EntryAdmin(Figures, DeskAdmin[CalendarEntry]):
         sign_for(request, "draft deleted in the admin")
         delete_draft(CalendarEntry.objects.filter(pk=obj.pk).locked().get())
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> CalendarEntry | None:
+        """As everywhere; before the event its room is locked, the one that it has and the one that was sent."""
+        if request.method == "POST" and object_id.isdecimal() and (typed := request.POST.get("room", "")).isascii():
+            room = CalendarEntry.objects.filter(pk=object_id).values_list("room_id", flat=True).first()
+            self.lock_rooms_of_mine(request, {room, int(typed) if typed.isdecimal() else None})
+        return super().get_object(request, object_id, from_field)
+
+    def lock_rooms_of_mine(self, request: HttpRequest, rooms: set[int | None]) -> None:
+        mine = choices_for(self.admin_site, CalendarEntry._meta.get_field("room"), request)
+        lock_rooms(mine.filter(pk__in=[pk for pk in rooms if pk is not None]).values_list("pk", flat=True))
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """In one transaction with the look at the room that it wants to take."""
+        with transaction.atomic():
+            typed = request.POST.get("room", "")
+            self.lock_rooms_of_mine(request, {int(typed) if typed.isascii() and typed.isdecimal() else None})
+            return super().add_view(request, form_url, extra_context)
+
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if db_field.name == "calendar" and field is not None:
+        if db_field.name in ("calendar", "room") and field is not None:
             # Without the pencil and the plus: they lead away from a form that is not saved.
             field.widget = getattr(field.widget, "widget", field.widget)
         return field
@@ -186,6 +212,12 @@ class EntryAdmin(Figures, DeskAdmin[CalendarEntry]):
     def save_model(self, request: HttpRequest, obj: CalendarEntry, form: forms.Form, change: bool) -> None:
         if not change:
             obj.currency = obj.calendar.page.currency
+        if isinstance(form, EntryForm):
+            obj.blocks = form.blocks
+            if change and ROOM_TIME.intersection(form.changed_data):
+                # In one statement: the blocked time holds the event's own at every moment.
+                sign_for(request, "changed in the admin")
+                obj.save(update_fields=[*sorted(ROOM_TIME), "blocks"])
         super().save_model(request, obj, form, change)
         if change and not MOVED.isdisjoint(form.changed_data):
             old = form.initial

@@ -7,12 +7,15 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.forms.models import ModelForm
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from events.local_times import LocalTimeField
+from events.local_times import LocalTimeField, told
 from events.models import Calendar, CalendarEntry, TicketType
+from events.rooms.events import RoomTaken, blocked_by, check_room
+from events.states import HELD
 from ledger.money import PLACES, rounded
 
 
@@ -64,14 +67,19 @@ class EntryForm(OnTheClock, ModelForm[CalendarEntry]):
     class Meta:
         model = CalendarEntry
         fields = (
-            "calendar", "title", "summary", "text", "picture", "place", "starts_at", "ends_at", "ticket_price",
-            "capacity", "sale_starts_at", "sale_ends_at", "max_per_order", "is_published",
+            "calendar", "title", "summary", "text", "picture", "place", "starts_at", "ends_at", "room",
+            "ticket_price", "capacity", "sale_starts_at", "sale_ends_at", "max_per_order", "is_published",
         )  # fmt: skip
         labels = {"is_published": _("Shown to the public once published"), "summary": _("In one line")}
+        help_texts = {"room": _("Nobody can book the room while the event is on. Empty: it takes up none.")}
+
+    #: The time that the event takes of its room, once the form is clean.
+    blocks: DateTimeTZRange | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         calendar = self._calendar()
+        self._offer_rooms(calendar)
         choices = self.fields.get("calendar")
         if self.instance.pk and isinstance(choices, forms.ModelChoiceField) and choices.queryset is not None:
             # It stays with its page, in whose currency and name it is sold.
@@ -85,6 +93,45 @@ class EntryForm(OnTheClock, ModelForm[CalendarEntry]):
                 self.set_clock(
                     "UTC", gettext("On the clock of the calendar's page: %(zones)s") % {"zones": ", ".join(zones)}
                 )
+
+    def _offer_rooms(self, calendar: Calendar | None) -> None:
+        """Rooms of the same page only; none for what came of a booking, which has the room already."""
+        choices = self.fields.get("room")
+        if not isinstance(choices, forms.ModelChoiceField) or choices.queryset is None:
+            return
+        rooms = choices.queryset.filter(is_bookable=True)
+        if self.instance.room_id is not None:
+            rooms = rooms | choices.queryset.filter(pk=self.instance.room_id)
+        if calendar is not None:
+            rooms = rooms.filter(page_id=calendar.page_id)
+        choices.queryset = rooms.none() if self.instance.booking_id else rooms
+
+    def _check_room(self, data: dict[str, Any]) -> None:
+        """Its time in the room is free, when it is new there or holds it; the room was locked before the event."""
+        room, starts, ends = data.get("room"), data.get("starts_at"), data.get("ends_at")
+        if room is None or starts is None or ends is None or ends <= starts:
+            return
+        self.blocks = blocked_by(room, starts, ends)
+        if self.instance.state not in HELD and not {"room", "starts_at", "ends_at"}.intersection(self.changed_data):
+            return
+        try:
+            check_room(room, self.blocks, but=self.instance.pk)
+        except RoomTaken as taken:
+            self.add_error("room", str(taken))
+
+    def _check_booking(self, data: dict[str, Any]) -> None:
+        """What came of a booking stays within the time that was paid for."""
+        booking, starts, ends = self.instance.booking, data.get("starts_at"), data.get("ends_at")
+        if booking is None:
+            return
+        words = gettext("It came of a booking from %(start)s to %(end)s and stays within it.") % {
+            "start": told(booking.starts_at, booking.calendar.page.time_zone),
+            "end": told(booking.ends_at, booking.calendar.page.time_zone),
+        }
+        if starts is not None and not booking.starts_at <= starts < booking.ends_at:
+            self.add_error("starts_at", words)
+        elif ends is not None and ends > booking.ends_at:
+            self.add_error("ends_at", words)
 
     def _calendar(self) -> Calendar | None:
         """The calendar of the event: its own, the one that was sent with a new one, or the one offered."""
@@ -117,6 +164,8 @@ class EntryForm(OnTheClock, ModelForm[CalendarEntry]):
                 self.add_error("ticket_price", error)
         if data.get("max_per_order") == 0:
             self.add_error("max_per_order", gettext("At least one."))
+        self._check_room(data)
+        self._check_booking(data)
         return data
 
 

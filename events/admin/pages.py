@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from events.admin.rooms import ROOM_INLINES
 from events.models import Calendar, Page, PageMember, Role
 from events.payees import payee_of, unpayable
 from events.scoping import RUN, ScopedAdmin, ScopedFilter, ScopedInline, choices_for, team_of
@@ -160,8 +161,7 @@ class PageAdmin(ScopedAdmin[Page]):
 class CalendarAdmin(ScopedAdmin[Calendar]):
     sees = edits = RUN
     page_path = "page_id"
-    fields = ("page", "name", "slug", "text", "position")
-    list_display = ("name", "page", "slug", "position")
+    list_display = ("name", "page", "slug", "is_bookable", "position")
     list_filter = (("page", ScopedFilter),)
     list_select_related = ("page",)
     search_fields = ("name", "page__name")
@@ -176,6 +176,13 @@ class CalendarAdmin(ScopedAdmin[Calendar]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Calendar | None = None) -> bool:
         return self.within(request, self.edits, obj)
+
+    def get_fields(self, request: HttpRequest, obj: Calendar | None = None) -> tuple[str, ...]:  # noqa: ARG002
+        """It can be booked once it is there: its rules and hours are on its own page."""
+        return ("page", "name", "slug", "text", "position", *(("is_bookable",) if obj else ()))
+
+    def get_inlines(self, request: HttpRequest, obj: Calendar | None) -> list[Any]:  # noqa: ARG002
+        return list(ROOM_INLINES) if obj else []
 
     def get_readonly_fields(self, request: HttpRequest, obj: Calendar | None = None) -> tuple[str, ...]:  # noqa: ARG002
         """Its events were sold in the page's name, currency and time zone: it stays where it is."""

@@ -202,6 +202,15 @@ class CalendarEntry(models.Model):
         return self.state == EntryState.REFUND_DUE
 
 
+class Booking(CalendarEntry):
+    """An entry of the kind booking, for the list of its own that organisers read."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("booking")
+        verbose_name_plural = _("bookings")
+
+
 class TicketTypeQuerySet(LockableQuerySet["TicketType"]):
     pass
 

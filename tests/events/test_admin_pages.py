@@ -127,6 +127,6 @@ def test_calendar_is_made_on_ones_own_page_and_stays_there(organiser: Client, ho
     assert organiser.post("/admin/events/calendar/add/", {**data, "page": foreign.pk}).status_code == 200
     assert organiser.post("/admin/events/calendar/add/", {**data, "page": home.page.pk}).status_code == 302
     yard = Calendar.objects.get(slug="yard")
-    organiser.post(change(yard), {**data, "page": foreign.pk, "name": "Court"})
+    organiser.post(change(yard), sent(organiser, change(yard), page=foreign.pk, name="Court"))
     yard.refresh_from_db()
     assert (yard.name, yard.page) == ("Court", home.page)

@@ -1,0 +1,131 @@
+"""Rooms in the admin: what the calendar's page takes as rules and hours."""
+
+from collections.abc import Mapping
+from datetime import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from events.models import BookingRules, Calendar, OpeningHours, PeakPrice, Role
+from tests.desk import House, change, house, member, sent, signed_in_as
+from tests.factories import CalendarFactory, RoomFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def home() -> House:
+    return house("Alpha")
+
+
+@pytest.fixture
+def organiser(home: House) -> Client:
+    return signed_in_as(member((home.page, Role.ORGANISER)))
+
+
+def rows(prefix: str, *rows: Mapping[str, object], there: int = 0) -> dict[str, object]:
+    """New rows of an inline, after those that are `there`."""
+    data: dict[str, object] = {f"{prefix}-TOTAL_FORMS": there + len(rows)}
+    for number, row in enumerate(rows, start=there):
+        data |= {f"{prefix}-{number}-{name}": value for name, value in row.items()}
+    return data
+
+
+def saved(client: Client, room: Calendar, **changes: Any) -> str:
+    """Save the calendar's page with `changes`; the errors that it shows, "" when it was saved."""
+    answer = client.post(change(room), sent(client, change(room), **changes))
+    if answer.status_code == 302:
+        return ""
+    found = [str(formset.formset.non_form_errors()) for formset in answer.context["inline_admin_formsets"]]
+    found += [str(form.errors) for formset in answer.context["inline_admin_formsets"] for form in formset.formset.forms]
+    return " ".join(found)
+
+
+def test_calendar_becomes_a_room_with_rules_and_hours(organiser: Client, home: House) -> None:
+    calendar = CalendarFactory.create(page=home.page)
+    assert "only with rules" in saved(organiser, calendar, is_bookable="on")
+    calendar.refresh_from_db()
+    assert not calendar.is_bookable
+    hours = rows("opening_hours", {"weekday": 0, "opens": "08:00", "closes": "00:00"})
+    peaks = rows("peak_prices", {"weekday": "", "starts": "18:00", "ends": "00:00", "price": "30.00"})
+    closed = rows("closed_days", {"first_day": "2027-01-01", "last_day": "2027-01-06", "reason": "Holidays"})
+    rules = {"rules-0-price": "20.00", "rules-0-slot_minutes": "90"}
+    assert saved(organiser, calendar, is_bookable="on", **rules, **hours, **peaks, **closed) == ""
+    room = Calendar.objects.get(pk=calendar.pk)
+    assert room.is_bookable
+    assert (room.rules.price, room.rules.slot_minutes, room.rules.min_minutes) == (Decimal(20), 90, 60)
+    assert room.opening_hours.get().closes == time(0)
+    assert room.peak_prices.get().price == 30
+    assert room.closed_days.get().reason == "Holidays"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("price", "-1", "never below zero"),
+        ("price", "1.999", "no more than 2 decimal places"),
+        ("price", "NaN", "Enter a number"),
+        ("slot_minutes", "4", "From 5 to 1440"),
+        ("slot_minutes", "1441", "From 5 to 1440"),
+        ("max_minutes", "30", "Not below the least"),
+        ("step_minutes", "0", "From 5 to 1440"),
+        ("setup_minutes", "721", "From 0 to 720"),
+        ("ahead_days", "0", "From 1 to 730"),
+    ],
+)
+def test_rules_that_cannot_be_kept_are_refused_in_words(
+    organiser: Client, home: House, field: str, value: str, words: str
+) -> None:
+    room = RoomFactory.create(page=home.page)
+    assert words in saved(organiser, room, **{f"rules-0-{field}": value})
+    assert BookingRules.objects.get().price == 20
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "overlap"),
+    [
+        ((0, "08:00", "12:00"), (0, "11:59", "14:00"), True),
+        ((0, "08:00", "12:00"), (0, "12:00", "14:00"), False),
+        ((0, "22:00", "02:00"), (1, "01:00", "05:00"), True),
+        ((0, "22:00", "02:00"), (1, "02:00", "05:00"), False),
+        ((6, "22:00", "02:00"), (0, "01:00", "05:00"), True),
+        ((2, "00:00", "00:00"), (3, "00:00", "00:00"), False),
+        ((2, "10:00", "10:00"), (3, "09:00", "11:00"), True),
+    ],
+)
+def test_opening_hours_that_overlap_are_refused(
+    organiser: Client, home: House, first: tuple[int, str, str], second: tuple[int, str, str], overlap: bool
+) -> None:
+    room = RoomFactory.create(page=home.page)
+    OpeningHours.objects.all().delete()
+    wanted = [dict(zip(("weekday", "opens", "closes"), each, strict=True)) for each in (first, second)]
+    assert ("overlap" in saved(organiser, room, **rows("opening_hours", *wanted))) is overlap
+    assert OpeningHours.objects.count() == (0 if overlap else 2)
+
+
+def test_peak_prices_that_overlap_or_run_backwards_are_refused(organiser: Client, home: House) -> None:
+    room = RoomFactory.create(page=home.page)
+    evening = {"weekday": "", "starts": "18:00", "ends": "00:00", "price": "30"}
+    assert "overlap" in saved(organiser, room, **rows("peak_prices", evening, {**evening, "starts": "22:00"}))
+    assert "ends after it starts" in saved(organiser, room, **rows("peak_prices", {**evening, "ends": "17:00"}))
+    assert not PeakPrice.objects.exists()
+    assert saved(organiser, room, **rows("peak_prices", evening, {**evening, "weekday": 5})) == ""
+
+
+def test_closed_days_in_the_wrong_order_are_refused(organiser: Client, home: House) -> None:
+    room = RoomFactory.create(page=home.page)
+    days = {"first_day": "2027-01-02", "last_day": "2027-01-01", "reason": ""}
+    assert "Not before the first day" in saved(organiser, room, **rows("closed_days", days))
+
+
+def test_room_of_another_page_is_not_found_and_the_door_changes_nothing(organiser: Client, home: House) -> None:
+    other = RoomFactory.create()
+    assert organiser.get(change(other)).status_code == 302  # the admin's way to say that it is not there
+    mine = RoomFactory.create(page=home.page)
+    for role in (Role.BOX_OFFICE, Role.DOOR, Role.FINANCE):
+        answer = signed_in_as(member((home.page, role))).post(change(mine), {"name": "Stolen"})
+        assert answer.status_code in (302, 403)
+    mine.refresh_from_db()
+    assert mine.name != "Stolen"
