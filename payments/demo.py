@@ -40,6 +40,19 @@ class DemoEvent:
         return None if self.price is None else Decimal(self.price)
 
 
+@dataclass(frozen=True)
+class DemoProduct:
+    """A thing in a page's shop; `stock` None: no limit, 0: sold out."""
+
+    page: str
+    slug: str
+    name: str
+    price: str
+    summary: str
+    text: str
+    stock: int | None = None
+
+
 PAGES = {
     "linde": (
         "Kulturhaus Linde",
@@ -159,5 +172,29 @@ EVENTS = (
         "Agnès Varda among potatoes.",
         "Free evening of the film club.",
         price="0.00", capacity=48, sold=(23,),
+    ),
+)  # fmt: skip
+
+PRODUCTS = (
+    DemoProduct(
+        "linde", "mug", "House mug", "14.00", "Blue outside, white inside, holds a quarter of a litre.",
+        "Turned and glazed by the pottery group in the yard. No two are the same blue.\n\n"
+        "Yours waits at the bar: show the code.",
+    ),
+    DemoProduct(
+        "linde", "poster", "Season poster, signed", "18.00", "All forty evenings of the season on one sheet.",
+        "Screen print in two colours, 50 x 70 cm, numbered and signed by Ewa Brandt.", stock=7,
+    ),
+    DemoProduct(
+        "linde", "cookbook", "The Bar's Cookbook", "22.00", "Thirty-one soups, one for each day of a long month.",
+        "Second edition. The third is at the printer's.", stock=0,
+    ),
+    DemoProduct(
+        "blue-cellar", "record", "Live in the Cellar (LP)", "24.00", "The house trio, one night in March, no overdubs.",
+        "180 grams of vinyl with a download code. Pick it up at the till before or after a concert.", stock=60,
+    ),
+    DemoProduct(
+        "blue-cellar", "candle", "A hundred evenings", "9.50", "A candle that burns as long as a hundred sets.",
+        "Poured from what is left on the tables.", stock=3,
     ),
 )  # fmt: skip

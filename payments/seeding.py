@@ -19,9 +19,10 @@ from events.buying import put_in_cart
 from events.models import Calendar, CalendarEntry, Merchant, Page, PageMember, Role, TicketType
 from events.transitions import call_off_event, publish
 from ledger.signing import sign
+from market.models import Product
 from orders.models import Order
 from orders.placing import place
-from payments.demo import EVENTS, PAGES, ZONES, DemoEvent
+from payments.demo import EVENTS, PAGES, PRODUCTS, ZONES, DemoEvent, DemoProduct
 from payments.merchants import client_for, ensure_site_merchant
 from payments.models import Checkout
 from payments.opening import hosted_page
@@ -45,6 +46,8 @@ def seed(*, at: datetime) -> bool:
             _pages(people)
             for event in EVENTS:
                 _event(event, at)
+            for position, product in enumerate(PRODUCTS):
+                _product(product, position)
     for event in EVENTS:
         _sell(event, at)
     for event in EVENTS:
@@ -138,6 +141,21 @@ def _event(event: DemoEvent, at: datetime) -> None:
             position=position,
         )
     publish(entry)
+
+
+def _product(product: DemoProduct, position: int) -> None:
+    page = Page.objects.get(slug=product.page)
+    Product.objects.create(
+        page=page,
+        slug=product.slug,
+        name=product.name,
+        summary=product.summary,
+        text=product.text,
+        price=Decimal(product.price),
+        currency=page.currency,
+        stock=product.stock,
+        position=position,
+    )
 
 
 def _sell(event: DemoEvent, at: datetime) -> None:

@@ -1,10 +1,14 @@
 """A voucher in its buyer's hand: its page, and the page that an order's PDF has for it."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.test import Client
 
 from events.documents import Paper, grouped
+from events.door import Light
 from market.documents import voucher_pages
+from market.handing_out import hand_out
 from market.models import Product, ProductItem
 from tests.factories import ProductFactory, UserFactory
 from tests.ledger.lives import SOLD_WAYS, an_item
@@ -32,7 +36,7 @@ def page_of(item: ProductItem, status: int = 200) -> str:
     ("state", "words", "is_valid"),
     [
         ("confirmed", "Valid", True),
-        ("checked_in", "Handed out: ", True),
+        ("checked_in", "Handed out<", True),
         ("reserved", "Reserved, not paid yet", False),
         ("cancelled", "Not valid: cancelled", False),
         ("refund_due", "Not valid: your money goes back to you", False),
@@ -50,6 +54,14 @@ def test_voucher_shows_its_code_state_price_and_order(mug: Product, state: str, 
     for text in (words, "Mug", "House", "Am Wall 3", "€ 12.00", grouped(item.code), item.order.get_absolute_url()):
         assert text in body
     assert ('class="qr"' in body) is is_valid
+
+
+def test_voucher_says_when_it_was_handed_out_on_the_page_s_clock(mug: Product) -> None:
+    item = an_item("confirmed", product=mug)
+    at = datetime(2027, 1, 5, 23, 30, tzinfo=UTC)
+    assert hand_out(mug.page, item.code, who="user:1", at=at).light is Light.GREEN
+
+    assert "Handed out: 6 Jan 2027, 00:30" in page_of(item)
 
 
 def test_every_state_but_pending_was_tried() -> None:
