@@ -3,6 +3,7 @@
 from payments.admin.cases import CaseAdmin
 from payments.admin.merchants import MerchantAdmin
 from payments.admin.orders import CheckoutAdmin, MoneyAdmin, OfOrders, OrderAdmin, PageFilter, as_a_whole
+from payments.admin.refunds import RefundAdmin
 
 __all__ = [
     "CaseAdmin",
@@ -12,5 +13,6 @@ __all__ = [
     "OfOrders",
     "OrderAdmin",
     "PageFilter",
+    "RefundAdmin",
     "as_a_whole",
 ]
