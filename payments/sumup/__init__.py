@@ -5,6 +5,7 @@ It knows no models and reads no settings; everything it needs is passed in.
 
 from payments.sumup.answers import CheckoutAnswer, MerchantAnswer, TransactionAnswer
 from payments.sumup.client import VERSION, Client
+from payments.sumup.history import HistoryItem
 from payments.sumup.problems import (
     AlreadyProcessed,
     DuplicateReference,
@@ -23,6 +24,7 @@ __all__ = [
     "CheckoutAnswer",
     "Client",
     "DuplicateReference",
+    "HistoryItem",
     "KeyRefused",
     "MerchantAnswer",
     "NoAnswer",
