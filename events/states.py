@@ -43,6 +43,7 @@ SOLD_MOVES = {
     "confirmed": {"checked_in", "refund_due", "cancelled"},
     "checked_in": {"confirmed", "refund_due", "cancelled"},
     "refund_due": {"refunded", "confirmed", "cancelled"},
+    "refunded": {"refund_due"},  # SumUp took the refund back
 }
 
 TICKET_ARROWS = Arrows.table(born={"pending"}, moves=SOLD_MOVES, deleted={"pending"})

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from events.states import ENTRY_ARROWS, HELD, TICKET_ARROWS
 from ledger.arrows import Arrows
 from orders.states import ORDER_ARROWS
-from payments.states import CHECKOUT_ARROWS
+from payments.states import CHECKOUT_ARROWS, REFUND_ARROWS
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ WATCHED = {
     "market_productitem": ("productitem", ["state", "price"]),
     "orders_order": ("order", ["state"]),
     "payments_checkout": ("checkout", ["state", "is_applied"]),
+    "payments_refund": ("refund", ["state"]),
 }
 
 #: Tables with a state: the expression that tells it, and its arrows.
@@ -82,6 +83,7 @@ STATEFUL: dict[str, tuple[str, Arrows]] = {
     "events_calendarentry": ("kind || '.' || state", ENTRY_ARROWS),
     "orders_order": ("state", ORDER_ARROWS),
     "payments_checkout": ("state", CHECKOUT_ARROWS),
+    "payments_refund": ("origin || '.' || state", REFUND_ARROWS),
 }
 
 

@@ -19,7 +19,7 @@ SOLD: dict[str, set[str]] = {
     "confirmed": {"checked_in", "refund_due", "cancelled"},
     "checked_in": {"confirmed", "refund_due", "cancelled"},
     "refund_due": {"refunded", "confirmed", "cancelled"},
-    "refunded": set(),
+    "refunded": {"refund_due"},
 }
 EVENT: dict[str, set[str]] = {"draft": {"confirmed"}, "confirmed": {"draft", "cancelled"}, "cancelled": set()}
 UNKNOWN = "thrown away"

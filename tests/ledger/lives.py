@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts.models import User
 from events.models import Calendar, CalendarEntry, Merchant, Ticket, TicketType
 from orders.models import LineKind, Order, OrderLine
-from payments.models import Checkout
+from payments.models import Checkout, Refund
 from tests.factories import CalendarFactory, EventFactory, UserFactory
 from tests.ledger.psql import run
 
@@ -144,3 +144,38 @@ def a_checkout(state: str = "new", *, order: Order | None = None) -> Checkout:
     for step in CHECKOUT_WAYS[state]:
         run(CHECKOUT_MOVE, step, checkout.pk)
     return checkout
+
+
+#: The shortest legal way of a refund of ours to each state.
+REFUND_WAYS: dict[str, list[str]] = {
+    "requested": [],
+    "withdrawn": ["withdrawn"],
+    "sending": ["sending"],
+    "succeeded": ["sending", "succeeded"],
+    "failed": ["sending", "failed"],
+    "unknown": ["sending", "unknown"],
+}
+#: Sets what every state of a refund asks for; said twice it changes nothing.
+REFUND_MOVE = (
+    "UPDATE payments_refund SET state = %s, sent_at = requested_at, finished_at = requested_at, events_before = 0"
+    " WHERE id = %s"
+)
+
+
+def a_refund(
+    state: str = "requested", *, checkout: Checkout | None = None, amount: Decimal = PRICE, origin: str = "ours"
+) -> Refund:
+    """A refund of `checkout`, else of a new paid one of 12.00; it has no lines."""
+    refund = Refund.objects.create(
+        checkout=checkout or a_checkout("paid"),
+        origin=origin,
+        amount=amount,
+        currency="EUR",
+        reason="Ill",
+        requested_by="user:1",
+        requested_at=timezone.now(),
+    )
+    told = {"succeeded": ["succeeded"], "failed": ["succeeded", "failed"], "requested": []}
+    for step in (REFUND_WAYS if origin == "ours" else told)[state]:
+        run(REFUND_MOVE, step, refund.pk)
+    return refund
