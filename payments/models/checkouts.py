@@ -59,6 +59,7 @@ class Checkout(models.Model):
     captured_currency = models.CharField(_("captured currency"), max_length=3, blank=True)
     paid_at = models.DateTimeField(_("paid at"), null=True)
     is_applied = models.BooleanField(_("its goods were given"), default=False)
+    listed_at = models.DateTimeField(_("found in SumUp's list"), null=True)
 
     objects = CheckoutQuerySet.as_manager()
 
@@ -73,6 +74,8 @@ class Checkout(models.Model):
                 name="checkout_unsettled",
             ),
             models.Index(fields=["valid_until"], condition=Q(state="expired"), name="checkout_expired"),
+            models.Index(fields=["paid_at"], condition=Q(state="paid", listed_at=None), name="checkout_unlisted"),
+            models.Index(fields=["transaction_id"], condition=~Q(transaction_id=""), name="checkout_transaction"),
         ]
         constraints = [
             models.UniqueConstraint(
