@@ -100,6 +100,11 @@ def mark_refunded(rows: Collection[int], *, of: Sold = Ticket) -> int:
     return _move(of, rows, source=TicketState.REFUND_DUE, target=TicketState.REFUNDED)
 
 
+def mark_owed_again(rows: Collection[int], *, of: Sold = Ticket) -> int:
+    """SumUp took the refund back: the price is owed once more."""
+    return _move(of, rows, source=TicketState.REFUNDED, target=TicketState.REFUND_DUE)
+
+
 def mark_given_after_all(rows: Collection[int], *, of: Sold = Ticket) -> int:
     """Owed, and there is a place for it after all: the buyer gets it instead of the money."""
     return _move(of, rows, source=TicketState.REFUND_DUE, target=TicketState.CONFIRMED)

@@ -1,21 +1,27 @@
 """Opening what waits for a person: once for each checkout (or merchant) and kind, however often it is met."""
 
 from datetime import datetime
+from decimal import Decimal
 
 from events.models import Merchant
 from orders.models import Order
 from payments.models import Case, Checkout
 from payments.states import CaseKind
 
+#: Decided once, they can come up again with something new.
+RECURRING = frozenset({CaseKind.GOODS, CaseKind.OUTSIDE, CaseKind.REFUND})
 
-def open_case(kind: CaseKind, checkout: Checkout, *, words: str, at: datetime) -> bool:
+
+def open_case(kind: CaseKind, checkout: Checkout, *, words: str, at: datetime, amount: Decimal | None = None) -> bool:
     """A case about `checkout`, which is locked; False when there was one of this kind already.
 
-    What a person has decided is not asked again, but for goods that could not be given and were tried once more.
+    What a person has decided is not asked again, but for goods that could not be given and were tried once more, and
+    for refunds. `amount` is what it is about, where that is not the whole payment.
     """
     known = Case.objects.filter(checkout=checkout, kind=kind)
-    if (known.open() if kind == CaseKind.GOODS else known).exists():
+    if (known.open() if kind in RECURRING else known).exists():
         return False
+    whole = checkout.captured if checkout.captured is not None else checkout.amount
     Case.objects.bulk_create(
         [
             Case(
@@ -23,7 +29,7 @@ def open_case(kind: CaseKind, checkout: Checkout, *, words: str, at: datetime) -
                 order_id=checkout.order_id,
                 checkout=checkout,
                 merchant_id=checkout.merchant_id,
-                amount=checkout.captured if checkout.captured is not None else checkout.amount,
+                amount=whole if amount is None else amount,
                 currency=checkout.captured_currency or checkout.currency,
                 words=words,
                 opened_at=at,
@@ -46,6 +52,11 @@ def close_held_cases(order: Order, *, who: str, at: datetime) -> None:
     Case.objects.open().filter(order=order, kind=CaseKind.HELD).update(
         closed_at=at, closed_by=who, decision="SumUp has answered."
     )
+
+
+def close_cases(checkout: Checkout, *kinds: CaseKind, who: str, at: datetime, decision: str) -> None:
+    """What `checkout` waited for a person about has come to its end by itself."""
+    Case.objects.open().filter(checkout=checkout, kind__in=kinds).update(closed_at=at, closed_by=who, decision=decision)
 
 
 def close_case(case: Case, *, who: str, reason: str, at: datetime) -> bool:

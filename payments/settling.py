@@ -129,8 +129,15 @@ def _record_payment(order: Order, checkout: Checkout, answer: CheckoutAnswer, at
     if capture is None or differences:
         words = "; ".join(differences)
         captured, currency = _told_capture(checkout, answer)
-        told = kept(answer.raw)
-        mark_mismatch(checkout, status=answer.status, words=words, captured=captured, currency=currency, answer=told)
+        mark_mismatch(
+            checkout,
+            status=answer.status,
+            words=words,
+            captured=captured,
+            currency=currency,
+            transaction_id=_refundable_transaction(checkout, answer),
+            answer=kept(answer.raw),
+        )
         checkout.refresh_from_db()
         open_case(CaseKind.MISMATCH, checkout, words=words, at=at)
         log.error("checkout %s: SumUp's payment is not what was asked for: %s", checkout.pk, words)
@@ -146,6 +153,14 @@ def _record_payment(order: Order, checkout: Checkout, answer: CheckoutAnswer, at
         answer=kept(answer.raw),
     )
     return _give(order, checkout, at)
+
+
+def _refundable_transaction(checkout: Checkout, answer: CheckoutAnswer) -> str:
+    """The transaction by which a mismatch can be paid back; "" when it is not known, or another checkout's."""
+    found = [row for row in answer.transactions if row.status == "SUCCESSFUL"]
+    known = found[0].id if len(found) == 1 else ""
+    others = Checkout.objects.filter(transaction_id=known).exclude(pk=checkout.pk)
+    return "" if known and others.exists() else known
 
 
 def _told_capture(checkout: Checkout, answer: CheckoutAnswer) -> tuple[Decimal, str]:

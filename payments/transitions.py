@@ -1,12 +1,12 @@
-"""The arrows of a checkout, a function each; callers hold the order's lock and the checkout's."""
+"""The arrows of checkouts and refunds, a function each; callers hold the locks of the order, checkout and refund."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
 from ledger.moves import move
-from payments.models import Checkout
-from payments.states import CheckoutState
+from payments.models import Checkout, Refund
+from payments.states import CheckoutState, RefundState
 
 #: What of SumUp's answer is kept with a move; None: the move came of no answer.
 Answer = Mapping[str, object] | None
@@ -79,7 +79,14 @@ def mark_paid(
 
 
 def mark_mismatch(
-    checkout: Checkout, *, status: str, words: str, captured: Decimal, currency: str, answer: Answer = None
+    checkout: Checkout,
+    *,
+    status: str,
+    words: str,
+    captured: Decimal,
+    currency: str,
+    transaction_id: str,
+    answer: Answer = None,
 ) -> int:
     """SumUp reports a payment that differs from what was asked for: nothing is given until a person decides."""
     return move(
@@ -89,6 +96,7 @@ def mark_mismatch(
         target=CheckoutState.MISMATCH,
         sumup_status=status,
         problem=words[:400],
+        transaction_id=transaction_id,
         captured=captured,
         captured_currency=currency,
         **_told(answer),
@@ -97,3 +105,66 @@ def mark_mismatch(
 
 def _told(answer: Answer) -> dict[str, object]:
     return {} if answer is None else {"sumup_answer": answer}
+
+
+# --- Refunds
+
+
+def mark_sending(refund: Refund, *, events_before: Decimal, is_rest: bool, at: datetime) -> int:
+    """It is about to be sent: from here on only SumUp's events say whether it was."""
+    return move(
+        Refund.objects.all(),
+        [refund.pk],
+        source=RefundState.REQUESTED,
+        target=RefundState.SENDING,
+        events_before=events_before,
+        is_rest=is_rest,
+        sent_at=at,
+        asked_at=at,
+    )
+
+
+def mark_succeeded(refund: Refund, *, at: datetime) -> int:
+    """The money went back."""
+    return move(
+        Refund.objects.all(),
+        [refund.pk],
+        source=refund.state,
+        target=RefundState.SUCCEEDED,
+        finished_at=at,
+        words="",
+    )
+
+
+def mark_failed(refund: Refund, *, words: str, at: datetime) -> int:
+    """The money did not go back, in SumUp's words or a person's."""
+    return move(
+        Refund.objects.all(),
+        [refund.pk],
+        source=refund.state,
+        target=RefundState.FAILED,
+        finished_at=at,
+        words=words[:400],
+    )
+
+
+def mark_unknown(refund: Refund, *, words: str) -> int:
+    """It was sent, and no answer came that says what became of it."""
+    return move(
+        Refund.objects.all(),
+        [refund.pk],
+        source=RefundState.SENDING,
+        target=RefundState.UNKNOWN,
+        words=words[:400],
+    )
+
+
+def mark_withdrawn(refund: Refund, *, at: datetime) -> int:
+    """Taken back before it was sent."""
+    return move(
+        Refund.objects.all(),
+        [refund.pk],
+        source=RefundState.REQUESTED,
+        target=RefundState.WITHDRAWN,
+        finished_at=at,
+    )

@@ -99,6 +99,7 @@ class Refund(models.Model):
     requested_at = models.DateTimeField(_("asked for"))
     sent_at = models.DateTimeField(_("sent"), null=True)
     finished_at = models.DateTimeField(_("answered"), null=True)
+    asked_at = models.DateTimeField(_("SumUp last asked"), null=True)
     is_rest = models.BooleanField(_("all that was left"), default=False)
     events_before = models.DecimalField(_("paid back before"), max_digits=10, decimal_places=2, null=True)
     words = models.CharField(_("SumUp's words"), max_length=400, blank=True)

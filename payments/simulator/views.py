@@ -96,6 +96,7 @@ def shown_refunds(transaction: Transaction, ledger: Ledger) -> list[Refund]:
 def transaction_json(row: Transaction, ledger: Ledger) -> Json:
     """SumUp's TransactionFull. Each refund stands in both lists; the transaction's own status says nothing of it."""
     refunds = shown_refunds(row, ledger)
+    places = {refund.id: 1000 + place for place, refund in enumerate(ledger.refunds_of(row.id))}
     left = Decimal(row.amount) - _sum(refunds)
     return _attempt(row) | {
         "simple_status": row.status,
@@ -105,25 +106,25 @@ def transaction_json(row: Transaction, ledger: Ledger) -> Json:
         "payouts_received": 0,
         "events": [
             {
-                "id": 1000 + place,
+                "id": places[event.id],
                 "transaction_id": row.id,
                 "type": event.kind,
                 "status": event.status,
                 "amount": number(event.amount),
                 "timestamp": event.timestamp,
             }
-            for place, event in enumerate(refunds)
+            for event in refunds
         ],
         "transaction_events": [
             {
-                "id": 1000 + place,
+                "id": places[event.id],
                 "event_type": event.kind,
                 "status": event.status,
                 "amount": number(event.amount),
                 "date": event.timestamp[:10],
                 "timestamp": event.timestamp,
             }
-            for place, event in enumerate(refunds)
+            for event in refunds
         ],
         "links": [{"rel": "refund", "min_amount": 0.01, "max_amount": number(left)}] if left > 0 else [],
     }

@@ -22,14 +22,17 @@ from payments.sumup.answers import (
 )
 from payments.sumup.history import HistoryItem, Query, walk
 from payments.sumup.problems import (
+    REFUND_REFUSALS,
     KeyRefused,
     NoAnswer,
     Refusal,
     SumUpProblem,
     UnknownCheckout,
+    UnknownTransaction,
     Unreadable,
     problem_from,
 )
+from payments.sumup.transactions import FullTransactionAnswer, transaction_from
 
 VERSION = "0.1.0"
 BODY_MOST = 1024 * 1024
@@ -147,6 +150,26 @@ class Client:
 
         return walk(ask, first)
 
+    # --- Refunds
+
+    def refund(self, transaction_id: str, amount: Decimal | None) -> None:
+        """Sends `amount` back, all that is left when it is None (SumUp: POST …/payments/{id}/refunds).
+
+        Any 2xx is success, with whatever body. Never sent twice: after NoAnswer the transaction's events tell. Raises
+        NotRefundable, NotEnoughBalance, AmountTooHigh, AmountTooLow.
+        """
+        path = f"/v1.0/merchants/{_segment(self.merchant_code)}/payments/{_segment(transaction_id)}/refunds"
+        body = {} if amount is None else {"amount": json_number(amount)}
+        self._ask("POST", path, body=body, named=REFUND_REFUSALS, reads=False)
+
+    def read_transaction(self, transaction_id: str) -> FullTransactionAnswer:
+        """A transaction with its events (SumUp: GET /v2.1/…/transactions?id=); UnknownTransaction says nothing."""
+        path = f"/v2.1/merchants/{_segment(self.merchant_code)}/transactions"
+        answer = transaction_from(self._ask("GET", path, query={"id": transaction_id}, missing=UnknownTransaction))
+        if answer.id != transaction_id:
+            raise Unreadable("SumUp's answer is about another transaction.")
+        return answer
+
     def _ask(
         self,
         method: str,
@@ -155,8 +178,10 @@ class Client:
         query: Mapping[str, str] | Query | None = None,
         body: Mapping[str, object] | None = None,
         missing: type[SumUpProblem] = Refusal,
+        named: Mapping[str, type[SumUpProblem]] | None = None,
+        reads: bool = True,
     ) -> object:
-        """The parsed JSON of a 2xx answer; everything else is raised as a SumUpProblem."""
+        """The parsed JSON of a 2xx answer (None unless it `reads`); everything else is raised as a SumUpProblem."""
         if not self._api_key.isascii() or not self._api_key.isprintable() or " " in self._api_key or not self._api_key:
             raise KeyRefused("The key is empty or holds characters that no key has.")
         deadline = wire.Deadline(self.deadline_seconds)
@@ -164,12 +189,12 @@ class Client:
         status, retry_after, content = self._exchange(method, path, query, body, deadline)
         log.info("SumUp %s %s: %s in %.0f ms", method, path, status, (time.monotonic() - started) * 1000)
         if 200 <= status < 300:
-            return parsed(content)
+            return parsed(content) if reads else None
         try:
             told: object = parsed(content)
         except Unreadable:
             told = None
-        raise problem_from(status, told, retry_after=retry_after, missing=missing, secret=self._api_key)
+        raise problem_from(status, told, retry_after=retry_after, missing=missing, secret=self._api_key, named=named)
 
     def _exchange(
         self,

@@ -68,28 +68,68 @@ class NotDeactivatable(SumUpProblem):
     """409 CHECKOUT_CANT_BE_DEACTIVATED: an authorization is in progress, keep the hold and ask again."""
 
 
+class NotRefundable(Refusal):
+    """409: the transaction cannot be refunded in its state: paid back already, not settled, charged back."""
+
+
+class NotEnoughBalance(Refusal):
+    """409 NOT_ENOUGH_BALANCE: the account holds too little that was not yet paid out; later, after new sales."""
+
+
+class AmountTooHigh(Refusal):
+    """422 amount_too_high: more than what can be refunded of the transaction."""
+
+
+class AmountTooLow(Refusal):
+    """min_amount: some transactions refuse to pay back less than so much, unless it is all that is left."""
+
+
+class UnknownTransaction(NoAnswer):
+    """404 for a transaction: SumUp says so of some that exist (sumup-py 145), so it means that nothing is known."""
+
+
 CONFLICTS: dict[str, type[SumUpProblem]] = {
     "DUPLICATED_CHECKOUT": DuplicateReference,
     "CHECKOUT_PROCESSED": AlreadyProcessed,
     "CHECKOUT_CANT_BE_DEACTIVATED": NotDeactivatable,
 }
+#: What a refusal of a refund is called, by the code or reason that SumUp gives.
+REFUND_REFUSALS: dict[str, type[SumUpProblem]] = {
+    "conflict": NotRefundable,
+    "CONFLICT": NotRefundable,
+    "NOT_ENOUGH_BALANCE": NotEnoughBalance,
+    "amount_too_high": AmountTooHigh,
+    "min_amount": AmountTooLow,
+}
 
 
 def problem_from(
-    status: int, body: object, *, retry_after: str = "", missing: type[SumUpProblem] = Refusal, secret: str = ""
+    status: int,
+    body: object,
+    *,
+    retry_after: str = "",
+    missing: type[SumUpProblem] = Refusal,
+    secret: str = "",
+    named: Mapping[str, type[SumUpProblem]] | None = None,
 ) -> SumUpProblem:
     """The problem that an answer with a status other than 2xx means.
 
     `body` is the parsed JSON (an object, an array of objects), or None where it was none. `missing` is what a 404
-    means for this question. `secret` is taken out of the words, should a server ever repeat it.
+    means for this question, `named` the names of its refusals by SumUp's codes. `secret` is taken out of the words,
+    should a server ever repeat it.
     """
     items = [item for item in (body if isinstance(body, list) else [body]) if isinstance(item, Mapping)]
-    words = "; ".join(dict.fromkeys(filter(None, (_words(item) for item in items))))
+    faults = [fault for item in items for fault in _faults(item)]
+    told = [*(_words(item) for item in items), *(_fault_words(fault) for fault in faults)]
+    words = "; ".join(dict.fromkeys(filter(None, told)))
     if secret:
         words = words.replace(secret, "…")
     facts = items[0] if items else {}
     error_code = _text(facts.get("error_code")) or _text(facts.get("type")).rpartition("/")[2]
     kind = _kind(status, error_code, spoken=bool(items), missing=missing)
+    if kind is Refusal and named:
+        codes = [error_code, *(_text(fault.get(name)) for fault in faults for name in ("reason", "code"))]
+        kind = next((named[code] for code in codes if code in named), kind)
     return kind(
         words[:WORDS_MOST] or f"SumUp answered {status}.",
         status=status,
@@ -117,6 +157,19 @@ def _words(item: Mapping[str, object]) -> str:
     words = " ".join(re.sub(r"[<>\x00-\x1f\x7f]", " ", plain).split())
     parameter = _text(item.get("param"))
     return f"{words} ({parameter})" if words and parameter else words
+
+
+def _faults(item: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """What a problem lists under `errors` (SumUp: the answer 422 to a refund)."""
+    listed = item.get("errors")
+    return [fault for fault in listed if isinstance(fault, Mapping)] if isinstance(listed, list) else []
+
+
+def _fault_words(fault: Mapping[str, object]) -> str:
+    """A fault's words with the limit that it names, verbatim: SumUp does not say in which unit."""
+    words = _words(fault) or _words({"detail": fault.get("code")})
+    limits = [f"{name} {fault[name]}" for name in fault if str(name).endswith("refundable_amount")]
+    return f"{words} ({', '.join(limits)})" if limits else words
 
 
 def _text(value: object) -> str:

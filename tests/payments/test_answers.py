@@ -4,8 +4,8 @@ import json
 from decimal import Decimal
 
 import pytest
-from django.db import Error
 from django.utils import timezone
+from psycopg import Error
 
 from payments.answers import kept
 from payments.models import Checkout, SumUpAnswer

@@ -1,0 +1,191 @@
+"""The sold rows of an order, of all three kinds, and what has gone back for each: the ground that refunds stand on."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.db import models
+from django.db.models import Sum
+from django.utils.translation import gettext as _
+
+from events.models import CalendarEntry, Ticket, TicketType
+from events.states import EntryKind, TicketState
+from events.transitions import Sold, mark_owed, mark_owed_again, mark_refunded, mark_voided
+from ledger.money import Money
+from market.models import Product, ProductItem
+from orders.models import Order
+from payments.models import Checkout, RefundLine, SumUpEvent
+from payments.states import UNFINISHED, LineKind
+from payments.sumup import CHARGE_BACK, REFUND
+
+Thing = Ticket | CalendarEntry | ProductItem
+
+#: Kind of a sold row, as refund lines name it -> its table.
+TABLES: dict[str, Sold] = {"ticket": Ticket, "booking": CalendarEntry, "item": ProductItem}
+#: What a row is while its buyer can use it.
+VALID = (TicketState.CONFIRMED, TicketState.CHECKED_IN)
+NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sold thing of an order: `gone` went back for it or is about to, `pending`: its whole is under way."""
+
+    kind: str
+    thing: Thing
+    gone: Decimal = NOTHING
+    pending: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.thing.pk}"
+
+    @property
+    def state(self) -> str:
+        return self.thing.state
+
+    @property
+    def price(self) -> Decimal:
+        return self.thing.price if self.thing.price is not None else NOTHING
+
+    @property
+    def rest(self) -> Decimal:
+        """What of its price has not gone back."""
+        return self.price - self.gone
+
+    @property
+    def money(self) -> Money:
+        return Money(self.price, self.thing.currency)
+
+    @property
+    def rest_money(self) -> Money:
+        return Money(self.rest, self.thing.currency)
+
+    @property
+    def is_valid(self) -> bool:
+        return self.state in VALID
+
+    @property
+    def is_owed(self) -> bool:
+        return self.state == TicketState.REFUND_DUE
+
+    @property
+    def page_id(self) -> int:
+        thing = self.thing
+        if isinstance(thing, ProductItem):
+            return thing.product.page_id
+        return thing.entry.calendar.page_id if isinstance(thing, Ticket) else thing.calendar.page_id
+
+    @property
+    def name(self) -> str:
+        """As a person tells it from the others."""
+        thing = self.thing
+        if isinstance(thing, Ticket):
+            kind = f", {thing.ticket_type.name}" if thing.ticket_type else ""
+            return _("%(title)s%(kind)s, ticket %(code)s") % {
+                "title": thing.entry.title,
+                "kind": kind,
+                "code": f"{thing.code[:4]} {thing.code[4:8]}",
+            }
+        if isinstance(thing, ProductItem):
+            return f"{thing.product.name}, {thing.code[:4]} {thing.code[4:8]}"
+        return str(thing.title)
+
+    @property
+    def word(self) -> str:
+        return str(TicketState(self.state).label)
+
+
+def rows_of(order: Order, *, locked: bool = False) -> list[Row]:
+    """All that `order` took, oldest first; `locked` (the order is): with what they count against, in order."""
+    tickets = Ticket.objects.filter(order=order).select_related("entry__calendar__page", "ticket_type").order_by("pk")
+    bookings = (
+        CalendarEntry.objects.filter(order=order, kind=EntryKind.BOOKING)
+        .select_related("calendar__page")
+        .order_by("pk")
+    )
+    items = ProductItem.objects.filter(order=order).select_related("product__page").order_by("pk")
+    if locked:
+        list(CalendarEntry.objects.filter(pk__in=tickets.values("entry_id")).locked().values_list("pk"))
+        list(TicketType.objects.filter(pk__in=tickets.values("ticket_type_id")).locked().values_list("pk"))
+        list(Product.objects.filter(pk__in=items.values("product_id")).locked().values_list("pk"))
+        tickets, bookings, items = tickets.locked(), bookings.locked(), items.locked()
+    gone, pending = _lines_of(order)
+    things: list[tuple[str, Thing]] = [
+        *(("ticket", row) for row in tickets),
+        *(("booking", row) for row in bookings),
+        *(("item", row) for row in items),
+    ]
+    return [
+        Row(kind, thing, gone[kind, thing.pk], (kind, thing.pk) in pending)
+        for kind, thing in things
+        if thing.state != TicketState.PENDING
+    ]
+
+
+def _lines_of(order: Order) -> tuple[Mapping[tuple[str, int], Decimal], Collection[tuple[str, int]]]:
+    """By row: what went back or is about to, and whether all of it is under way."""
+    gone: dict[tuple[str, int], Decimal] = defaultdict(Decimal)
+    pending = set()
+    lines = RefundLine.objects.live().filter(refund__checkout__order=order).exclude(kind=LineKind.SURPLUS)
+    for line in lines.select_related("refund"):
+        key = key_of(line)
+        gone[key] += line.amount
+        if line.kind == LineKind.ROW and line.refund.state in UNFINISHED:
+            pending.add(key)
+    return gone, pending
+
+
+def key_of(line: RefundLine) -> tuple[str, int]:
+    """The row that a line (no surplus) names."""
+    for kind, pk in (("ticket", line.ticket_id), ("booking", line.booking_id), ("item", line.item_id)):
+        if pk is not None:
+            return kind, pk
+    raise ValueError("a surplus names no row")
+
+
+def left_of(checkout: Checkout) -> Decimal:
+    """What of its capture has not gone back, is not about to, and is not reported as gone from outside."""
+    if checkout.captured is None:
+        return NOTHING
+    refunds = checkout.refunds.live().aggregate(sum=Sum("amount"))["sum"] or NOTHING
+    return checkout.captured - refunds - (unexplained(checkout).aggregate(sum=Sum("amount"))["sum"] or NOTHING)
+
+
+def unexplained(checkout: Checkout) -> "models.QuerySet[SumUpEvent]":
+    """Refunds and chargebacks that SumUp reports of `checkout` and that no refund here explains."""
+    rows = SumUpEvent.objects.counted().filter(checkout=checkout, refund=None, kind__in=[REFUND, CHARGE_BACK])
+    return rows.filter(amount__gt=0).order_by("happened_at", "pk")
+
+
+def owe(rows: Iterable[Row]) -> None:
+    """Valid rows are so no more: what is left of their price is owed; what has nothing left is cancelled."""
+    for kind, state, group in _grouped(row for row in rows if row.is_valid):
+        owed = [row.thing.pk for row in group if row.rest > 0]
+        mark_owed(owed, source=state, of=TABLES[kind])
+        mark_voided([row.thing.pk for row in group if row.rest <= 0], source=state, of=TABLES[kind])
+
+
+def pay_back(rows: Iterable[Row]) -> None:
+    """The money of `rows` went back: whatever they were, they are valid no more."""
+    for kind, state, group in _grouped(rows):
+        pks = [row.thing.pk for row in group]
+        if state in VALID:
+            mark_owed(pks, source=state, of=TABLES[kind])
+        if state in (*VALID, TicketState.REFUND_DUE):
+            mark_refunded(pks, of=TABLES[kind])
+
+
+def owe_again(rows: Iterable[Row]) -> None:
+    """What went back for `rows` came back to us: it is owed once more."""
+    for kind, state, group in _grouped(rows):
+        if state == TicketState.REFUNDED:
+            mark_owed_again([row.thing.pk for row in group], of=TABLES[kind])
+
+
+def _grouped(rows: Iterable[Row]) -> list[tuple[str, str, list[Row]]]:
+    found: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row.kind, row.state].append(row)
+    return [(kind, state, group) for (kind, state), group in sorted(found.items())]
