@@ -1,4 +1,4 @@
-"""The mails about money that came in twice, each by a job with one Message-ID however often it is sent."""
+"""The mails about money that goes back, each by a job with one Message-ID however often it is sent."""
 
 from urllib.parse import urlsplit
 
@@ -10,7 +10,8 @@ from procrastinate.contrib.django import app
 
 from events.jobs import MAIL_RETRY
 from ledger.money import Money
-from payments.models import Checkout
+from payments.models import Checkout, Refund
+from payments.rows import told_lines
 
 
 @app.task(queue="mail", retry=MAIL_RETRY)
@@ -31,4 +32,25 @@ def tell_surplus(checkout_id: int) -> None:
         headers={"Message-ID": f"<surplus.{checkout.pk}@{urlsplit(settings.SITE_URL).hostname}>"},
     )
     mail.attach_alternative(render_to_string("payments/mail/surplus.html", context), "text/html")
+    mail.send()
+
+
+@app.task(queue="mail", retry=MAIL_RETRY)
+def tell_refund(refund_id: int) -> None:
+    """Tell the buyer that money went back, how much, and what for."""
+    refund = Refund.objects.select_related("checkout__order__user").get(pk=refund_id)
+    order = refund.checkout.order
+    context = {
+        "order": order,
+        "refund": refund,
+        "lines": told_lines(refund),
+        "order_url": settings.SITE_URL + order.get_absolute_url(),
+    }
+    mail = EmailMultiAlternatives(
+        subject=_("%(amount)s goes back to you, order %(code)s") % {"amount": refund.money, "code": order.short_code},
+        body=render_to_string("payments/mail/refund.txt", context),
+        to=[order.user.email],
+        headers={"Message-ID": f"<refund.{refund.pk}@{urlsplit(settings.SITE_URL).hostname}>"},
+    )
+    mail.attach_alternative(render_to_string("payments/mail/refund.html", context), "text/html")
     mail.send()

@@ -15,7 +15,7 @@ from events.transitions import Sold, mark_owed, mark_owed_again, mark_refunded, 
 from ledger.money import Money
 from market.models import Product, ProductItem
 from orders.models import Order
-from payments.models import Checkout, RefundLine, SumUpEvent
+from payments.models import Checkout, Refund, RefundLine, SumUpEvent
 from payments.states import UNFINISHED, LineKind
 from payments.sumup import CHARGE_BACK, REFUND
 
@@ -30,7 +30,7 @@ NOTHING = Decimal(0)
 
 @dataclass(frozen=True)
 class Row:
-    """One sold thing of an order: `gone` went back for it or is about to, `pending`: its whole is under way."""
+    """One sold thing of an order: `gone` went back for it or is about to; `pending`: all that was left is under way."""
 
     kind: str
     thing: Thing
@@ -98,7 +98,7 @@ class Row:
 
 
 def rows_of(order: Order, *, locked: bool = False) -> list[Row]:
-    """All that `order` took, oldest first; `locked` (the order is): with what they count against, in order."""
+    """All that `order` took, oldest first; `locked` (as the order is): with what they count against, in order."""
     tickets = Ticket.objects.filter(order=order).select_related("entry__calendar__page", "ticket_type").order_by("pk")
     bookings = (
         CalendarEntry.objects.filter(order=order, kind=EntryKind.BOOKING)
@@ -145,6 +145,13 @@ def key_of(line: RefundLine) -> tuple[str, int]:
     raise ValueError("a surplus names no row")
 
 
+def line_for(row: Row, kind: LineKind, amount: Decimal) -> RefundLine:
+    """A line about `row`, not yet of a refund."""
+    line = RefundLine(kind=kind, amount=amount, currency=row.thing.currency)
+    setattr(line, f"{row.kind}_id", row.thing.pk)
+    return line
+
+
 def left_of(checkout: Checkout) -> Decimal:
     """What of its capture has not gone back, is not about to, and is not reported as gone from outside."""
     if checkout.captured is None:
@@ -189,3 +196,18 @@ def _grouped(rows: Iterable[Row]) -> list[tuple[str, str, list[Row]]]:
     for row in rows:
         found[row.kind, row.state].append(row)
     return [(kind, state, group) for (kind, state), group in sorted(found.items())]
+
+
+def told_lines(refund: Refund) -> list[tuple[str, Money]]:
+    """What `refund` pays back, in words for its buyer, with the amount of each."""
+    rows = {(row.kind, row.thing.pk): row for row in rows_of(refund.checkout.order)}
+    found = []
+    for line in refund.lines.order_by("pk"):
+        if line.kind == LineKind.SURPLUS:
+            name = _("your payment beyond the order")
+        else:
+            name = rows[key_of(line)].name
+            if line.kind == LineKind.GOODWILL:
+                name = _("a part of %(name)s, which stays as it is") % {"name": name}
+        found.append((name, line.money))
+    return found

@@ -1,0 +1,117 @@
+"""Jobs of refunds: the sending of each, and the sweep of all that has no end yet."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils import timezone
+from procrastinate import RetryStrategy
+from procrastinate.contrib.django import app
+
+from ledger.locking import retried
+from ledger.money import Money
+from ledger.signing import sign
+from payments.cases import open_case
+from payments.models import Case, Refund, SumUpEvent
+from payments.refund_sending import LONGEST_CALL, Sent, follow, send
+from payments.refunding import lock
+from payments.states import CaseKind, RefundOrigin, RefundState
+
+log = logging.getLogger(__name__)
+
+#: A refund that waits is sent by the sweep after this time: its job was lost with its worker.
+LEFT_BEHIND = timedelta(minutes=2)
+#: What became of one is asked so often while it is unknown, and while the event of a success has not shown.
+PAUSE, LONG_PAUSE = timedelta(minutes=2), timedelta(hours=1)
+#: So long after it was sent or asked for a person is told of what has no end.
+LONGEST_DOUBT, LONGEST_WAIT = timedelta(hours=1), timedelta(days=1)
+#: The event of a success follows within a day.
+EVENT_WITHIN = timedelta(days=1)
+SWEEP_MOST = 200
+
+
+class NotSent(Exception):
+    """SumUp could not be asked before the refund: the job is tried again."""
+
+
+@app.task(queue="payments", retry=RetryStrategy(max_attempts=6, exponential_wait=4))
+def send_refund(refund_pk: int) -> None:
+    """Send one refund; again after a while when SumUp could not be asked what it knows of the payment."""
+    if send(refund_pk, who="refund", at=timezone.now()) is Sent.WAITING:
+        raise NotSent
+
+
+@app.periodic(cron="* * * * *")
+@app.task(queue="payments", lock="refunds", queueing_lock="refunds")
+def sweep_refunds(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
+    """Every minute: send what was left behind, ask about what is unknown, and tell a person what stays so."""
+    refunds_once(at=timezone.now())
+
+
+def refunds_once(*, at: datetime) -> None:
+    """One pass over at most SWEEP_MOST refunds of each kind, the longest unasked first."""
+    ours = Refund.objects.filter(origin=RefundOrigin.OURS).order_by(F("asked_at").asc(nulls_first=True), "pk")
+    waiting = ours.filter(state=RefundState.REQUESTED, requested_at__lte=at - LEFT_BEHIND)
+    for pk in _some(waiting):
+        _quietly(pk, lambda pk: send(pk, who="sweep", at=at))
+    lost = Q(state=RefundState.UNKNOWN) | Q(state=RefundState.SENDING, sent_at__lte=at - LONGEST_CALL)
+    for pk in _some(ours.filter(lost).filter(Q(asked_at=None) | Q(asked_at__lte=at - PAUSE))):
+        _quietly(pk, lambda pk: follow(pk, who="sweep", at=at))
+    for pk in _some(_without_event(at).filter(asked_at__lte=at - LONG_PAUSE)):
+        _quietly(pk, lambda pk: follow(pk, who="sweep", at=at))
+    for pk in _some(_overdue(at)):
+        _quietly(pk, lambda pk: _tell(pk, at))
+
+
+def _some(rows: "models.QuerySet[Refund]") -> list[int]:
+    return list(rows.values_list("pk", flat=True)[:SWEEP_MOST])
+
+
+def _without_event(at: datetime) -> "models.QuerySet[Refund]":
+    """Those that SumUp took and whose event has not shown, for a week."""
+    events = SumUpEvent.objects.filter(refund=OuterRef("pk"))
+    rows = Refund.objects.filter(
+        ~Exists(events), origin=RefundOrigin.OURS, state=RefundState.SUCCEEDED, sent_at__gt=at - timedelta(days=7)
+    )
+    return rows.order_by("asked_at", "pk")
+
+
+def _overdue(at: datetime) -> "models.QuerySet[Refund]":
+    """Those about which a person must be told and has not been since."""
+    told = Case.objects.filter(checkout=OuterRef("checkout"), kind=CaseKind.REFUND, opened_at__gte=OuterRef("sent_at"))
+    asked = Case.objects.filter(
+        checkout=OuterRef("checkout"), kind=CaseKind.REFUND, opened_at__gte=OuterRef("requested_at")
+    )
+    late = Q(state=RefundState.UNKNOWN, sent_at__lte=at - LONGEST_DOUBT) | Q(
+        state=RefundState.SUCCEEDED, pk__in=_without_event(at).filter(sent_at__lte=at - EVENT_WITHIN).values("pk")
+    )
+    unsent = Q(state=RefundState.REQUESTED, requested_at__lte=at - LONGEST_WAIT)
+    ours = Refund.objects.filter(origin=RefundOrigin.OURS)
+    return ours.filter(Q(late, ~Exists(told)) | Q(unsent, ~Exists(asked))).order_by("pk")
+
+
+def _tell(refund_pk: int, at: datetime) -> None:
+    retried(lambda: _ask_a_person(refund_pk, at))
+
+
+def _ask_a_person(refund_pk: int, at: datetime) -> None:
+    checkout = lock(Refund.objects.get(pk=refund_pk).checkout_id)
+    sign(who="sweep", why="a refund has no end")
+    refund = Refund.objects.get(pk=refund_pk)
+    words = {
+        RefundState.REQUESTED: "A refund of {money} waits to be sent: SumUp could not be asked about its payment.",
+        RefundState.UNKNOWN: "A refund of {money} was sent, and SumUp does not say what became of it.",
+        RefundState.SUCCEEDED: "SumUp took a refund of {money}, but its books do not show it.",
+    }.get(RefundState(refund.state))
+    if words is not None:
+        money = Money(refund.amount, refund.currency)
+        open_case(CaseKind.REFUND, checkout, words=words.format(money=money), at=at, amount=refund.amount)
+
+
+def _quietly(pk: int, work: Callable[[int], object]) -> None:
+    try:
+        work(pk)
+    except Exception:  # one that cannot be followed must not keep the sweep from the others
+        log.exception("refund %s could not be followed", pk)
