@@ -106,7 +106,7 @@ def _apply(stale: Checkout, answer: CheckoutAnswer, who: str, at: datetime) -> V
     order = Order.objects.filter(pk=stale.order_id).locked().get()
     checkout = Checkout.objects.filter(pk=stale.pk).select_related("merchant").locked().get()
     if checkout.state not in ASKABLE:
-        return _give(order, checkout, at) if checkout.state == CheckoutState.PAID else Verdict.SETTLED
+        return give(order, checkout, at) if checkout.state == CheckoutState.PAID else Verdict.SETTLED
     if answer.status == "PAID":
         return _record_payment(order, checkout, answer, at)
     if answer.status == "EXPIRED":
@@ -152,7 +152,7 @@ def _record_payment(order: Order, checkout: Checkout, answer: CheckoutAnswer, at
         at=at,
         answer=kept(answer.raw),
     )
-    return _give(order, checkout, at)
+    return give(order, checkout, at)
 
 
 def _refundable_transaction(checkout: Checkout, answer: CheckoutAnswer) -> str:
@@ -198,7 +198,7 @@ def _give_again(stale: Checkout, who: str, at: datetime, why: str = "paid, goods
     sign(who=who, why=why)
     order = Order.objects.filter(pk=stale.order_id).locked().get()
     checkout = Checkout.objects.filter(pk=stale.pk).locked().get()
-    verdict = _give(order, checkout, at)
+    verdict = give(order, checkout, at)
     given = Checkout.objects.filter(pk=checkout.pk, is_applied=True)
     Case.objects.open().filter(checkout__in=given, kind=CaseKind.GOODS).update(
         closed_at=at, closed_by=who, decision="The goods were given on a later try."
@@ -213,7 +213,7 @@ def give_again(case: Case, *, who: str, reason: str, at: datetime) -> bool:
     return Checkout.objects.filter(pk=checkout.pk, is_applied=True).exists()
 
 
-def _give(order: Order, checkout: Checkout, at: datetime) -> Verdict:
+def give(order: Order, checkout: Checkout, at: datetime) -> Verdict:
     """Give the order's goods for a recorded capture; what cannot be given waits for a person, the capture stays."""
     if checkout.is_applied:
         return Verdict.SETTLED
@@ -261,7 +261,7 @@ def _accept_mismatch(case: Case, who: str, reason: str, at: datetime) -> bool:
         at=at,
     )
     checkout.refresh_from_db()
-    _give(order, checkout, at)
+    give(order, checkout, at)
     return True
 
 
