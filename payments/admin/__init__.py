@@ -2,5 +2,15 @@
 
 from payments.admin.cases import CaseAdmin
 from payments.admin.orders import CheckoutAdmin, MoneyAdmin, OfOrders, OrderAdmin, PageFilter, as_a_whole
+from payments.admin.runs import ReconcileRunAdmin
 
-__all__ = ["CaseAdmin", "CheckoutAdmin", "MoneyAdmin", "OfOrders", "OrderAdmin", "PageFilter", "as_a_whole"]
+__all__ = [
+    "CaseAdmin",
+    "CheckoutAdmin",
+    "MoneyAdmin",
+    "OfOrders",
+    "OrderAdmin",
+    "PageFilter",
+    "ReconcileRunAdmin",
+    "as_a_whole",
+]
