@@ -74,7 +74,9 @@ class Demo:
             self._manage("migrate", "--no-input", "--verbosity", "0")
             self._start_simulator()
             accounts = self._manage("seed_demo")
-            self._start("worker", [*MANAGE, "procrastinate", "worker", "--shutdown-graceful-timeout=5"])
+            self._start(
+                "worker", [*MANAGE, "procrastinate", "worker", "--concurrency=4", "--shutdown-graceful-timeout=5"]
+            )
             self._start_web()
             self._greet(accounts)
             yield

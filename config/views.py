@@ -9,10 +9,12 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from ledger.locking import Contention
+from payments.health import troubles
 
 
 @never_cache
@@ -25,12 +27,18 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """Able to serve: the database answers and its migrations are all in. 503 names what is wrong."""
+    """Able to serve and in order; 503 names what is wrong.
+
+    The database and its migrations, how old the last comparison with SumUp is, how long money and mail wait, and
+    whether SumUp refuses a merchant.
+    """
     problems = []
     try:
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             problems.append("migrations are missing")
+        else:
+            problems += [trouble.words for trouble in troubles(at=timezone.now())]
     except (DatabaseError, ImproperlyConfigured):
         problems.append("the database does not answer")
     status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK

@@ -72,9 +72,10 @@ def world(sumup: SimulatorProcess) -> World:
         reason="ill", who="user:1", at=timezone.now(),
     )  # fmt: skip
     assert refund is not None
-    sumup.faults(refund="lost_answer", transaction="ok", refund_event_delay=0.05)
+    sumup.faults(refund="lost_answer", refund_event_delay=60)  # its event shows only after we have given up
     send(refund.pk, who="refund", at=timezone.now())
     sumup.faults(refund="ok", refund_event_delay=0)
+    sumup.shift_clock(61)
     refund.refresh_from_db()
     assert refund.state == RefundState.UNKNOWN
     paid_at_sumup(sumup, paid)
