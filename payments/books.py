@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from events.states import ENTRY_ARROWS, HELD, TICKET_ARROWS
 from ledger.arrows import Arrows
 from orders.states import ORDER_ARROWS
-from payments.states import CHECKOUT_ARROWS, REFUND_ARROWS
+from payments.states import CHECKOUT_ARROWS, LIVE, REFUND_ARROWS
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,53 @@ SOLD = """(
     SELECT 'product', id, NULL, NULL, product_id, user_id, order_id, state, price, currency
     FROM market_productitem WHERE state <> 'pending')"""
 
+#: Lines of refunds whose money has gone back, or may have, with what they are of.
+LINES = f"""(
+    SELECT line.id, line.kind, line.amount, line.currency, refund.id AS refund_id, refund.state, refund.origin,
+        checkout.order_id, coalesce(line.ticket_id, line.booking_id, line.item_id) AS row_id,
+        CASE WHEN line.ticket_id IS NOT NULL THEN 'ticket' WHEN line.booking_id IS NOT NULL THEN 'booking'
+            WHEN line.item_id IS NOT NULL THEN 'product' END AS row_kind
+    FROM payments_refundline AS line JOIN payments_refund AS refund ON refund.id = line.refund_id
+    JOIN payments_checkout AS checkout ON checkout.id = refund.checkout_id
+    WHERE refund.state IN {_in(LIVE)})"""
+
+#: What was sold, each with the rest of its price that did not go back.
+REST = f"""(
+    SELECT sold.*, sold.price - coalesce(gone.amount, 0) AS rest FROM {SOLD} AS sold LEFT JOIN (
+        SELECT row_kind, row_id, sum(amount) AS amount FROM {LINES} AS line WHERE kind <> 'surplus' GROUP BY 1, 2
+    ) AS gone ON gone.row_kind = sold.kind AND gone.row_id = sold.id)"""
+
+#: Refunds and chargebacks that SumUp reports and that no refund of ours explains: a person must say what they were.
+UNEXPLAINED = """(
+    SELECT event.id, checkout.order_id, event.currency, event.amount, event.kind, event.checkout_id
+    FROM payments_sumupevent AS event JOIN payments_checkout AS checkout ON checkout.id = event.checkout_id
+    WHERE event.refund_id IS NULL AND event.status <> 'FAILED' AND event.kind IN ('REFUND', 'CHARGE_BACK')
+        AND event.amount > 0 AND checkout.captured IS NOT NULL)"""
+
+
+def _gone(origins: str, kind: str) -> str:
+    """What went back: lines of what succeeded, and events that nobody has explained yet."""
+    return (
+        f"SELECT order_id, currency, amount FROM {LINES} AS line WHERE state = 'succeeded' AND origin {origins}"
+        f" UNION ALL SELECT order_id, currency, amount FROM {UNEXPLAINED} AS event WHERE kind = '{kind}'"
+    )
+
+
 #: Where the money of an order is: each part answers (order_id, currency, amount). captured = the sum of the others.
 CAPTURED = "SELECT order_id, captured_currency, captured FROM payments_checkout WHERE captured IS NOT NULL"
 MONEY_PARTS = {
-    "fulfilled": f"SELECT order_id, currency, price FROM {SOLD} AS sold WHERE state IN ('confirmed', 'checked_in')",
-    "kept": f"SELECT sold.order_id, sold.currency, sold.price FROM {SOLD} AS sold"
+    "fulfilled": f"SELECT order_id, currency, rest FROM {REST} AS sold WHERE state IN ('confirmed', 'checked_in')",
+    "kept": f"SELECT sold.order_id, sold.currency, sold.rest FROM {REST} AS sold"
     " JOIN orders_order ON orders_order.id = sold.order_id AND orders_order.state = 'paid'"
     " WHERE sold.state = 'cancelled'",
-    "owed": f"SELECT order_id, currency, price FROM {SOLD} AS sold WHERE state = 'refund_due'",
-    "refunded": f"SELECT order_id, currency, price FROM {SOLD} AS sold WHERE state = 'refunded'",
-    "undecided": f"{CAPTURED} AND NOT is_applied",
+    "owed": f"SELECT order_id, currency, rest FROM {REST} AS sold WHERE state IN ('refund_due', 'refunded')",
+    "in_refund": f"SELECT order_id, currency, amount FROM {LINES} AS line WHERE state <> 'succeeded'",
+    "refunded": _gone("<> 'chargeback'", "REFUND"),
+    "charged_back": _gone("= 'chargeback'", "CHARGE_BACK"),
+    # Below 0 where more went back than what came in beyond the order: a loss, or a person must say what it was for.
+    "undecided": f"{CAPTURED} AND NOT is_applied"
+    f" UNION ALL SELECT order_id, currency, -amount FROM {LINES} AS line WHERE kind = 'surplus'"
+    f" UNION ALL SELECT order_id, currency, -amount FROM {UNEXPLAINED} AS event",
 }
 
 #: Tables whose changes are in the history: what history calls their rows, and the columns that it watches.
@@ -261,10 +298,12 @@ RULES = [
     ),
     Rule(
         "capture_gave_goods_or_waits",
-        "a paid checkout that gave no goods has an open case",
+        "a paid checkout that gave no goods has an open case, until all of it went back",
         "SELECT checkout.id AS checkout, order_id AS order, captured, captured_currency AS currency"
         " FROM payments_checkout AS checkout WHERE state = 'paid' AND NOT is_applied AND NOT EXISTS"
-        " (SELECT 1 FROM payments_case WHERE checkout_id = checkout.id AND closed_at IS NULL)",
+        " (SELECT 1 FROM payments_case WHERE checkout_id = checkout.id AND closed_at IS NULL)"
+        " AND captured > coalesce((SELECT sum(amount) FROM payments_refund WHERE checkout_id = checkout.id"
+        " AND state = 'succeeded'), 0)",
     ),
     Rule(
         "mismatch_has_case",
@@ -276,6 +315,55 @@ RULES = [
         "money_adds_up",
         f"what each order captured is {' + '.join(MONEY_PARTS)}",
         _money(),
+    ),
+    # Refunds
+    Rule(
+        "refunded_row_has_its_refund",
+        "what is refunded has been paid back as a whole by one refund that succeeded",
+        f"SELECT sold.kind, sold.id, sold.order_id AS order, count(line.id) AS refunds FROM {SOLD} AS sold"
+        f" LEFT JOIN {LINES} AS line ON line.row_kind = sold.kind AND line.row_id = sold.id AND line.kind = 'row'"
+        " AND line.state = 'succeeded' WHERE sold.state = 'refunded' GROUP BY 1, 2, 3 HAVING count(line.id) <> 1",
+    ),
+    Rule(
+        "refund_under_way_is_owed",
+        "what a refund pays back as a whole is owed while it is under way, and valid no more when it has succeeded",
+        f"SELECT sold.kind, sold.id, sold.state, line.refund_id AS refund FROM {LINES} AS line JOIN {SOLD} AS sold"
+        " ON sold.kind = line.row_kind AND sold.id = line.row_id WHERE line.kind = 'row' AND CASE line.state"
+        " WHEN 'succeeded' THEN sold.state IN ('confirmed', 'checked_in') ELSE sold.state <> 'refund_due' END",
+    ),
+    Rule(
+        "row_pays_back_its_price_at_most",
+        "no more goes back for a thing than its price",
+        f"SELECT kind, id, price, rest, order_id AS order FROM {REST} AS sold WHERE rest < 0",
+    ),
+    Rule(
+        "refund_is_its_lines",
+        "each refund that went back or may have is the sum of its lines, in its currency",
+        "SELECT refund.id AS refund, refund.amount, refund.currency, sum(line.amount) AS lines"
+        f" FROM payments_refund AS refund LEFT JOIN {LINES} AS line ON line.refund_id = refund.id"
+        f" AND line.currency = refund.currency WHERE refund.state IN {_in(LIVE)}"
+        " GROUP BY refund.id HAVING refund.amount IS DISTINCT FROM sum(line.amount)",
+    ),
+    Rule(
+        "refunds_within_capture",
+        "no more goes back than what was captured, or a case is open",
+        "SELECT checkout.id AS checkout, captured, sum(refund.amount) AS refunds FROM payments_checkout AS checkout"
+        f" JOIN payments_refund AS refund ON refund.checkout_id = checkout.id AND refund.state IN {_in(LIVE)}"
+        " WHERE NOT EXISTS (SELECT 1 FROM payments_case WHERE checkout_id = checkout.id AND closed_at IS NULL)"
+        " GROUP BY checkout.id HAVING sum(refund.amount) > coalesce(captured, 0)",
+    ),
+    Rule(
+        "refund_in_doubt_has_case",
+        "a refund that is sent for a day without an outcome has an open case",
+        "SELECT refund.id AS refund, state, sent_at FROM payments_refund AS refund WHERE state IN ('sending',"
+        " 'unknown') AND sent_at < now() - interval '1 day' AND NOT EXISTS (SELECT 1 FROM payments_case"
+        " WHERE checkout_id = refund.checkout_id AND closed_at IS NULL)",
+    ),
+    Rule(
+        "outside_event_has_case",
+        "a refund or chargeback that SumUp reports and nobody explains has an open case",
+        f"SELECT id AS event, checkout_id AS checkout, amount, currency FROM {UNEXPLAINED} AS event WHERE NOT EXISTS"
+        " (SELECT 1 FROM payments_case WHERE checkout_id = event.checkout_id AND closed_at IS NULL)",
     ),
     # History
     Rule(

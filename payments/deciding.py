@@ -20,6 +20,7 @@ from events.admin.reasons import ReasonForm
 from payments.cases import close_case
 from payments.models import Case, Checkout
 from payments.releasing import free_anyway
+from payments.rows import unexplained
 from payments.settling import accept_mismatch, can_accept, give_again
 from payments.states import CaseKind
 from payments.strays import LinkRefusal, link
@@ -89,6 +90,24 @@ DECISIONS = {
             _("What stood in the way may be gone. If it works, the buyer gets the tickets and a mail."),
             _("The goods are given."),
             lambda case, who, reason, at: give_again(case, who=who, reason=reason, at=at),
+        ),
+        Decision(
+            "seen",
+            CaseKind.OUTSIDE,
+            _("I have seen it"),
+            _("The books have it: nothing more is to be done here."),
+            _("The case is closed."),
+            lambda case, who, reason, at: close_case(case, who=who, reason=reason, at=at),
+            lambda checkout: checkout is not None and not unexplained(checkout).exists(),
+        ),
+        Decision(
+            "done",
+            CaseKind.REFUND,
+            _("It is settled"),
+            _("What is still owed stays owed; the case about this refund is closed."),
+            _("The case is closed."),
+            lambda case, who, reason, at: close_case(case, who=who, reason=reason, at=at),
+            lambda checkout: checkout is not None and not checkout.refunds.unfinished().exists(),
         ),
         Decision(
             "settled",

@@ -45,13 +45,15 @@ def request_refund(
     at: datetime,
     elsewhere: bool = False,
     batch: RefundBatch | None = None,
+    left: Decimal | None = None,
 ) -> Refund | None:
     """Write down a refund of one checkout and enqueue its sending, in one transaction; raises RefundRefused.
 
     Valid rows that are wished back whole are cancelled with money back. `elsewhere`: it was paid back in another way
-    already, nothing is sent. None: the rows had nothing left to pay back, and are cancelled.
+    already, nothing is sent. `left` is what the person saw as left of the payment: if that has changed, so has what
+    the person decided about. None: the rows had nothing left to pay back, and are cancelled.
     """
-    return retried(lambda: request_locked(checkout_pk, wishes, reason, who, at, elsewhere, batch))
+    return retried(lambda: request_locked(checkout_pk, wishes, reason, who, at, elsewhere, batch, left))
 
 
 def request_locked(
@@ -62,16 +64,19 @@ def request_locked(
     at: datetime,
     elsewhere: bool,
     batch: RefundBatch | None,
+    seen: Decimal | None = None,
 ) -> Refund | None:
     """The same in the caller's transaction."""
     checkout = lock(checkout_pk)
     sign(who=who, why=reason)
     _check(checkout, elsewhere=elsewhere)
     rows = {row.key: row for row in rows_of(checkout.order, locked=True)} if checkout.is_applied else {}
-    lines = [_line(wish, rows, checkout) for wish in wishes]
+    lines = [line_of(wish, rows, checkout) for wish in wishes]
     amount = sum((line.amount for line in lines), Decimal(0))
     whole = [rows[wish.row] for wish in wishes if wish.kind == LineKind.ROW]
     left = left_of(checkout)
+    if seen is not None and seen != left:
+        raise RefundRefused(_("Something of this payment was paid back meanwhile. Look once more what is left."))
     if amount > left:
         money = Money(left, checkout.captured_currency)
         raise RefundRefused(_("Only %(money)s of this payment can still be paid back.") % {"money": money})
@@ -117,7 +122,7 @@ def _check(checkout: Checkout, *, elsewhere: bool) -> None:
         raise RefundRefused(_("SumUp's transaction of this payment is not known. Pay it back in SumUp's dashboard."))
 
 
-def _line(wish: Wish, rows: dict[str, Row], checkout: Checkout) -> RefundLine:
+def line_of(wish: Wish, rows: dict[str, Row], checkout: Checkout) -> RefundLine:
     """The line for one wish; its amount is 0 for a row of which nothing is left."""
     if wish.kind == LineKind.SURPLUS:
         if checkout.is_applied:

@@ -1,17 +1,19 @@
 """An order's life in plain words: the order, its payments, its tickets and what a person had to decide."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable
 from operator import attrgetter
 
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from accounts.models import User
 from events.models import Ticket
 from events.telling import SENTENCES, fields, people_of, subjects
 from ledger.models import History
 from ledger.telling import Sentence, Step, Words, actor, steps
 from orders.models import Order
-from payments.models import Case, Checkout
+from payments.models import Case, Checkout, Refund
 
 ORDER = {
     "paid": Sentence("The order was paid.", "%(count)d orders were paid."),
@@ -28,6 +30,15 @@ CHECKOUT = {
         "SumUp reports payments %(names)s that are not what was asked for.",
     ),
 }
+REFUND = {
+    "sending": Sentence("Refund %(names)s was sent to SumUp.", "Refunds %(names)s were sent to SumUp."),
+    "succeeded": Sentence("The money of refund %(names)s went back.", "The money of refunds %(names)s went back."),
+    "failed": Sentence("Refund %(names)s did not go back.", "Refunds %(names)s did not go back."),
+    "unknown": Sentence(
+        "Nobody knows yet what became of refund %(names)s.", "Nobody knows yet what became of refunds %(names)s."
+    ),
+    "withdrawn": Sentence("Refund %(names)s was withdrawn.", "Refunds %(names)s were withdrawn."),
+}
 GIVEN = Sentence("The goods were given for payment %(names)s.", "The goods were given for payments %(names)s.")
 
 
@@ -43,9 +54,12 @@ def order_steps(order: Order, *, pages: Collection[int] | None, whole: bool) -> 
     ticket_ids = [pk for _subject, pk in names]
     checkouts = list(Checkout.objects.filter(order=order).order_by("pk"))
     names |= {("checkout", checkout.pk): str(number) for number, checkout in enumerate(checkouts, 1)}
+    refunds = list(Refund.objects.filter(checkout__order=order).order_by("pk"))
+    names |= {("refund", refund.pk): str(number) for number, refund in enumerate(refunds, 1)}
     rows = list(
         History.objects.filter(
             Q(subject="order", subject_id=order.pk)
+            | Q(subject="refund", subject_id__in=[refund.pk for refund in refunds])
             | Q(subject="checkout", subject_id__in=[checkout.pk for checkout in checkouts])
             | Q(subject="ticket", subject_id__in=ticket_ids)
         ).order_by("id")
@@ -55,11 +69,46 @@ def order_steps(order: Order, *, pages: Collection[int] | None, whole: bool) -> 
         **SENTENCES,
         **{("order", "state", state): sentence for state, sentence in ORDER.items()},
         **{("checkout", "state", state): sentence for state, sentence in CHECKOUT.items()},
+        **{("refund", "state", state): sentence for state, sentence in REFUND.items()},
         ("checkout", "is_applied", "true"): GIVEN,
     }
     words = Words(sentences, names, people, {**subjects(), "checkout": _("Payment"), "order": _("Order")}, fields())
-    life = [*_births(order, checkouts, whole=whole), *steps(rows, words), *_cases(order, people, whole=whole)]
+    people |= people_named(refund.requested_by for refund in refunds)
+    life = [
+        *_births(order, checkouts, whole=whole),
+        *_asked_for(refunds, people, whole=whole),
+        *steps(rows, words),
+        *_cases(order, people, whole=whole),
+    ]
     return sorted(life, key=attrgetter("at"))
+
+
+def refund_steps(refund: Refund) -> list[Step]:
+    """What happened to one refund, oldest first."""
+    rows = list(History.objects.of(refund))
+    people = people_of(rows) | people_named([refund.requested_by])
+    sentences = {("refund", "state", state): sentence for state, sentence in REFUND.items()}
+    words = Words(sentences, {("refund", refund.pk): str(refund.money)}, people, {"refund": _("Refund")}, fields())
+    return sorted([*_asked_for([refund], people, whole=True), *steps(rows, words)], key=attrgetter("at"))
+
+
+def people_named(actors: Iterable[str]) -> dict[int, str]:
+    """The names, else the addresses, of those of `actors` who are persons."""
+    ids = {int(name.removeprefix("user:")) for name in actors if re.fullmatch(r"user:\d+", name)}
+    return {user.pk: user.get_full_name() for user in User.objects.filter(pk__in=ids)}
+
+
+def _asked_for(refunds: Iterable[Refund], people: dict[int, str], *, whole: bool) -> list[Step]:
+    words = _("A refund of %(money)s was asked for.")
+    return [
+        Step(
+            refund.requested_at,
+            words % {"money": refund.money} if whole else _("A refund was asked for."),
+            actor(refund.requested_by, people),
+            refund.reason if whole else "",
+        )
+        for refund in refunds
+    ]
 
 
 def _births(order: Order, checkouts: list[Checkout], *, whole: bool) -> list[Step]:

@@ -2,6 +2,7 @@
 
 from payments.admin.cases import CaseAdmin
 from payments.admin.orders import CheckoutAdmin, MoneyAdmin, OfOrders, OrderAdmin, PageFilter, as_a_whole
+from payments.admin.refunds import RefundAdmin
 from payments.admin.runs import ReconcileRunAdmin
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "OrderAdmin",
     "PageFilter",
     "ReconcileRunAdmin",
+    "RefundAdmin",
     "as_a_whole",
 ]

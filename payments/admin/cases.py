@@ -14,15 +14,14 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
 
 from events.desk import clock, link
-from events.models import Page, Role, Ticket
+from events.models import Page, Ticket
 from events.scoping import team_of
 from events.states import TicketState
 from ledger.money import Money
-from payments.admin.orders import MoneyAdmin
+from payments.admin.orders import DECIDE, MoneyAdmin
+from payments.admin.ways_out import ways_out
 from payments.deciding import decision_view, offered
 from payments.models import Case
-
-DECIDE = frozenset({Role.OWNER, Role.FINANCE})
 
 
 class OpenFilter(admin.SimpleListFilter):
@@ -86,7 +85,8 @@ class CaseAdmin(MoneyAdmin):
     def actions_now(self, row: Any) -> SafeString | str:
         if not getattr(row, "may_decide", False):
             return ""
-        links = [(reverse("admin:payments_case_decide", args=[row.pk, one.name]), one.label) for one in offered(row)]
+        links = [*ways_out(row)]
+        links += [(reverse("admin:payments_case_decide", args=[row.pk, one.name]), one.label) for one in offered(row)]
         return format_html("{}", format_html_join(" ", '<a class="button" href="{}">{}</a>', links))
 
     def scope(self, request: HttpRequest, roles: Collection[str]) -> Q:

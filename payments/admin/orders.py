@@ -3,10 +3,13 @@
 import time
 from collections.abc import Collection
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Prefetch, Q, QuerySet, Value
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -25,6 +28,8 @@ from payments.timeline import order_steps
 
 FINANCE = frozenset({Role.FINANCE})
 SERVE_BUYERS = SEE_ORDERS - FINANCE
+#: Who decides what becomes of money, and pays it back.
+DECIDE = frozenset({Role.OWNER, Role.FINANCE})
 
 
 def as_a_whole(request: HttpRequest, roles: Collection[str], order: str) -> Q:
@@ -194,10 +199,17 @@ def revoke(model_admin: "OrderAdmin", request: HttpRequest, rows: QuerySet[Order
     model_admin.tell(request, rows, len(paid), gettext("no longer shown by the links in their mails"))
 
 
+@admin.action(description=_("Pay back whole"))
+def pay_back(model_admin: "OrderAdmin", request: HttpRequest, rows: QuerySet[Order]) -> HttpResponse:  # noqa: ARG001
+    query = urlencode([("order", pk) for pk in rows.order_by("pk").values_list("pk", flat=True)])
+    return redirect(f"{reverse('admin:payments_refund_bulk')}?{query}")
+
+
 @admin.register(Order)
 class OrderAdmin(OfOrders):
     sees = SEE_ORDERS
-    actions = (resend, revoke)
+    actions = (resend, revoke, pay_back)
+    change_form_template = "admin/foyer/order.html"
     order_path = "pk"
     placed = clock("placed_at", _("placed"))
     held_until = clock("hold_until", _("held until"))
@@ -259,6 +271,13 @@ class OrderAdmin(OfOrders):
     def steps_of(self, request: HttpRequest, row: Any) -> list[Step]:
         team = team_of(request)
         return order_steps(row, pages=None if team.is_superuser else team.pages(self.sees), whole=row.is_whole)
+
+    def context_of(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """The payment from which the user may pay back, and which of them went beyond the order."""
+        if not self.within(request, DECIDE, row):
+            return {}
+        paid = Checkout.objects.filter(order=row, captured__isnull=False).order_by("-is_applied", "pk")
+        return {"payments": paid if row.is_whole else paid.filter(is_applied=True)}
 
     @admin.display(description=_("order"))
     def short_code(self, row: Order) -> str:

@@ -10,6 +10,7 @@ from ledger.arrows import arrow_triggers, frozen_trigger, history_trigger, no_tr
 from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES, Money
 from market.models import ProductItem
+from orders.models import Order
 from payments.models.checkouts import Checkout
 from payments.states import (
     LIVE,
@@ -157,6 +158,14 @@ class Refund(models.Model):
     @property
     def money(self) -> Money:
         return Money(self.amount, self.currency)
+
+    @property
+    def order(self) -> Order:
+        return self.checkout.order
+
+    @property
+    def order_id(self) -> int:
+        return self.checkout.order_id
 
 
 class RefundLineQuerySet(LockableQuerySet["RefundLine"]):

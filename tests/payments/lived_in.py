@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 
 from django.db import transaction
 from django.utils import timezone
@@ -16,10 +17,14 @@ from ledger.signing import sign
 from orders.models import Order
 from orders.placing import place
 from orders.releasing import request_cancel
+from payments.adopting import adopt_events
 from payments.models import Checkout
 from payments.opening import hosted_page
+from payments.refund_sending import send
+from payments.refunding import Wish, request_refund
 from payments.releasing import Release, release
 from payments.settling import Verdict, settle
+from payments.states import LineKind
 from tests.factories import EventFactory, TicketTypeFactory, UserFactory
 from tests.simulator import SimulatorProcess
 
@@ -38,6 +43,9 @@ class LivedIn:
     twice: Order
     late: Order
     mismatch: Order
+    returned: Order
+    doubtful: Order
+    outside: Order
 
 
 def ordered(entry: CalendarEntry, number: int = 2) -> Order:
@@ -125,10 +133,18 @@ def live_in(sumup: SimulatorProcess, *, typed: bool = False) -> LivedIn:
         twice=paid(sumup, ordered(entry, 1)),
         late=_late(sumup, entry),
         mismatch=ordered(entry, 1),
+        returned=paid(sumup, ordered(entry, 3)),
+        doubtful=paid(sumup, ordered(entry, 1)),
+        outside=paid(sumup, ordered(entry, 1)),
     )
     opened(lived.awaiting)
     paid_again(sumup, lived.twice)
     _mismatched(sumup, lived.mismatch)
+    _returned(lived.returned)
+    sumup.faults(refund="500")
+    _paid_back(lived.doubtful, [_whole(lived.doubtful.tickets.get())])
+    sumup.faults(refund="ok")
+    _partly_paid_back_at_sumup(sumup, lived.outside)
     let_in(lived.paid)
     return lived
 
@@ -176,3 +192,30 @@ def _late(sumup: SimulatorProcess, entry: CalendarEntry) -> Order:
     sumup.pay(str(checkout.sumup_id), force=True)
     settled(checkout)
     return order
+
+
+def _whole(ticket: Ticket) -> Wish:
+    return Wish(LineKind.ROW, f"ticket:{ticket.pk}")
+
+
+def _paid_back(order: Order, wishes: list[Wish], *, elsewhere: bool = False) -> None:
+    at, checkout = timezone.now(), Checkout.objects.get(order=order)
+    refund = request_refund(checkout.pk, wishes, reason="Ill", who="user:1", at=at, elsewhere=elsewhere)
+    assert refund is not None
+    if not elsewhere:
+        send(refund.pk, who="refund", at=at)
+
+
+def _returned(order: Order) -> None:
+    """One ticket was paid back, one in part and stays valid, one in cash."""
+    whole, part, cash = order.tickets.order_by("pk")
+    _paid_back(order, [_whole(whole), Wish(LineKind.GOODWILL, f"ticket:{part.pk}", Decimal(2))])
+    _paid_back(order, [_whole(cash)], elsewhere=True)
+
+
+def _partly_paid_back_at_sumup(sumup: SimulatorProcess, order: Order) -> None:
+    """Somebody paid one euro back in SumUp's dashboard, and nobody has said what for."""
+    checkout = Checkout.objects.get(order=order)
+    sumup.control(f"refund/{checkout.transaction_id}", {"amount": 1})
+    answer = sumup.client().read_transaction(checkout.transaction_id)
+    adopt_events(checkout, answer, at=timezone.now(), who="reconcile")

@@ -1,7 +1,6 @@
 """Steps that refund tests share: an order that was paid, what to pay back of it, and both ledgers side by side."""
 
 from collections.abc import Collection
-from datetime import timedelta
 from decimal import Decimal
 
 from django.utils import timezone
@@ -9,6 +8,7 @@ from django.utils import timezone
 from accounts.models import User
 from events.models import CalendarEntry, Ticket
 from orders.models import Order
+from payments.books import read_books
 from payments.models import Checkout, Refund
 from payments.refund_sending import Sent, send
 from payments.refunding import Wish, request_refund
@@ -67,7 +67,8 @@ def at_sumup(sumup: SimulatorProcess, *, kind: str = "REFUND") -> list[Decimal]:
 
 
 def ledgers_agree(sumup: SimulatorProcess) -> bool:
-    """By transaction and to the cent: what SumUp says went back is what we say went back through SumUp."""
+    """By transaction and to the cent: what SumUp says went back is what we say went back, and the books are clean."""
+    assert read_books() == []
     theirs: dict[str, Decimal] = {}
     for row in sumup.ledger()["refunds"]:
         if row["status"] != "FAILED":
@@ -77,7 +78,3 @@ def ledgers_agree(sumup: SimulatorProcess) -> bool:
         key = refund.checkout.transaction_id
         ours[key] = ours.get(key, Decimal(0)) + refund.amount
     return ours == theirs
-
-
-def in_an_hour() -> timedelta:
-    return timedelta(hours=1, minutes=1)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from io import StringIO
 
 import pytest
@@ -10,11 +11,12 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import connection
 
-from payments.books import RULES, STATEFUL, WATCHED, Breach, breaches, read_books
+from orders.models import Order
+from payments.books import MONEY_PARTS, RULES, STATEFUL, WATCHED, Breach, breaches, read_books
 from payments.models import Checkout
 from tests.factories import ProductFactory, UserFactory
 from tests.ledger.lives import a_booking
-from tests.ledger.psql import bare, run
+from tests.ledger.psql import bare, rows, run
 from tests.payments.lived_in import LivedIn, live_in
 from tests.simulator import SimulatorProcess
 
@@ -27,7 +29,12 @@ def lived(sumup: SimulatorProcess) -> LivedIn:
 Planting = Callable[[list[str]], list[Breach]]
 
 #: Columns that name rows: a breach tells them by number.
-KEYS = {"id", "entry", "ticket_type", "product", "order", "checkout", "room", "user"}
+KEYS = {"id", "entry", "ticket_type", "product", "order", "checkout", "room", "user", "refund", "event"}
+
+
+def of_order(order: Order) -> str:
+    return f"checkout_id IN (SELECT id FROM payments_checkout WHERE order_id = {order.pk})"
+
 
 #: How each rule is broken: statements with triggers and foreign keys off, made from what there is.
 PLANTS: dict[str, Callable[[LivedIn], list[str]]] = {
@@ -94,6 +101,26 @@ PLANTS: dict[str, Callable[[LivedIn], list[str]]] = {
     "money_adds_up": lambda it: [
         f"UPDATE payments_checkout SET captured = captured - 0.01 WHERE order_id = {it.paid.pk}"
     ],
+    "refunded_row_has_its_refund": lambda it: [
+        f"UPDATE events_ticket SET state = 'refunded' WHERE order_id = {it.called_off.pk}"
+    ],
+    "refund_under_way_is_owed": lambda it: [
+        f"UPDATE events_ticket SET state = 'confirmed' WHERE order_id = {it.doubtful.pk}"
+    ],
+    "row_pays_back_its_price_at_most": lambda it: [
+        "UPDATE payments_refundline SET amount = 12.01 WHERE kind = 'goodwill'",
+        f"UPDATE events_ticket SET price = 12 WHERE order_id = {it.returned.pk}",
+    ],
+    "refund_is_its_lines": lambda it: [
+        f"UPDATE payments_refund SET amount = amount + 0.01 WHERE {of_order(it.returned)}"
+    ],
+    "refunds_within_capture": lambda it: [f"UPDATE payments_refund SET amount = 99 WHERE {of_order(it.returned)}"],
+    "refund_in_doubt_has_case": lambda it: [
+        f"UPDATE payments_refund SET sent_at = now() - interval '25 hours' WHERE {of_order(it.doubtful)}"
+    ],
+    "outside_event_has_case": lambda it: [
+        f"UPDATE payments_case SET closed_at = now(), decision = 'None.' WHERE order_id = {it.outside.pk}"
+    ],
     "history_agrees": lambda it: [
         f"UPDATE events_ticket SET state = 'checked_in' WHERE order_id = {it.paid.pk} AND state = 'confirmed'"
     ],
@@ -152,6 +179,13 @@ def test_rule_is_red_for_its_breach_and_green_without(lived: LivedIn, unguarded:
             "paid_order_has_its_capture",
         ),
         ("DELETE FROM payments_checkout WHERE order_id = {it.paid.pk}", "paid_order_has_its_capture"),
+        ("DELETE FROM payments_refundline", "refunded_row_has_its_refund"),
+        ("DELETE FROM payments_refundline", "refund_is_its_lines"),
+        ("UPDATE payments_refundline SET currency = 'GBP'", "refund_is_its_lines"),
+        ("UPDATE payments_refundline SET currency = 'GBP'", "money_adds_up"),
+        ("UPDATE payments_refundline SET kind = 'surplus', ticket_id = NULL", "refunded_row_has_its_refund"),
+        ("UPDATE payments_refund SET state = 'failed' WHERE state = 'succeeded'", "refunded_row_has_its_refund"),
+        ("UPDATE events_ticket SET state = 'confirmed' WHERE state = 'refunded'", "refund_under_way_is_owed"),
     ],
 )
 def test_rule_sees_other_ways_to_break_it(lived: LivedIn, unguarded: Planting, plant: str, red: str) -> None:
@@ -172,6 +206,27 @@ def test_booking_is_in_the_books_as_a_ticket_is(lived: LivedIn, unguarded: Plant
     found = {(breach.rule, breach.row.get("kind", breach.row.get("order"))) for breach in breaches()}
     assert {("seat_has_its_money", "booking"), ("lines_equal_what_was_sold", "booking")} <= found
     assert ("money_adds_up", booking.order_id) in found
+
+
+def money_of(order: Order) -> dict[str, Decimal]:
+    """Where the money of an order is, by the books' own parts; what is nowhere is left out."""
+    parts = {}
+    for part, sql in MONEY_PARTS.items():
+        found = rows(
+            f"SELECT sum(amount) FROM ({sql}) AS given (order_id, currency, amount) WHERE order_id = %s", order.pk
+        )
+        if found[0][0]:
+            parts[part] = found[0][0]
+    return parts
+
+
+def test_money_of_refunds_is_where_the_books_say(lived: LivedIn) -> None:
+    whole, goodwill, cash = Decimal(12), Decimal(2), Decimal(12)
+    assert money_of(lived.returned) == {"fulfilled": whole - goodwill, "refunded": whole + goodwill + cash}
+    assert money_of(lived.doubtful) == {"in_refund": whole}
+    assert money_of(lived.outside) == {"fulfilled": whole, "refunded": Decimal(1), "undecided": Decimal(-1)}
+    assert money_of(lived.called_off) == {"owed": money_of(lived.called_off)["owed"]}
+    assert money_of(lived.twice) == {"fulfilled": whole, "undecided": whole}
 
 
 def test_lived_in_database_has_seen_each_state_of_money(lived: LivedIn) -> None:

@@ -1,0 +1,108 @@
+"""Paying back many orders or tickets at once: one refund for each payment, each with its own result."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from events.admin.reasons import ReasonForm
+from events.models import Ticket
+from ledger.locking import Contention
+from ledger.money import Money, total
+from payments.admin.refund_scope import Reach, reach_of
+from payments.models import Checkout
+from payments.refunding import RefundRefused, Wish, request_refund
+from payments.rows import Row, left_of
+from payments.states import LineKind
+
+if TYPE_CHECKING:
+    from payments.admin.refunds import RefundAdmin
+
+MOST = 100
+
+
+@dataclass
+class Part:
+    """What goes back of one payment, and what became of it."""
+
+    reach: Reach
+    rows: list[Row]
+    outcome: str = ""
+    done: bool = False
+
+    @property
+    def money(self) -> Money:
+        return total((row.rest_money for row in self.rows), self.reach.checkout.captured_currency)
+
+
+def bulk_view(desk: "RefundAdmin", request: HttpRequest) -> HttpResponse:
+    """What is chosen in a list (`order` and `row` in the address): who, what, how much; then a reason, and each is
+
+    written down by itself. What the user may not pay back is not among it, and the page says how much that is.
+    """
+    parts, left_out = _parts(request)
+    form = ReasonForm(request.POST if request.method == "POST" else None)
+    status = 422 if form.is_bound else 200
+    if form.is_bound and form.is_valid() and parts:
+        for part in parts:
+            _do(part, f"user:{request.user.pk}", form.cleaned_data["reason"])
+        done = sum(part.done for part in parts)
+        level = messages.SUCCESS if done == len(parts) else messages.WARNING
+        words = _("%(done)d of %(all)d refunds are on their way.") % {"done": done, "all": len(parts)}
+        messages.add_message(request, level, words)
+        for part in parts:
+            if not part.done:
+                messages.error(request, f"{part.reach.checkout.order.short_code}: {part.outcome}")
+        return redirect("admin:payments_refund_changelist")
+    context = {
+        **desk.admin_site.each_context(request),
+        "title": _("Pay back"),
+        "opts": desk.opts,
+        "parts": parts,
+        "sums": _sums(parts),
+        "left_out": left_out,
+        "form": form,
+    }
+    return TemplateResponse(request, "admin/foyer/refund_bulk.html", context, status=status)
+
+
+def _sums(parts: list[Part]) -> list[Money]:
+    currencies = sorted({part.money.currency for part in parts})
+    return [total((part.money for part in parts if part.money.currency == code), code) for code in currencies]
+
+
+def _parts(request: HttpRequest) -> tuple[list[Part], int]:
+    """The payments of what was chosen, with its rows; and how many of what was chosen cannot be paid back."""
+    orders = {int(pk) for pk in request.GET.getlist("order")[:MOST] if pk.isdecimal() and len(pk) < 18}
+    keys = request.GET.getlist("row")[: 5 * MOST]
+    tickets = {int(key[7:]) for key in keys if key.startswith("ticket:") and key[7:].isdecimal() and len(key) < 25}
+    of_tickets = Ticket.objects.filter(pk__in=tickets).exclude(order=None).values_list("order_id", flat=True)
+    paid = Checkout.objects.filter(order__in=orders | set(of_tickets), is_applied=True).order_by("pk")
+    parts, seen = [], set[int]()
+    for pk, order in paid.values_list("pk", "order_id")[:MOST]:
+        try:
+            reach = reach_of(request, pk)
+        except (Http404, PermissionDenied):
+            continue
+        rows = [row for row in reach.open_rows if order in orders or row.key in keys]
+        if rows:
+            parts.append(Part(reach, rows))
+            seen |= {order} if order in orders else {row.thing.pk for row in rows}
+    return parts, max(0, len(orders) + len(tickets) - len(seen))
+
+
+def _do(part: Part, who: str, reason: str) -> None:
+    checkout = part.reach.checkout
+    wishes = [Wish(LineKind.ROW, row.key) for row in part.rows]
+    try:
+        request_refund(checkout.pk, wishes, reason=reason, who=who, at=timezone.now(), left=left_of(checkout))
+    except (RefundRefused, Contention) as refusal:
+        part.outcome = str(refusal) or _("Please try again.")
+    else:
+        part.done = True
