@@ -11,7 +11,7 @@ BROWSER_PACKAGES := chromium-headless-shell fonts-dejavu-core
 # A command in the tests' surroundings: settings that reach nothing outside, a throw-away PostgreSQL.
 SURROUNDED := $(PYTHON) -m config.testing
 
-.PHONY: help run test lint types soak bench browser
+.PHONY: help run test lint types soak bench backup restore browser
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ soak: browser $(INSTALLED) ## the long proofs, at full size
 
 bench: $(INSTALLED) ## speed and size, measured
 	@$(PYTHON) -m benchmarks.bench
+
+backup: $(INSTALLED) ## the database of DATABASE_URL, or of the demo, into one file (FILE=…)
+	@$(PYTHON) -m config.backups backup $(FILE)
+
+restore: $(INSTALLED) ## that file back into the database: make restore FILE=…
+	@$(PYTHON) -m config.backups restore $(FILE)
 
 # The tests drive a real browser: root gets it, anyone else is told how. Never a skipped test.
 # The headless shell is Chromium without the windows, which cost three quarters of the time; the whole one does too.

@@ -74,7 +74,9 @@ class Demo:
             self._manage("migrate", "--no-input", "--verbosity", "0")
             self._start_simulator()
             accounts = self._manage("seed_demo")
-            self._start("worker", [*MANAGE, "procrastinate", "worker", "--shutdown-graceful-timeout=5"])
+            self._start(
+                "worker", [*MANAGE, "procrastinate", "worker", "--concurrency=4", "--shutdown-graceful-timeout=5"]
+            )
             self._start_web()
             self._greet(accounts)
             yield
@@ -230,13 +232,19 @@ def run() -> int:
         raise StartFailure(ended)
 
 
-def manage(arguments: list[str]) -> int:
-    """Become `manage.py` with the environment of the demo."""
+def stored_environment() -> dict[str, str]:
+    """The environment in which the demo runs, or ran last."""
     path = data_folder() / "environment.json"
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError) as error:
         raise StartFailure(f"{path} is not there: `make run` writes it.") from error
+    return stored
+
+
+def manage(arguments: list[str]) -> int:
+    """Become `manage.py` with the environment of the demo."""
+    stored = stored_environment()
     os.execve(sys.executable, [*MANAGE, *arguments], {**os.environ, **stored})  # noqa: S606  (our own program, no shell)
 
 

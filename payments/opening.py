@@ -10,6 +10,7 @@ from ledger.locking import retried
 from ledger.signing import sign
 from ledger.tracing import order_id
 from orders.models import Order
+from payments.answers import kept
 from payments.cases import open_merchant_case
 from payments.merchants import QUICK, client_for
 from payments.models import Checkout
@@ -105,7 +106,8 @@ def _record_open(checkout: Checkout, answer: CheckoutAnswer) -> str:
         list(Order.objects.filter(pk=checkout.order_id).locked().values_list("pk"))
         row = Checkout.objects.filter(pk=checkout.pk).locked().get()
         if row.state == CheckoutState.NEW:
-            mark_open(row, sumup_id=answer.id, hosted_url=answer.hosted_url, status=answer.status)
+            told = kept(answer.raw)
+            mark_open(row, sumup_id=answer.id, hosted_url=answer.hosted_url, status=answer.status, answer=told)
             return answer.hosted_url
     # A rival request, or the webhook itself, was quicker than this answer.
     if row.state != CheckoutState.OPEN:

@@ -5,6 +5,7 @@ No answer keeps the hold: an outage is never read as unpaid.
 
 import enum
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -14,6 +15,7 @@ from ledger.signing import sign
 from ledger.tracing import order_id
 from orders.models import Order
 from orders.releasing import ending_of, free
+from payments.answers import kept
 from payments.cases import close_held_cases, open_case
 from payments.merchants import PATIENT, client_for
 from payments.models import Case, Checkout
@@ -100,7 +102,7 @@ def _end(checkout: Checkout, *, who: str, at: datetime, deadline: float) -> None
         if checkout.sumup_id:
             answer = client_for(checkout.merchant, deadline=deadline).deactivate_checkout(checkout.sumup_id)
             if answer.status == "EXPIRED":
-                _write_expired(checkout, who=who, status=answer.status)
+                _write_expired(checkout, who=who, status=answer.status, answer=kept(answer.raw))
             return
     except AlreadyProcessed:
         pass  # paid (or dead) already: the settle below reads which
@@ -136,10 +138,10 @@ def _note_missing(checkout: Checkout, *, who: str, at: datetime) -> None:
         Checkout.objects.filter(pk=checkout.pk, missing_since=None).update(missing_since=at)
 
 
-def _write_expired(checkout: Checkout, *, who: str, status: str) -> None:
+def _write_expired(checkout: Checkout, *, who: str, status: str, answer: Mapping[str, object] | None = None) -> None:
     with transaction.atomic():
         sign(who=who, why="SumUp will not take a payment for it")
         list(Order.objects.filter(pk=checkout.order_id).locked().values_list("pk"))
         row = Checkout.objects.filter(pk=checkout.pk).locked().get()
         if row.state in PAYABLE:
-            mark_expired(row, status=status)
+            mark_expired(row, status=status, answer=answer)

@@ -6,6 +6,7 @@ then the goods are given in a savepoint, so that money is never forgotten becaus
 
 import enum
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -20,6 +21,7 @@ from ledger.tracing import order_id
 from orders.fulfilling import fulfil
 from orders.models import Order
 from orders.states import OrderState
+from payments.answers import kept
 from payments.cases import close_held_cases, open_case, open_merchant_case
 from payments.mails import tell_surplus
 from payments.merchants import PATIENT, client_for
@@ -47,10 +49,18 @@ class Verdict(enum.Enum):
     BUSY = "somebody asks at this moment"
 
 
-def settle(checkout_pk: int, *, who: str, at: datetime, deadline: float = PATIENT) -> Verdict:
+def settle(
+    checkout_pk: int,
+    *,
+    who: str,
+    at: datetime,
+    deadline: float = PATIENT,
+    heard: Callable[[SumUpProblem], None] = lambda _problem: None,
+) -> Verdict:
     """Ask SumUp about a checkout (within `deadline` seconds) and act on the answer; safe to call at any time.
 
     Whatever calls it, in whatever order and however often, a payment is recorded once and its goods are given once.
+    `heard` is told why there was no answer, when there was none.
     """
     claimed = (
         Checkout.objects.filter(pk=checkout_pk, state__in=ASKABLE)
@@ -66,17 +76,20 @@ def settle(checkout_pk: int, *, who: str, at: datetime, deadline: float = PATIEN
     if not claimed:
         return Verdict.BUSY
     try:
-        answer = _ask(checkout, deadline)
+        answer = ask(checkout, deadline)
     except KeyRefused as problem:
         open_merchant_case(checkout.merchant, words=str(problem), at=at)
+        heard(problem)
         return Verdict.UNKNOWN
     except SumUpProblem as problem:
         log.warning("checkout %s: no answer (%s)", checkout.pk, problem)
+        heard(problem)
         return Verdict.UNKNOWN
     return retried(lambda: _apply(checkout, answer, who, at))
 
 
-def _ask(checkout: Checkout, deadline: float) -> CheckoutAnswer:
+def ask(checkout: Checkout, deadline: float = PATIENT) -> CheckoutAnswer:
+    """What SumUp says of a checkout now; raises a SumUpProblem. Changes nothing."""
     client = client_for(checkout.merchant, deadline=deadline)
     if checkout.sumup_id:
         return client.read_checkout(checkout.sumup_id)
@@ -93,17 +106,19 @@ def _apply(stale: Checkout, answer: CheckoutAnswer, who: str, at: datetime) -> V
     order = Order.objects.filter(pk=stale.order_id).locked().get()
     checkout = Checkout.objects.filter(pk=stale.pk).select_related("merchant").locked().get()
     if checkout.state not in ASKABLE:
-        return _give(order, checkout, at) if checkout.state == CheckoutState.PAID else Verdict.SETTLED
+        return give(order, checkout, at) if checkout.state == CheckoutState.PAID else Verdict.SETTLED
     if answer.status == "PAID":
         return _record_payment(order, checkout, answer, at)
     if answer.status == "EXPIRED":
         if checkout.state in PAYABLE:
-            mark_expired(checkout, status=answer.status)
+            mark_expired(checkout, status=answer.status, answer=kept(answer.raw))
         return Verdict.SETTLED
     if checkout.state == CheckoutState.NEW and answer.hosted_url:
-        mark_open(checkout, sumup_id=answer.id, hosted_url=answer.hosted_url, status=answer.status)
-    elif checkout.sumup_status != answer.status:
-        Checkout.objects.filter(pk=checkout.pk).update(sumup_status=answer.status)
+        mark_open(
+            checkout, sumup_id=answer.id, hosted_url=answer.hosted_url, status=answer.status, answer=kept(answer.raw)
+        )
+    elif checkout.sumup_answer != (told := kept(answer.raw)):
+        Checkout.objects.filter(pk=checkout.pk).update(sumup_status=answer.status, sumup_answer=told)
     return Verdict.WAITING
 
 
@@ -121,6 +136,7 @@ def _record_payment(order: Order, checkout: Checkout, answer: CheckoutAnswer, at
             captured=captured,
             currency=currency,
             transaction_id=_refundable_transaction(checkout, answer),
+            answer=kept(answer.raw),
         )
         checkout.refresh_from_db()
         open_case(CaseKind.MISMATCH, checkout, words=words, at=at)
@@ -134,8 +150,9 @@ def _record_payment(order: Order, checkout: Checkout, answer: CheckoutAnswer, at
         captured=checkout.amount,
         currency=checkout.currency,
         at=at,
+        answer=kept(answer.raw),
     )
-    return _give(order, checkout, at)
+    return give(order, checkout, at)
 
 
 def _refundable_transaction(checkout: Checkout, answer: CheckoutAnswer) -> str:
@@ -181,7 +198,7 @@ def _give_again(stale: Checkout, who: str, at: datetime, why: str = "paid, goods
     sign(who=who, why=why)
     order = Order.objects.filter(pk=stale.order_id).locked().get()
     checkout = Checkout.objects.filter(pk=stale.pk).locked().get()
-    verdict = _give(order, checkout, at)
+    verdict = give(order, checkout, at)
     given = Checkout.objects.filter(pk=checkout.pk, is_applied=True)
     Case.objects.open().filter(checkout__in=given, kind=CaseKind.GOODS).update(
         closed_at=at, closed_by=who, decision="The goods were given on a later try."
@@ -196,7 +213,7 @@ def give_again(case: Case, *, who: str, reason: str, at: datetime) -> bool:
     return Checkout.objects.filter(pk=checkout.pk, is_applied=True).exists()
 
 
-def _give(order: Order, checkout: Checkout, at: datetime) -> Verdict:
+def give(order: Order, checkout: Checkout, at: datetime) -> Verdict:
     """Give the order's goods for a recorded capture; what cannot be given waits for a person, the capture stays."""
     if checkout.is_applied:
         return Verdict.SETTLED
@@ -244,7 +261,7 @@ def _accept_mismatch(case: Case, who: str, reason: str, at: datetime) -> bool:
         at=at,
     )
     checkout.refresh_from_db()
-    _give(order, checkout, at)
+    give(order, checkout, at)
     return True
 
 

@@ -35,6 +35,8 @@ class CaseKind(models.TextChoices):
     SURPLUS = "surplus", _("paid twice")
     REFUSED = "refused", _("SumUp refuses this merchant's payments")
     HELD = "held", _("SumUp has not said for a day whether it was paid")
+    STRAY = "stray", _("SumUp took a payment that belongs to no order here")
+    MISSING = "missing", _("a payment that we recorded is not in SumUp's list")
     OUTSIDE = "outside", _("a refund or chargeback was made at SumUp that nobody here knows of")
     REFUND = "refund", _("a refund was refused, taken back, or nobody knows what became of it")
 

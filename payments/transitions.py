@@ -1,5 +1,6 @@
 """The arrows of checkouts and refunds, a function each; callers hold the locks of the order, checkout and refund."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -7,8 +8,11 @@ from ledger.moves import move
 from payments.models import Checkout, Refund
 from payments.states import CheckoutState, RefundState
 
+#: What of SumUp's answer is kept with a move; None: the move came of no answer.
+Answer = Mapping[str, object] | None
 
-def mark_open(checkout: Checkout, *, sumup_id: str, hosted_url: str, status: str) -> int:
+
+def mark_open(checkout: Checkout, *, sumup_id: str, hosted_url: str, status: str, answer: Answer = None) -> int:
     """SumUp made it: it can be paid."""
     return move(
         Checkout.objects.all(),
@@ -19,6 +23,7 @@ def mark_open(checkout: Checkout, *, sumup_id: str, hosted_url: str, status: str
         hosted_url=hosted_url,
         sumup_status=status,
         problem="",
+        **_told(answer),
     )
 
 
@@ -33,7 +38,7 @@ def mark_refused(checkout: Checkout, *, words: str) -> int:
     )
 
 
-def mark_expired(checkout: Checkout, *, status: str) -> int:
+def mark_expired(checkout: Checkout, *, status: str, answer: Answer = None) -> int:
     """It can no longer be paid, in SumUp's own word."""
     return move(
         Checkout.objects.all(),
@@ -41,6 +46,7 @@ def mark_expired(checkout: Checkout, *, status: str) -> int:
         source=checkout.state,
         target=CheckoutState.EXPIRED,
         sumup_status=status,
+        **_told(answer),
     )
 
 
@@ -53,6 +59,7 @@ def mark_paid(
     captured: Decimal,
     currency: str,
     at: datetime,
+    answer: Answer = None,
 ) -> int:
     """The capture is recorded: exactly what was asked for came in."""
     return move(
@@ -67,11 +74,19 @@ def mark_paid(
         captured=captured,
         captured_currency=currency,
         paid_at=at,
+        **_told(answer),
     )
 
 
 def mark_mismatch(
-    checkout: Checkout, *, status: str, words: str, captured: Decimal, currency: str, transaction_id: str
+    checkout: Checkout,
+    *,
+    status: str,
+    words: str,
+    captured: Decimal,
+    currency: str,
+    transaction_id: str,
+    answer: Answer = None,
 ) -> int:
     """SumUp reports a payment that differs from what was asked for: nothing is given until a person decides."""
     return move(
@@ -84,7 +99,12 @@ def mark_mismatch(
         transaction_id=transaction_id,
         captured=captured,
         captured_currency=currency,
+        **_told(answer),
     )
+
+
+def _told(answer: Answer) -> dict[str, object]:
+    return {} if answer is None else {"sumup_answer": answer}
 
 
 # --- Refunds

@@ -4,6 +4,7 @@ from payments.admin.cases import CaseAdmin
 from payments.admin.merchants import MerchantAdmin
 from payments.admin.orders import CheckoutAdmin, MoneyAdmin, OfOrders, OrderAdmin, PageFilter, as_a_whole
 from payments.admin.refunds import RefundAdmin
+from payments.admin.runs import ReconcileRunAdmin
 
 __all__ = [
     "CaseAdmin",
@@ -13,6 +14,7 @@ __all__ = [
     "OfOrders",
     "OrderAdmin",
     "PageFilter",
+    "ReconcileRunAdmin",
     "RefundAdmin",
     "as_a_whole",
 ]

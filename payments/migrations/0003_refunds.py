@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('events', '0006_owed_again'),
+        ('events', '0007_owed_again'),
         ('market', '0002_owed_again'),
         ('payments', '0002_ask_again_and_held'),
     ]

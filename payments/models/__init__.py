@@ -1,19 +1,25 @@
-"""What payments remembers: attempts to pay, money that goes back, and what waits for a person."""
+"""What payments remembers: attempts to pay, money that goes back, what waits for a person, what SumUp was asked."""
 
 from payments.models.cases import Case, CaseQuerySet
 from payments.models.checkouts import ASKED_AGAIN, Checkout, CheckoutQuerySet
 from payments.models.refunds import Refund, RefundBatch, RefundLine, RefundLineQuerySet, RefundQuerySet, SumUpEvent
+from payments.models.runs import GOOD, ReconcileRun, ReconcileRunQuerySet, RunOutcome, SumUpAnswer
 
 __all__ = [
     "ASKED_AGAIN",
+    "GOOD",
     "Case",
     "CaseQuerySet",
     "Checkout",
     "CheckoutQuerySet",
+    "ReconcileRun",
+    "ReconcileRunQuerySet",
     "Refund",
     "RefundBatch",
     "RefundLine",
     "RefundLineQuerySet",
     "RefundQuerySet",
+    "RunOutcome",
+    "SumUpAnswer",
     "SumUpEvent",
 ]

@@ -28,6 +28,8 @@ class Case(models.Model):
     amount = models.DecimalField(_("amount"), max_digits=10, decimal_places=2, null=True)
     currency = models.CharField(_("currency"), max_length=3, blank=True)
     words = models.TextField(_("what happened"))
+    transaction_id = models.CharField(_("transaction"), max_length=255, blank=True)
+    transaction_code = models.CharField(_("transaction code"), max_length=255, blank=True)
     opened_at = models.DateTimeField(_("opened"))
     closed_at = models.DateTimeField(_("closed"), null=True)
     closed_by = models.CharField(_("closed by"), max_length=60, blank=True)
@@ -45,8 +47,12 @@ class Case(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["merchant", "kind"],
-                condition=Q(closed_at=None, checkout=None),
+                condition=Q(closed_at=None, checkout=None, transaction_code=""),
                 name="case_open_once_a_merchant",
+            ),
+            # Once for ever: what a person has decided about a payment is not asked again.
+            models.UniqueConstraint(
+                fields=["transaction_code", "kind"], condition=~Q(transaction_code=""), name="case_once_a_transaction"
             ),
             models.CheckConstraint(condition=Q(closed_at=None) | ~Q(decision=""), name="case_closed_has_decision"),
         ]

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -59,6 +60,8 @@ class Checkout(models.Model):
     captured_currency = models.CharField(_("captured currency"), max_length=3, blank=True)
     paid_at = models.DateTimeField(_("paid at"), null=True)
     is_applied = models.BooleanField(_("its goods were given"), default=False)
+    sumup_answer = models.JSONField(_("SumUp's last answer"), null=True)
+    listed_at = models.DateTimeField(_("found in SumUp's list"), null=True)
 
     objects = CheckoutQuerySet.as_manager()
 
@@ -73,6 +76,8 @@ class Checkout(models.Model):
                 name="checkout_unsettled",
             ),
             models.Index(fields=["valid_until"], condition=Q(state="expired"), name="checkout_expired"),
+            models.Index(fields=["paid_at"], condition=Q(state="paid", listed_at=None), name="checkout_unlisted"),
+            models.Index(fields=["transaction_id"], condition=~Q(transaction_id=""), name="checkout_transaction"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -109,6 +114,16 @@ class Checkout(models.Model):
                 when="OLD.state = 'paid'",
             ),
             history_trigger("checkout", ["state", "is_applied"]),
+            pgtrigger.Trigger(
+                name="checkout_answer_kept",
+                when=pgtrigger.After,
+                operation=pgtrigger.UpdateOf("sumup_answer"),
+                condition=pgtrigger.Condition(
+                    "NEW.sumup_answer IS NOT NULL AND NEW.sumup_answer IS DISTINCT FROM OLD.sumup_answer"
+                ),
+                func="INSERT INTO payments_sumupanswer (checkout_id, at, status, body)"
+                " VALUES (NEW.id, now(), NEW.sumup_status, NEW.sumup_answer); RETURN NULL;",
+            ),
         ]
 
     def __str__(self) -> str:

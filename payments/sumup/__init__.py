@@ -5,6 +5,7 @@ It knows no models and reads no settings; everything it needs is passed in.
 
 from payments.sumup.answers import CheckoutAnswer, MerchantAnswer, TransactionAnswer
 from payments.sumup.client import VERSION, Client
+from payments.sumup.history import HistoryItem
 from payments.sumup.problems import (
     AlreadyProcessed,
     AmountTooHigh,
@@ -35,6 +36,7 @@ __all__ = [
     "DuplicateReference",
     "EventAnswer",
     "FullTransactionAnswer",
+    "HistoryItem",
     "KeyRefused",
     "MerchantAnswer",
     "NoAnswer",

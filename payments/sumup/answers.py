@@ -56,31 +56,31 @@ class MerchantAnswer:
 def checkout_from(body: object) -> CheckoutAnswer:
     """A checkout from parsed JSON; raises Unreadable when it is no object with an id and a status."""
     facts = _object(body)
-    if not _text(facts, "id") or not _text(facts, "status"):
+    if not text_of(facts, "id") or not text_of(facts, "status"):
         raise Unreadable("SumUp's answer is not a checkout.")
     attempts = facts.get("transactions")
     return CheckoutAnswer(
-        id=_text(facts, "id"),
-        reference=_text(facts, "checkout_reference"),
-        amount=_amount(facts, "amount"),
-        currency=_text(facts, "currency"),
-        merchant_code=_text(facts, "merchant_code"),
-        status=_text(facts, "status"),
+        id=text_of(facts, "id"),
+        reference=text_of(facts, "checkout_reference"),
+        amount=amount_of(facts, "amount"),
+        currency=text_of(facts, "currency"),
+        merchant_code=text_of(facts, "merchant_code"),
+        status=text_of(facts, "status"),
         hosted_url=_address(facts, "hosted_checkout_url"),
         transactions=tuple(
             TransactionAnswer(
-                id=_text(item, "id"),
-                code=_text(item, "transaction_code"),
-                status=_text(item, "status"),
-                amount=_amount(item, "amount"),
-                currency=_text(item, "currency"),
-                timestamp=_text(item, "timestamp"),
+                id=text_of(item, "id"),
+                code=text_of(item, "transaction_code"),
+                status=text_of(item, "status"),
+                amount=amount_of(item, "amount"),
+                currency=text_of(item, "currency"),
+                timestamp=text_of(item, "timestamp"),
             )
             for item in (attempts if isinstance(attempts, list) else [])
             if isinstance(item, dict)
         ),
-        transaction_id=_text(facts, "transaction_id"),
-        transaction_code=_text(facts, "transaction_code"),
+        transaction_id=text_of(facts, "transaction_id"),
+        transaction_code=text_of(facts, "transaction_code"),
         raw=facts,
     )
 
@@ -95,15 +95,15 @@ def checkouts_from(body: object) -> list[CheckoutAnswer]:
 def merchant_from(body: object) -> MerchantAnswer:
     """A merchant from parsed JSON; raises Unreadable when it has no code."""
     facts = _object(body)
-    if not _text(facts, "merchant_code"):
+    if not text_of(facts, "merchant_code"):
         raise Unreadable("SumUp's answer is not a merchant.")
     profile, company, sandbox = facts.get("business_profile"), facts.get("company"), facts.get("sandbox")
-    named = [_text(part, "name") for part in (profile, company) if isinstance(part, dict)]
+    named = [text_of(part, "name") for part in (profile, company) if isinstance(part, dict)]
     return MerchantAnswer(
-        merchant_code=_text(facts, "merchant_code"),
-        name=next(filter(None, [*named, _text(facts, "alias")]), ""),
-        country=_text(facts, "country"),
-        currency=_text(facts, "default_currency"),
+        merchant_code=text_of(facts, "merchant_code"),
+        name=next(filter(None, [*named, text_of(facts, "alias")]), ""),
+        country=text_of(facts, "country"),
+        currency=text_of(facts, "default_currency"),
         sandbox=sandbox if isinstance(sandbox, bool) else None,
         raw=facts,
     )
@@ -115,7 +115,8 @@ def _object(body: object) -> Mapping[str, object]:
     raise Unreadable("SumUp's answer is not a JSON object.")
 
 
-def _text(facts: Mapping[str, object], name: str, most: int = TEXT_MOST) -> str:
+def text_of(facts: Mapping[str, object], name: str, most: int = TEXT_MOST) -> str:
+    """The text at `name`, cut at `most`; "" for anything that is none."""
     value = facts.get(name)
     return value[:most] if isinstance(value, str) else ""
 
@@ -126,7 +127,7 @@ def _address(facts: Mapping[str, object], name: str) -> str:
     return str(value) if usable else ""
 
 
-def _amount(facts: Mapping[str, object], name: str) -> Decimal | None:
+def amount_of(facts: Mapping[str, object], name: str) -> Decimal | None:
     """A number (parsed to Decimal) or a numeral in a string; None for anything that is no plain amount."""
     value = facts.get(name)
     if isinstance(value, str) and len(value) < 40:

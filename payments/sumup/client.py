@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from payments.sumup.answers import (
     checkouts_from,
     merchant_from,
 )
+from payments.sumup.history import HistoryItem, Query, walk
 from payments.sumup.problems import (
     REFUND_REFUSALS,
     KeyRefused,
@@ -96,7 +97,7 @@ class Client:
             "description": description,
             "return_url": return_url,
             "redirect_url": redirect_url,
-            "valid_until": valid_until.astimezone(UTC).isoformat(timespec="milliseconds"),
+            "valid_until": _moment(valid_until),
             "hosted_checkout": {"enabled": True},
         }
         return checkout_from(self._ask("POST", "/v0.1/checkouts", body=body))
@@ -125,6 +126,30 @@ class Client:
         """The account behind the merchant code (SumUp: GET /v1/merchants/{code}): the check of a key."""
         return merchant_from(self._ask("GET", f"/v1/merchants/{_segment(self.merchant_code)}"))
 
+    def read_history(
+        self,
+        *,
+        changes_since: datetime | None = None,
+        oldest_time: datetime | None = None,
+        limit: int = 100,
+        before_page: Callable[[], None] = lambda: None,
+    ) -> Iterator[HistoryItem]:
+        """What happened at SumUp, oldest first (SumUp: GET /v2.1/merchants/{code}/transactions/history), page by page.
+
+        `changes_since`: made or changed since, later refunds and chargebacks included; `oldest_time`: made since.
+        `before_page` is called before each question. Raises in the middle when a page brings no answer.
+        """
+        path = f"/v2.1/merchants/{_segment(self.merchant_code)}/transactions/history"
+        moments = {"changes_since": changes_since, "oldest_time": oldest_time}
+        first = [("limit", str(limit)), ("order", "ascending")]
+        first += [(name, _moment(moment)) for name, moment in moments.items() if moment is not None]
+
+        def ask(query: Query) -> object:
+            before_page()
+            return self._ask("GET", path, query=query)
+
+        return walk(ask, first)
+
     # --- Refunds
 
     def refund(self, transaction_id: str, amount: Decimal | None) -> None:
@@ -150,7 +175,7 @@ class Client:
         method: str,
         path: str,
         *,
-        query: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | Query | None = None,
         body: Mapping[str, object] | None = None,
         missing: type[SumUpProblem] = Refusal,
         named: Mapping[str, type[SumUpProblem]] | None = None,
@@ -175,7 +200,7 @@ class Client:
         self,
         method: str,
         path: str,
-        query: Mapping[str, str] | None,
+        query: Mapping[str, str] | Query | None,
         body: Mapping[str, object] | None,
         deadline: wire.Deadline,
     ) -> tuple[int, str, bytes]:
@@ -196,7 +221,7 @@ class Client:
         self,
         method: str,
         path: str,
-        query: Mapping[str, str] | None,
+        query: Mapping[str, str] | Query | None,
         body: Mapping[str, object] | None,
         deadline: wire.Deadline,
     ) -> tuple[int, str, bytes]:
@@ -211,7 +236,7 @@ class Client:
             session.request(
                 method,
                 self.base_url + path,
-                params=query,
+                params=query if query is None or isinstance(query, Mapping) else list(query),
                 json=body,
                 headers=headers,
                 auth=_Bearer(self._api_key),
@@ -248,6 +273,10 @@ def json_number(amount: Decimal) -> int | float:
     if Decimal(repr(number)) != amount:
         raise ValueError(f"{amount} has no exact JSON number")
     return number
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def _no_number(name: str) -> object:

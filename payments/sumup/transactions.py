@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from payments.sumup.answers import _amount, _object, _text
+from payments.sumup.answers import _object, amount_of, text_of
 from payments.sumup.problems import Unreadable
 
 REFUND, CHARGE_BACK = "REFUND", "CHARGE_BACK"
@@ -54,16 +54,16 @@ class FullTransactionAnswer:
 def transaction_from(body: object) -> FullTransactionAnswer:
     """A transaction from parsed JSON; raises Unreadable when it is no object with an id."""
     facts = _object(body)
-    if not _text(facts, "id"):
+    if not text_of(facts, "id"):
         raise Unreadable("SumUp's answer is not a transaction.")
     return FullTransactionAnswer(
-        id=_text(facts, "id"),
-        code=_text(facts, "transaction_code"),
-        status=_text(facts, "status"),
-        amount=_amount(facts, "amount"),
-        currency=_text(facts, "currency"),
-        timestamp=_text(facts, "timestamp"),
-        summary=_text(facts, "product_summary"),
+        id=text_of(facts, "id"),
+        code=text_of(facts, "transaction_code"),
+        status=text_of(facts, "status"),
+        amount=amount_of(facts, "amount"),
+        currency=text_of(facts, "currency"),
+        timestamp=text_of(facts, "timestamp"),
+        summary=text_of(facts, "product_summary"),
         events=_events(facts),
         raw=facts,
     )
@@ -85,10 +85,10 @@ def _events(facts: Mapping[str, object]) -> tuple[EventAnswer, ...] | None:
 def _event(facts: Mapping[str, object], kind: str) -> EventAnswer:
     event = EventAnswer(
         id=_identity(facts),
-        kind=_text(facts, kind, 60),
-        status=_text(facts, "status", 60),
-        amount=_amount(facts, "amount"),
-        happened_at=moment(_text(facts, "timestamp")) or moment(_text(facts, "date")),
+        kind=text_of(facts, kind, 60),
+        status=text_of(facts, "status", 60),
+        amount=amount_of(facts, "amount"),
+        happened_at=moment(text_of(facts, "timestamp")) or moment(text_of(facts, "date")),
     )
     if event.id:
         return event

@@ -15,6 +15,8 @@ from typing import Any
 import django
 
 NOWHERE = "nowhere"
+#: It tells when it begins, and is killed whenever its parent likes.
+ANYWHERE = "anywhere"
 
 
 def stop_here() -> None:
@@ -47,8 +49,8 @@ POINTS: dict[str, tuple[str, str, Callable[..., Any]]] = {
     "order committed, SumUp not called": ("payments.opening", "_create_or_find", before),
     "checkout made, answer not stored": ("payments.opening", "_create_or_find", after),
     "checkout stored, buyer not sent on": ("payments.opening", "_record_open", after),
-    "SumUp not asked": ("payments.settling", "_ask", before),
-    "SumUp asked, answer not applied": ("payments.settling", "_ask", after),
+    "SumUp not asked": ("payments.settling", "ask", before),
+    "SumUp asked, answer not applied": ("payments.settling", "ask", after),
     "goods given, not committed": ("payments.settling", "fulfil", after),
     "capture recorded, goods not given": ("payments.settling", "fulfil", before),
     "confirmed, mail not sent": ("payments.settling", "retried", after),
@@ -59,6 +61,18 @@ POINTS: dict[str, tuple[str, str, Callable[..., Any]]] = {
     "seats freed, not committed": ("payments.releasing", "free", after),
     "sweep about to settle": ("payments.jobs", "settle", before),
     "sweep about to release": ("payments.jobs", "release", before),
+    "reconcile began, nothing done": ("payments.reconciling", "_settle_open", before),
+    "reconcile about to settle": ("payments.reconciling", "settle", before),
+    "reconcile about to release": ("payments.reconciling", "release", before),
+    "reconcile about to ask about a refund": ("payments.reconciling", "follow", before),
+    "listed payment found, not settled": ("payments.matching", "settle", before),
+    "listed payment settled, page not done": ("payments.matching", "settle", after),
+    "stray about to be a case": ("payments.matching", "open_stray", before),
+    "stray is a case, page not done": ("payments.matching", "open_stray", after),
+    "refund at SumUp read, not booked": ("payments.matching", "adopt_events", before),
+    "refund at SumUp booked, not committed": ("payments.adopting", "book", after),
+    "refund at SumUp booked, page not done": ("payments.matching", "adopt_events", after),
+    "list read, run not ended": ("payments.reconciling", "_finished", before),
 }
 
 
@@ -79,11 +93,17 @@ def main(action: str, point: str, key: str) -> None:
     from payments.jobs import sweep_once
     from payments.models import Checkout
     from payments.opening import hosted_page
+    from payments.pacing import Pace
+    from payments.reconciling import reconcile
     from payments.releasing import release
+    from payments.rounds import Round
     from payments.settling import settle
     from tests.jobs import run_jobs
 
-    if point != NOWHERE:
+    if point == ANYWHERE:
+        sys.stdout.write("begins\n")
+        sys.stdout.flush()
+    elif point != NOWHERE:
         install(point)
     now = timezone.now()
     match action:
@@ -100,6 +120,8 @@ def main(action: str, point: str, key: str) -> None:
             run_jobs()
         case "sweep":
             sweep_once()
+        case "reconcile":
+            reconcile(Round(pace=Pace(0)))
         case _:
             raise SystemExit(f"no such action: {action}")
     sys.stdout.write("past\n")  # the point was never met

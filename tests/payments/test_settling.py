@@ -104,16 +104,16 @@ def test_an_old_answer_applied_after_paid_changes_nothing(
     """The answer PENDING was on its way while another question was answered PAID."""
     order = ordered()
     checkout = opened(order)
-    read = payments.settling._ask
+    read = payments.settling.ask
 
     def overtaken(row: Checkout, deadline: float) -> CheckoutAnswer:
         old = read(row, deadline)
-        monkeypatch.setattr(payments.settling, "_ask", read)
+        monkeypatch.setattr(payments.settling, "ask", read)
         sumup.pay(sumup_id(row))
         settle(row.pk, who="rival", at=later(seconds=5))
         return old
 
-    monkeypatch.setattr(payments.settling, "_ask", overtaken)
+    monkeypatch.setattr(payments.settling, "ask", overtaken)
 
     assert ask(checkout) is Verdict.SETTLED
 

@@ -147,7 +147,7 @@ def test_a_payment_found_after_the_seats_were_freed_takes_them_again(
     entry = EventFactory.create(capacity=2)
     order = ordered(entry, 2)
     checkout = opened(order)
-    ask = payments.settling._ask
+    ask = payments.settling.ask
     freed: list[Release] = []
 
     def rival_first(row: Checkout, deadline: float) -> CheckoutAnswer:
@@ -155,7 +155,7 @@ def test_a_payment_found_after_the_seats_were_freed_takes_them_again(
         sumup.control(f"pay/{row.sumup_id}", {"force": True})
         return ask(row, deadline)
 
-    monkeypatch.setattr(payments.settling, "_ask", rival_first)
+    monkeypatch.setattr(payments.settling, "ask", rival_first)
 
     assert settle(checkout.pk, who="webhook", at=later(seconds=5)) is Verdict.SETTLED
 

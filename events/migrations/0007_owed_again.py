@@ -8,7 +8,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('events', '0005_bookings'),
+        ('events', '0006_booking_proxy'),
     ]
 
     operations = [

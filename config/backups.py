@@ -1,0 +1,164 @@
+"""`make backup` and `make restore FILE=…`: the whole database in one file, and back, whole or not at all.
+
+The programs are PostgreSQL's own, of the embedded wheel or the system's. The file holds personal data and is made for
+its owner's eyes only; the secrets of the environment and the pictures in DATA_DIR are not in it.
+"""
+
+import contextlib
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import psycopg
+from django.core.exceptions import ImproperlyConfigured
+from psycopg.conninfo import conninfo_to_dict
+
+from config import environment as env
+from config.children import say
+from config.launcher import StartFailure, data_folder, given, only_one, stored_environment
+from config.postgres import Binaries, Cluster, DatabaseUnavailable, last_line, with_programs
+
+#: What libpq reads from its environment: nothing of it, a password least of all, stands in a list of processes.
+VARIABLES = {
+    "host": "PGHOST",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "dbname": "PGDATABASE",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+}
+EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
+
+
+class BackupFailure(Exception):
+    """Nothing was written or changed; the text is for the person who asked."""
+
+
+def backup(url: str, file: Path) -> None:
+    """Write the database of `url` to `file`, at one moment of it; a `file` that is there is a whole one."""
+    if file.exists():
+        raise BackupFailure(f"{file} is there already.")
+    programs = _programs(url)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = file.with_name(f"{file.name}.new")
+    new.unlink(missing_ok=True)
+    try:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
+            _run([programs.program("pg_dump"), "--compress=6", "--no-owner", "--no-privileges"], url, output)
+            output.flush()
+            os.fsync(output.fileno())
+        new.rename(file)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def restore(url: str, file: Path) -> None:
+    """Make the database of `url` what `file` says, in one transaction; while anybody else is connected, refuse."""
+    programs = _programs(url)
+    if not file.is_file():
+        raise BackupFailure(f"{file} is not there.")
+    if others := _others(url):
+        raise BackupFailure(f"{others} other connections use the database: stop the web server and the worker first.")
+    # To a file first: gzip's check sum at the very end says whether the script is whole.
+    with tempfile.NamedTemporaryFile(prefix="foyer-restore-", suffix=".sql") as script:
+        try:
+            with gzip.open(file) as packed:
+                shutil.copyfileobj(packed, script)
+        except (OSError, EOFError, zlib.error) as error:
+            raise BackupFailure(f"{file} is damaged, or no backup: {error}") from error
+        script.flush()
+        command = [programs.program("psql"), "--quiet", "--no-psqlrc", "--single-transaction"]
+        command += ["--set=ON_ERROR_STOP=1", f"--command={EMPTY}", f"--file={script.name}"]
+        _run(command, url, subprocess.DEVNULL)
+
+
+def _programs(url: str) -> Binaries:
+    """pg_dump and its like, of the server's own version where there is one, else of a newer one."""
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            major = connection.info.server_version // 10000
+    except psycopg.Error as error:
+        raise BackupFailure(f"The database: {last_line(str(error))}") from error
+    fit = sorted(
+        (found for found in with_programs("pg_dump", "psql") if found.major >= major),
+        key=lambda found: found.major,
+    )
+    if not fit:
+        raise BackupFailure(f"No pg_dump of version {major} or newer: apt-get install postgresql-client-{major}.")
+    return fit[0]
+
+
+def _others(url: str) -> int:
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND backend_type = 'client backend'"
+    )
+    with psycopg.connect(url) as connection:
+        row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _run(command: list[str], url: str, output: IO[bytes] | int) -> None:
+    facts = conninfo_to_dict(url)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    environment |= {VARIABLES[key]: str(value) for key, value in facts.items() if key in VARIABLES and value}
+    done = subprocess.run(  # noqa: S603
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, check=False
+    )
+    if done.returncode != 0:
+        raise BackupFailure(f"{Path(command[0]).name}: {last_line(done.stderr.decode(errors='replace'))}")
+
+
+@contextlib.contextmanager
+def database(*, alone: bool) -> Iterator[str]:
+    """The address of DATABASE_URL's database, or of the demo's, whose server is started when it does not run."""
+    if given("DATABASE_URL"):
+        yield env.text("DATABASE_URL")
+        return
+    data = data_folder()
+    if not (data / "postgres").is_dir():
+        raise BackupFailure("There is no database: set DATABASE_URL, or begin with `make run`.")
+    try:
+        with only_one(data), Cluster(data / "postgres") as cluster:
+            yield cluster.url
+    except StartFailure as error:
+        if alone:
+            raise BackupFailure(f"{error} Stop it first.") from error
+        yield stored_environment()["DATABASE_URL"]
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        match arguments:
+            case ["backup", *given_name] if len(given_name) < 2:
+                stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+                file = Path(given_name[0]) if given_name else data_folder() / "backups" / f"foyer-{stamp}.sql.gz"
+                with database(alone=False) as url:
+                    backup(url, file)
+                say(f"The backup is {file} ({file.stat().st_size:,} bytes).")
+            case ["restore", name]:
+                with database(alone=True) as url:
+                    restore(url, Path(name))
+                say(
+                    f"The database is that of {name}. Now, before anybody buys: manage.py migrate, then"
+                    " manage.py reconcile_payments, which finds or flags what was paid since."
+                )
+            case _:
+                raise BackupFailure("usage: make backup [FILE=…] | make restore FILE=…")
+    except (BackupFailure, StartFailure, DatabaseUnavailable, ImproperlyConfigured) as error:
+        sys.stderr.write(f"foyer: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,151 @@
+"""`make backup` and `make restore`: whole, or nothing and one line that says why."""
+
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from config import backups, postgres
+from config.backups import BackupFailure, backup, restore
+from config.launcher import write_private
+from config.postgres import THROW_AWAY, Cluster
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("backups") / "postgres", settings=THROW_AWAY) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def url(server: Cluster) -> str:
+    """A database with a table, a row, a trigger that refuses deletion, and an extension."""
+    with psycopg.connect(server.url) as connection:
+        connection.execute(
+            "DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE EXTENSION btree_gist;"
+            "CREATE TABLE kept (id int PRIMARY KEY, words text); INSERT INTO kept VALUES (1, 'yesterday');"
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'never'; END $$;"
+            "CREATE TRIGGER kept_stays BEFORE DELETE ON kept FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+    return server.url
+
+
+def words(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        return [str(row[0]) for row in connection.execute("SELECT words FROM kept ORDER BY id")]
+
+
+def test_a_restore_brings_back_what_was_and_takes_away_what_came_since(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "backups" / "one.sql.gz"
+    backup(url, file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    with psycopg.connect(url) as connection:
+        connection.execute("INSERT INTO kept VALUES (2, 'today'); CREATE TABLE newer (id int)")
+
+    restore(url, file)
+
+    assert words(url) == ["yesterday"]
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT to_regclass('newer')").fetchone() == (None,)
+        with pytest.raises(psycopg.errors.RaiseException, match="never"):
+            connection.execute("DELETE FROM kept")
+    assert [path.name for path in file.parent.iterdir()] == ["one.sql.gz"]
+
+
+def test_a_restore_that_fails_changes_nothing(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "one.sql.gz"
+    backup(url, file)
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE kept SET words = 'today'")
+    monkeypatch.setattr(backups, "EMPTY", backups.EMPTY + "SELECT 1/0;")
+    with pytest.raises(BackupFailure, match="division by zero"):
+        restore(url, file)
+    assert words(url) == ["today"]
+
+
+@pytest.mark.parametrize("spoilt", ["cut in the middle", "a byte too short", "no backup"])
+def test_a_spoilt_file_changes_nothing(url: str, tmp_path: Path, spoilt: str) -> None:
+    file = tmp_path / "one.sql.gz"
+    backup(url, file)
+    content = file.read_bytes()
+    left = {"cut in the middle": content[: len(content) // 2], "a byte too short": content[:-1]}
+    file.write_bytes(left.get(spoilt, b"hello"))
+    with pytest.raises(BackupFailure, match="damaged, or no backup"):
+        restore(url, file)
+    assert words(url) == ["yesterday"]
+
+
+def test_somebody_who_works_on_it_is_not_thrown_out(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "one.sql.gz"
+    backup(url, file)
+    with psycopg.connect(url), pytest.raises(BackupFailure, match="stop the web server and the worker first"):
+        restore(url, file)
+
+
+def test_a_backup_replaces_no_other_and_leaves_no_half_one(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "one.sql.gz"
+    write_private(file, "the only one")
+    with pytest.raises(BackupFailure, match="there already"):
+        backup(url, file)
+    assert file.read_text() == "the only one"
+    monkeypatch.setitem(backups.VARIABLES, "user", "PGNONSENSE")
+    with pytest.raises(BackupFailure, match="pg_dump"):
+        backup(url, tmp_path / "two.sql.gz")
+    assert [path.name for path in tmp_path.iterdir()] == ["one.sql.gz"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["restore"], "usage"),
+        (["restore", "nowhere.dump"], "nowhere.dump is not there"),
+        (["restore", "a", "b"], "usage"),
+        ([], "usage"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert backups.main(arguments) == 1
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+
+
+def test_without_programs_it_says_what_to_install(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backups, "with_programs", lambda *_names: [])
+    with pytest.raises(BackupFailure, match="apt-get install postgresql-client-"):
+        backup(url, tmp_path / "one.sql.gz")
+
+
+def test_the_demo_s_database_is_saved_and_brought_back_while_it_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    assert backups.main(["backup"]) == 1
+    assert "There is no database" in capsys.readouterr().err
+    with Cluster(tmp_path / "postgres", settings=THROW_AWAY) as cluster, psycopg.connect(cluster.url) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS id, 'yesterday' AS words")
+
+    assert backups.main(["backup"]) == 0
+    (file,) = (tmp_path / "backups").iterdir()
+    with Cluster(tmp_path / "postgres") as cluster, psycopg.connect(cluster.url) as connection:
+        connection.execute("DROP TABLE kept")
+    assert backups.main(["restore", str(file)]) == 0
+
+    with Cluster(tmp_path / "postgres") as cluster:
+        assert words(cluster.url) == ["yesterday"]
+
+
+def test_the_server_s_own_programs_are_in_the_wheel() -> None:
+    found = postgres.with_programs("pg_dump", "psql")
+    assert found
+    said = subprocess.run([found[0].program("pg_dump"), "--version"], capture_output=True, check=True).stdout
+    assert str(found[0].major) in said.decode()

@@ -1,0 +1,227 @@
+"""/readyz and the doctor: red when money, mail, keys or the comparison with SumUp need somebody, and what to do."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
+from django.core.management import call_command
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from events.models import Merchant
+from orders.jobs import send_confirmation
+from payments.cases import open_merchant_case
+from payments.doctor import examine, is_local
+from payments.models import Case, ReconcileRun
+from payments.states import CaseKind
+from tests.config.test_launcher import free_port
+from tests.ledger.psql import run
+from tests.simulator import OTHER_KEY, SimulatorProcess
+
+pytestmark = pytest.mark.django_db
+
+
+def ready(client: Client) -> tuple[int, list[str]]:
+    answer = client.get("/readyz")
+    return answer.status_code, answer.json()["problems"]
+
+
+def ran(hours: float, **changes: object) -> None:
+    at = timezone.now() - timedelta(hours=hours)
+    facts: dict[str, object] = {"started_at": at, "finished_at": at, "who": "job", "outcome": "in_order"}
+    ReconcileRun.objects.create(**(facts | changes))
+
+
+def installed(hours: float) -> None:
+    run("UPDATE django_migrations SET applied = now() - make_interval(secs => %s)", hours * 3600)
+
+
+def test_a_fresh_installation_has_the_limit_s_time_for_its_first_comparison(client: Client) -> None:
+    installed(5)
+    assert ready(client) == (200, [])
+    installed(7)
+    assert ready(client) == (503, ["the books were not compared with SumUp's for 7 hours"])
+    ran(1)
+    assert ready(client) == (200, [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_ready"),
+    [
+        ({}, True),
+        ({"outcome": "person"}, True),
+        ({"outcome": "unreachable"}, False),
+        ({"outcome": "killed"}, False),
+        ({"is_dry": True}, False),
+    ],
+)
+def test_only_a_whole_comparison_counts(client: Client, changes: dict[str, object], is_ready: bool) -> None:
+    installed(1000)
+    ran(7)
+    assert ready(client)[0] == 503
+    ran(1, **changes)
+    assert (ready(client)[0] == 200) is is_ready
+
+
+def test_a_demo_that_slept_is_ready_when_it_wakes(client: Client, settings: Settings) -> None:
+    installed(1000)
+    settings.DEBUG = True
+    assert ready(client) == (200, [])
+
+
+def test_money_undecided_for_too_long_is_red(client: Client, settings: Settings, merchant: Merchant) -> None:
+    for days, words in ((6, []), (8, ["money waits for a person for 8 days"])):
+        opened = timezone.now() - timedelta(days=days, minutes=1)
+        case = Case.objects.create(
+            kind=CaseKind.STRAY, merchant=merchant, words="w", opened_at=opened, transaction_code=f"T{days}"
+        )
+        assert ready(client)[1] == words
+    case.closed_at, case.decision = timezone.now(), "done"
+    case.save(update_fields=["closed_at", "decision"])
+    assert ready(client) == (200, [])
+    settings.READY_UNDECIDED_DAYS = 5
+    assert ready(client)[0] == 503
+
+
+def test_a_refused_key_is_red_at_once(client: Client, merchant: Merchant) -> None:
+    open_merchant_case(merchant, words="401", at=timezone.now())
+    assert ready(client) == (503, ["SumUp refuses a merchant"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_mail_that_waits_too_long_is_red(client: Client) -> None:
+    send_confirmation.defer(order_id=1)
+    assert ready(client)[0] == 200
+    run("UPDATE procrastinate_events SET at = now() - interval '61 minutes'")
+    assert ready(client) == (503, ["1 mails wait, the oldest for 1 hours"])
+    run("UPDATE procrastinate_jobs SET status = 'failed'")
+    assert ready(client) == (200, [])
+
+
+def test_it_asks_a_fixed_number_of_times(
+    client: Client, merchant: Merchant, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    ran(1)
+    for number in range(3):
+        Case.objects.create(
+            kind=CaseKind.STRAY, merchant=merchant, words="w", opened_at=timezone.now(), transaction_code=f"T{number}"
+        )
+    with django_assert_num_queries(6):
+        client.get("/readyz")
+
+
+# --- The doctor
+
+
+@pytest.fixture
+def mail_server(settings: Settings) -> Iterator[None]:
+    port = free_port()
+    server = Controller(Sink(), hostname="127.0.0.1", port=port)
+    server.start()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+    yield
+    server.stop()
+
+
+@pytest.fixture
+def well(sumup: SimulatorProcess, settings: Settings, mail_server: None) -> None:
+    """All in order: a live account, mail, a worker, a comparison, an address that SumUp reaches."""
+    settings.SITE_URL = "https://tickets.example.org"
+    sumup.faults(tamper={})
+    settings.DEBUG = False
+    run("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now())")
+    ran(1)
+
+
+def wrong() -> dict[str, str]:
+    return {row.name: f"{row.words} {row.advice}" for row in examine(at=timezone.now()) if not row.is_well}
+
+
+def test_the_sandbox_is_the_only_thing_wrong_here(well: None) -> None:
+    assert list(wrong()) == ["merchant MDEMO001"]
+    assert "sandbox" in wrong()["merchant MDEMO001"]
+
+
+def test_in_a_demo_the_sandbox_and_its_address_are_told(well: None, settings: Settings) -> None:
+    settings.DEBUG = True
+    assert list(wrong()) == ["debug"]
+    settings.SITE_URL = "http://localhost:8000"
+    assert list(wrong()) == ["address", "debug"]
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "words"),
+    [
+        ("address", "address", "an address that SumUp can reach"),
+        ("key", "merchant MDEMO001", "SumUp refuses its key"),
+        ("other key", "merchant MDEMO001", "Enter the key of this very account"),
+        ("no key", "merchant MDEMO001", "It has no API key"),
+        ("currency", "merchant MDEMO001", "It takes EUR at SumUp and CHF here"),
+        ("silence", "merchant MDEMO001", "could not be asked"),
+        ("mail", "mail", "Mend EMAIL_URL"),
+        ("no mail", "mail", "Mail goes to nobody"),
+        ("worker", "worker", "Start manage.py procrastinate worker"),
+        ("reconcile", "reconcile", "Run manage.py reconcile_payments"),
+        ("no merchant", "merchants", "nothing can be paid"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_to_do(
+    well: None, sumup: SimulatorProcess, settings: Settings, change: str, name: str, words: str
+) -> None:
+    match change:
+        case "address":
+            settings.SITE_URL = "https://192.168.1.4"
+        case "key":
+            sumup.faults(merchant="401")
+        case "other key":
+            Merchant.objects.update(api_key=OTHER_KEY)
+        case "no key":
+            Merchant.objects.update(api_key="")
+        case "currency":
+            Merchant.objects.update(currency="CHF")
+        case "silence":
+            sumup.faults(merchant="503")
+        case "mail":
+            settings.EMAIL_PORT = free_port()
+        case "no mail":
+            settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+        case "worker":
+            run("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'")
+        case "reconcile":
+            installed(1000)
+            ReconcileRun.objects.update(started_at=timezone.now() - timedelta(days=3))
+        case "no merchant":
+            Merchant.objects.all().delete()
+    assert words in wrong()[name]
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("localhost", True), ("127.0.0.1", True), ("10.1.2.3", True), ("::1", True), ("tickets", True),
+        ("box.local", True), ("tickets.example.org", False), ("8.8.8.8", False),
+    ],
+)  # fmt: skip
+def test_an_address_that_only_this_house_knows(host: str, local: bool) -> None:
+    assert is_local(host) is local
+
+
+def test_the_command_tells_and_exits(well: None, settings: Settings) -> None:
+    out = StringIO()
+    with pytest.raises(SystemExit) as end:
+        call_command("doctor", stdout=out)
+    assert end.value.code == 1
+    assert "WRONG merchant MDEMO001" in out.getvalue()
+    assert "ok    mail" in out.getvalue()
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("doctor", "--json", stdout=out)
+    told = json.loads(out.getvalue())
+    assert told["ok"] is False
+    assert [row["name"] for row in told["findings"] if not row["ok"]] == ["merchant MDEMO001"]
