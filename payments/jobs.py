@@ -14,9 +14,11 @@ from procrastinate.exceptions import AlreadyEnqueued
 import payments.reconcile_jobs
 import payments.refund_jobs  # noqa: F401  (so that the worker knows its tasks)
 from orders.models import Order
+from payments.merchants import WrongAccount, ensure_site_merchant
 from payments.models import Checkout
 from payments.releasing import release
 from payments.settling import PAUSE, Verdict, settle
+from payments.sumup import SumUpProblem
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ async def rescue(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes
 
 def sweep_once() -> None:
     """One pass over at most SWEEP_MOST checkouts and orders each: the never asked first, then the longest unasked."""
+    _meet_site_merchant()
     now = timezone.now()
     due = Checkout.objects.unsettled().filter(Q(asked_at=None) | Q(asked_at__lt=now - SWEEP_PAUSE))
     for pk in list(due.order_by(F("asked_at").asc(nulls_first=True)).values_list("pk", flat=True)[:SWEEP_MOST]):
@@ -75,6 +78,14 @@ def sweep_once() -> None:
     over = Order.objects.awaiting().filter(Q(hold_until__lte=now) | Q(cancel_requested_at__isnull=False))
     for pk in list(over.order_by("?").values_list("pk", flat=True)[:SWEEP_MOST]):
         _quietly("order", pk, release)
+
+
+def _meet_site_merchant() -> None:
+    """The merchant that the environment names is made as soon as SumUp answers for it; a query once it is there."""
+    try:
+        ensure_site_merchant()
+    except (SumUpProblem, WrongAccount) as problem:
+        log.error("the site's merchant cannot be used: %s", problem)
 
 
 class _Work(Protocol):

@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
+from pytest_django import Settings
 
 import payments.jobs
+from events.models import Merchant
 from ledger.models import History
 from orders.models import Order
 from orders.releasing import request_cancel
@@ -18,7 +20,7 @@ from payments.settling import settle
 from payments.states import CheckoutState
 from tests.cart.steps import held, later, mail_jobs, opened, ordered, paid_at_sumup, states_of, sumup_id
 from tests.factories import EventFactory
-from tests.simulator import SimulatorProcess
+from tests.simulator import OTHER_KEY, OTHER_MERCHANT, SimulatorProcess
 
 pytestmark = pytest.mark.django_db
 
@@ -294,3 +296,20 @@ def test_a_question_that_nobody_answered_is_asked_again(sumup: SimulatorProcess)
     assert states_of(order) == ["confirmed"]
     checkout.refresh_from_db()
     assert checkout.state == CheckoutState.PAID
+
+
+def test_the_sweep_makes_the_merchant_that_the_environment_names(sumup: SimulatorProcess, settings: Settings) -> None:
+    """As soon as SumUp answers for it; a key of somebody else's makes none and stops nothing."""
+    Merchant.objects.all().delete()
+    settings.SUMUP_MERCHANT_CODE, settings.SUMUP_API_KEY = OTHER_MERCHANT, "sup_sk_wrong"
+    settings.DEBUG = True  # the simulator's merchants are sandbox accounts
+    sweep_once()
+    assert not Merchant.objects.exists()
+
+    settings.SUMUP_API_KEY = OTHER_KEY
+    sweep_once()
+    sweep_once()
+
+    merchant = Merchant.objects.get()
+    assert (merchant.code, merchant.currency, merchant.is_site) == (OTHER_MERCHANT, "EUR", True)
+    assert sumup.calls("merchant") == 2
