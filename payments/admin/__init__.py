@@ -1,8 +1,9 @@
 """The admin of merchants, orders, their payments, and money to decide."""
 
 from payments.admin.cases import CaseAdmin
+from payments.admin.inlines import as_a_whole
 from payments.admin.merchants import MerchantAdmin
-from payments.admin.orders import CheckoutAdmin, MoneyAdmin, OfOrders, OrderAdmin, PageFilter, as_a_whole
+from payments.admin.orders import CheckoutAdmin, MoneyAdmin, OfOrders, OrderAdmin, PageFilter
 from payments.admin.refunds import RefundAdmin
 from payments.admin.runs import ReconcileRunAdmin
 

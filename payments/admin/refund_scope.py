@@ -8,7 +8,8 @@ from django.http import Http404, HttpRequest
 
 from events.scoping import SEE_ORDERS, team_of
 from orders.models import Order, OrderLine
-from payments.admin.orders import DECIDE, as_a_whole
+from payments.admin.inlines import as_a_whole
+from payments.admin.orders import DECIDE
 from payments.models import Checkout
 from payments.rows import Row, rows_of
 

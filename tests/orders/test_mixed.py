@@ -8,10 +8,11 @@ import pytest
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from accounts.visitors import Visitor
-from events.models import BookingRules, Calendar, CalendarEntry, Page, PeakPrice, TicketType
+from events.models import BookingRules, Calendar, CalendarEntry, Page, PeakPrice, Role, TicketType
 from market.models import Product, ProductItem
 from orders.jobs import send_confirmation
 from orders.models import Order
@@ -32,6 +33,7 @@ from tests.cart.steps import (
     sumup_id,
     take,
 )
+from tests.desk import member, signed_in_as
 from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, TicketTypeFactory, UserFactory
 from tests.papers import codes_of, pages_of
 from tests.simulator import SimulatorProcess
@@ -391,3 +393,36 @@ def test_pieces_are_changed_in_place_and_removed(client: Client, buyer: User, ho
     assert shown(buyer).product_count == 3
     assert client.post(address, {"quantity": "0"}).status_code == 302
     assert shown(buyer).count == 0
+
+
+def test_the_admin_shows_all_three_of_an_order(buyer: User, house: House, sumup: SimulatorProcess) -> None:
+    order = ordered(buyer, house)
+    settle(paid_at_sumup(sumup, order).pk, who="test", at=later())
+    owner = signed_in_as(member((house.page, Role.OWNER)))
+    stranger = signed_in_as(member((PageFactory.create(), Role.OWNER)))
+
+    page = owner.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
+
+    for words in ("Seat", "Rehearsal room", "Tote bag", order.items.all()[0].code[:4]):
+        assert words in page
+    assert stranger.get(f"/admin/orders/order/{order.pk}/change/").status_code == 302
+
+
+@pytest.mark.parametrize("pages", [1, 6])
+def test_a_mixed_cart_asks_a_fixed_number_of_times(
+    client: Client, buyer: User, django_assert_num_queries: DjangoAssertNumQueries, pages: int
+) -> None:
+    """One line of each kind, or sixty lines over six pages."""
+    for number in range(pages):
+        page = PageFactory.create()
+        room = RoomFactory.create(page=page, slug="room")
+        for each in range(1 if pages == 1 else 3):
+            fill(buyer, EventFactory.create(calendar__page=page))
+            book(buyer, room, hour=9 + 2 * each, days=3 + number)
+            take(buyer, ProductFactory.create(page=page))
+    client.force_login(buyer)
+
+    with django_assert_num_queries(9):  # at most 10
+        assert client.get("/cart/").status_code == 200
+    with django_assert_num_queries(8):
+        assert client.get("/cart/summary.json").status_code == 200
