@@ -10,33 +10,44 @@ from django.test import Client, RequestFactory
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from events.models import Calendar, CalendarEntry, Merchant, Page, Role, Ticket, TicketType
+from events.models import Booking, Calendar, CalendarEntry, Merchant, Page, Role, Ticket, TicketType
 from events.scoping import ScopedAdmin
 from orders.models import Order, OrderLine
 from payments.models import Case, Checkout
-from tests.desk import House, house, member, ordered, signed_in_as
+from tests import desk
+from tests.desk import House, member, ordered, signed_in_as
 from tests.factories import UserFactory
+from tests.ledger.lives import SOLD_WAYS, a_booking, lead
 
 pytestmark = pytest.mark.django_db
 
 #: What each role may do with each model: v(iew), a(dd), c(hange), d(elete). The entry is published: no deletion.
-RUN = {Page: "vc", Calendar: "vacd", CalendarEntry: "vac", TicketType: "vc", Ticket: "v", Order: "v", Checkout: "v",
-       Case: "v"}  # fmt: skip
+RUN = {Page: "vc", Calendar: "vacd", CalendarEntry: "vac", Booking: "v", TicketType: "vc", Ticket: "v", Order: "v",
+       Checkout: "v", Case: "v"}  # fmt: skip
 ALLOWED: dict[Role, dict[type[models.Model], str]] = {
     Role.OWNER: RUN,
     Role.ORGANISER: RUN,
-    Role.BOX_OFFICE: {CalendarEntry: "v", TicketType: "v", Ticket: "v", Order: "v"},
+    Role.BOX_OFFICE: {CalendarEntry: "v", Booking: "v", TicketType: "v", Ticket: "v", Order: "v"},
     Role.DOOR: {CalendarEntry: "v", TicketType: "v", Ticket: "v"},
-    Role.FINANCE: {Order: "v", Checkout: "v", Case: "v"},
+    Role.FINANCE: {Booking: "v", Order: "v", Checkout: "v", Case: "v"},
 }
 SCOPED = [model for model, desk in admin.site._registry.items() if isinstance(desk, ScopedAdmin)]
 WHOLE_SITE = [model for model in admin.site._registry if model not in SCOPED]
+
+
+def house(name: str, *, sold: int = 2) -> House:
+    """With a booking in its order."""
+    home = desk.house(name, sold=sold)
+    booking = a_booking(room=home.entry.calendar, user=home.order.user)
+    lead("events_calendarentry", booking.pk, SOLD_WAYS["confirmed"], home.order, home.order.user)
+    return home
 
 
 def row_of(home: House, model: type[models.Model]) -> models.Model:
     rows: dict[type[models.Model], models.Model | None] = {
         Page: home.page, Calendar: home.entry.calendar, CalendarEntry: home.entry, TicketType: home.ticket_type,
         Ticket: home.ticket, Order: home.order, Checkout: home.checkout, Case: home.case, Merchant: home.page.merchant,
+        Booking: Booking.objects.filter(order=home.order).first(),
     }  # fmt: skip
     row = rows[model]
     assert row is not None
@@ -50,12 +61,12 @@ def address(model: type[models.Model], what: str = "") -> str:
 def permissions(user: User, row: models.Model) -> str:
     request = RequestFactory().get("/admin/")
     request.user = user
-    desk: admin.ModelAdmin[Any] = admin.site._registry[type(row)]
+    shown: admin.ModelAdmin[Any] = admin.site._registry[type(row)]
     can = {
-        "v": desk.has_view_permission(request, row) and desk.has_view_permission(request),
-        "a": desk.has_add_permission(request),
-        "c": desk.has_change_permission(request, row),
-        "d": desk.has_delete_permission(request, row),
+        "v": shown.has_view_permission(request, row) and shown.has_view_permission(request),
+        "a": shown.has_add_permission(request),
+        "c": shown.has_change_permission(request, row),
+        "d": shown.has_delete_permission(request, row),
     }
     return "".join(letter for letter, allowed in can.items() if allowed)
 
@@ -79,12 +90,12 @@ def test_nobody_without_a_role_opens_anything(model: type[models.Model], flags: 
 @pytest.mark.parametrize("model", SCOPED)
 def test_draft_may_be_deleted_by_who_runs_its_page_only(model: type[models.Model]) -> None:
     home = house("Alpha")
-    desk = admin.site._registry[CalendarEntry]
+    entries = admin.site._registry[CalendarEntry]
     draft = CalendarEntry(calendar=home.entry.calendar, state="draft")
     for role in Role:
         request = RequestFactory().get("/admin/")
         request.user = member((home.page, role))
-        assert desk.has_delete_permission(request, draft) == (role in (Role.OWNER, Role.ORGANISER))
+        assert entries.has_delete_permission(request, draft) == (role in (Role.OWNER, Role.ORGANISER))
 
 
 @pytest.mark.parametrize("model", WHOLE_SITE)
