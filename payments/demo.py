@@ -34,6 +34,7 @@ class DemoEvent:
     sold: tuple[int, ...] = ()
     sale_opens_in_days: int | None = None
     cancelled: bool = False
+    room: str = ""
 
     @property
     def ticket_price(self) -> Decimal | None:
@@ -60,7 +61,7 @@ PAGES = {
         "A house for the neighbourhood since 1987: a stage with 120 seats, a cinema room and a bar, run by 40 members. "
         "Doors open half an hour before each event; everything is on one level.",
         None,
-        {"stage": "Stage", "cinema": "Film club", "house": "Around the house"},
+        {"stage": "Stage", "cinema": "Film club", "house": "Around the house", "rehearsal": "Rehearsal room"},
     ),
     "blue-cellar": (
         "Blue Cellar Jazz",
@@ -74,7 +75,7 @@ PAGES = {
         "Fábrica 7, Lisboa",
         "A members' co-op with a pottery, a dance floor and a garden. Workshops are small, so everybody gets a wheel.",
         None,
-        {"workshops": "Workshops", "dance": "Dance"},
+        {"workshops": "Workshops", "dance": "Dance", "floor": "Dance floor"},
     ),
 }
 ZONES = {"linde": "Europe/Berlin", "blue-cellar": "Europe/Berlin", "clay-and-steps": "Europe/Lisbon"}
@@ -82,6 +83,40 @@ ZONES = {"linde": "Europe/Berlin", "blue-cellar": "Europe/Berlin", "clay-and-ste
 ADULT = DemoType("Full price", "18.00", text="For everybody who can afford it")
 REDUCED = DemoType("Reduced", "11.00", capacity=30, text="Students, trainees, seniors, with proof at the door")
 SUPPORT = DemoType("Solidarity", "25.00", text="Pays for somebody else's reduced ticket")
+
+
+@dataclass(frozen=True)
+class DemoRoom:
+    """A calendar that can be booked: `rules` are BookingRules; peaks are (weekday or None, from, to, price)."""
+
+    page: str
+    calendar: str
+    text: str
+    rules: dict[str, object]
+    opens: str
+    closes: str
+    weekdays: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    peaks: tuple[tuple[int | None, str, str, str], ...] = ()
+    closed_in_days: tuple[int, ...] = ()
+
+
+ROOMS = (
+    DemoRoom(
+        "linde", "rehearsal",
+        "Forty square metres with a piano, a drum kit and thick walls. The key is at the bar.",
+        {"slot_minutes": 90, "price": Decimal("18.00"), "price_per": "slot", "notice_minutes": 120},
+        "10:00", "22:00", weekdays=(0, 1, 2, 3, 4, 5), closed_in_days=(12,),
+    ),
+    DemoRoom(
+        "clay-and-steps", "floor",
+        "Sprung wood, mirrors on one side, a sound system. Bring shoes that have not seen the street.",
+        {
+            "price": Decimal("22.00"), "min_minutes": 60, "max_minutes": 240, "step_minutes": 30, "setup_minutes": 15,
+            "cleanup_minutes": 15,
+        },
+        "08:00", "23:00", peaks=((None, "18:00", "00:00", "32.00"), (5, "08:00", "18:00", "28.00")),
+    ),
+)  # fmt: skip
 
 EVENTS = (
     DemoEvent(
@@ -134,7 +169,7 @@ EVENTS = (
         "One evening, three steps, live accordion for the last half hour.",
         "No partner needed. Wear shoes that turn.",
         types=(DemoType("Dancer", "14.00"), DemoType("Pair", "12.00", minimum=2, maximum=8, text="Each, two or more")),
-        capacity=30, sold=(6, 4),
+        capacity=30, sold=(6, 4), room="floor",
     ),
     DemoEvent(
         "linde", "stage", "The Moon in the Wardrobe", "puppets", 14, "15:00", 55,

@@ -16,13 +16,26 @@ from accounts.demo import DEMO_ACCOUNTS, DEMO_PASSWORD
 from accounts.models import User
 from cart.contents import cart_of
 from events.buying import put_in_cart
-from events.models import Calendar, CalendarEntry, Merchant, Page, PageMember, Role, TicketType
+from events.models import (
+    BookingRules,
+    Calendar,
+    CalendarEntry,
+    ClosedDays,
+    Merchant,
+    OpeningHours,
+    Page,
+    PageMember,
+    PeakPrice,
+    Role,
+    TicketType,
+)
+from events.rooms.events import blocked_by
 from events.transitions import call_off_event, publish
 from ledger.signing import sign
 from market.models import Product
 from orders.models import Order
 from orders.placing import place
-from payments.demo import EVENTS, PAGES, PRODUCTS, ZONES, DemoEvent, DemoProduct
+from payments.demo import EVENTS, PAGES, PRODUCTS, ROOMS, ZONES, DemoEvent, DemoProduct, DemoRoom
 from payments.merchants import client_for, ensure_site_merchant
 from payments.models import Checkout
 from payments.opening import hosted_page
@@ -44,6 +57,8 @@ def seed(*, at: datetime) -> bool:
         people = _people()
         if not Page.objects.filter(slug__in=PAGES).exists():
             _pages(people)
+            for room in ROOMS:
+                _room(room, at)
             for event in EVENTS:
                 _event(event, at)
             for position, product in enumerate(PRODUCTS):
@@ -98,6 +113,27 @@ def _pages(people: dict[str, User]) -> None:
             PageMember.objects.create(page=page, user=people["organiser@example.org"], role=Role.OWNER)
 
 
+def _room(room: DemoRoom, at: datetime) -> None:
+    calendar = Calendar.objects.get(page__slug=room.page, slug=room.calendar)
+    calendar.text, calendar.is_bookable = room.text, True
+    calendar.save(update_fields=["text", "is_bookable"])
+    BookingRules.objects.create(calendar=calendar, **room.rules)
+    opens, closes = time.fromisoformat(room.opens), time.fromisoformat(room.closes)
+    for weekday in room.weekdays:
+        OpeningHours.objects.create(calendar=calendar, weekday=weekday, opens=opens, closes=closes)
+    for peak_day, starts, ends, price in room.peaks:
+        PeakPrice.objects.create(
+            calendar=calendar,
+            weekday=peak_day,
+            starts=time.fromisoformat(starts),
+            ends=time.fromisoformat(ends),
+            price=Decimal(price),
+        )
+    for number in room.closed_in_days:
+        day = at.date() + timedelta(days=number)
+        ClosedDays.objects.create(calendar=calendar, first_day=day, last_day=day, reason="Piano tuner")
+
+
 def _merchant(code: str, name: str) -> Merchant:
     """A page's own merchant, as the simulator knows it."""
     merchant = Merchant(code=code, name=name, api_key=f"sup_sk_demo_{code}", currency="EUR")
@@ -124,6 +160,9 @@ def _event(event: DemoEvent, at: datetime) -> None:
         capacity=event.capacity,
         currency=calendar.page.currency,
     )
+    if event.room:
+        entry.room = Calendar.objects.get(page__slug=event.page, slug=event.room)
+        entry.blocks = blocked_by(entry.room, entry.starts_at, entry.ends_at)
     if event.sale_opens_in_days is not None:
         entry.sale_starts_at = at + timedelta(days=event.sale_opens_in_days)
     with (settings.BASE_DIR / "static" / "demo" / f"{event.picture}.webp").open("rb") as picture:

@@ -10,7 +10,7 @@ from django.test import Client, RequestFactory
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from events.models import Calendar, CalendarEntry, Merchant, Page, Role, Ticket, TicketType
+from events.models import Booking, Calendar, CalendarEntry, Merchant, Page, Role, Ticket, TicketType
 from events.scoping import ScopedAdmin
 from market.models import Product, ProductItem
 from orders.models import Order, OrderLine
@@ -18,29 +18,32 @@ from payments.models import Case, Checkout
 from tests.desk import House, member, ordered, signed_in_as
 from tests.desk import house as bare_house
 from tests.factories import ProductFactory, UserFactory
-from tests.ledger.lives import an_item
+from tests.ledger.lives import SOLD_WAYS, a_booking, an_item, lead
 
 pytestmark = pytest.mark.django_db
 
 #: What each role may do with each model: v(iew), a(dd), c(hange), d(elete). The entry is published, the mug sold: no
 #: deletion of them.
-RUN = {Page: "vc", Calendar: "vacd", CalendarEntry: "vac", TicketType: "vc", Ticket: "v", Order: "v", Checkout: "v",
-       Case: "v", Product: "vac", ProductItem: "v"}  # fmt: skip
+RUN = {Page: "vc", Calendar: "vacd", CalendarEntry: "vac", Booking: "v", TicketType: "vc", Ticket: "v", Order: "v",
+       Checkout: "v", Case: "v", Product: "vac", ProductItem: "v"}  # fmt: skip
+DOOR = {CalendarEntry: "v", TicketType: "v", Ticket: "v", Product: "v", ProductItem: "v"}
 ALLOWED: dict[Role, dict[type[models.Model], str]] = {
     Role.OWNER: RUN,
     Role.ORGANISER: RUN,
-    Role.BOX_OFFICE: {CalendarEntry: "v", TicketType: "v", Ticket: "v", Order: "v", Product: "v", ProductItem: "v"},
-    Role.DOOR: {CalendarEntry: "v", TicketType: "v", Ticket: "v", Product: "v", ProductItem: "v"},
-    Role.FINANCE: {Order: "v", Checkout: "v", Case: "v"},
+    Role.BOX_OFFICE: {**DOOR, Booking: "v", Order: "v"},
+    Role.DOOR: DOOR,
+    Role.FINANCE: {Booking: "v", Order: "v", Checkout: "v", Case: "v"},
 }
 SCOPED = [model for model, desk in admin.site._registry.items() if isinstance(desk, ScopedAdmin)]
 WHOLE_SITE = [model for model in admin.site._registry if model not in SCOPED]
 
 
 def house(name: str, **more: Any) -> House:
-    """A house that has sold a mug, too."""
+    """A house that has sold a mug, too, and time in a room."""
     home = bare_house(name, **more)
     an_item("confirmed", product=ProductFactory.create(page=home.page, name=f"{name} mug"), order=home.order)
+    booking = a_booking(room=home.entry.calendar, user=home.order.user)
+    lead("events_calendarentry", booking.pk, SOLD_WAYS["confirmed"], home.order, home.order.user)
     return home
 
 
@@ -49,6 +52,7 @@ def row_of(home: House, model: type[models.Model]) -> models.Model:
         Page: home.page, Calendar: home.entry.calendar, CalendarEntry: home.entry, TicketType: home.ticket_type,
         Ticket: home.ticket, Order: home.order, Checkout: home.checkout, Case: home.case, Merchant: home.page.merchant,
         Product: Product.objects.get(page=home.page), ProductItem: ProductItem.objects.get(product__page=home.page),
+        Booking: Booking.objects.filter(order=home.order).first(),
     }  # fmt: skip
     row = rows[model]
     assert row is not None
@@ -62,12 +66,12 @@ def address(model: type[models.Model], what: str = "") -> str:
 def permissions(user: User, row: models.Model) -> str:
     request = RequestFactory().get("/admin/")
     request.user = user
-    desk: admin.ModelAdmin[Any] = admin.site._registry[type(row)]
+    shown: admin.ModelAdmin[Any] = admin.site._registry[type(row)]
     can = {
-        "v": desk.has_view_permission(request, row) and desk.has_view_permission(request),
-        "a": desk.has_add_permission(request),
-        "c": desk.has_change_permission(request, row),
-        "d": desk.has_delete_permission(request, row),
+        "v": shown.has_view_permission(request, row) and shown.has_view_permission(request),
+        "a": shown.has_add_permission(request),
+        "c": shown.has_change_permission(request, row),
+        "d": shown.has_delete_permission(request, row),
     }
     return "".join(letter for letter, allowed in can.items() if allowed)
 
@@ -91,12 +95,12 @@ def test_nobody_without_a_role_opens_anything(model: type[models.Model], flags: 
 @pytest.mark.parametrize("model", SCOPED)
 def test_draft_may_be_deleted_by_who_runs_its_page_only(model: type[models.Model]) -> None:
     home = house("Alpha")
-    desk = admin.site._registry[CalendarEntry]
+    entries = admin.site._registry[CalendarEntry]
     draft = CalendarEntry(calendar=home.entry.calendar, state="draft")
     for role in Role:
         request = RequestFactory().get("/admin/")
         request.user = member((home.page, role))
-        assert desk.has_delete_permission(request, draft) == (role in (Role.OWNER, Role.ORGANISER))
+        assert entries.has_delete_permission(request, draft) == (role in (Role.OWNER, Role.ORGANISER))
 
 
 @pytest.mark.parametrize("model", WHOLE_SITE)
