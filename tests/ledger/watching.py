@@ -26,6 +26,8 @@ NEEDS: dict[tuple[str, str], set[str]] = {
     ("UPDATE", "orders_order"): {"orders_order"},
     ("UPDATE", "payments_checkout"): {"orders_order", "payments_checkout"},
     ("INSERT", "payments_checkout"): {"orders_order"},
+    ("UPDATE", "payments_refund"): {"orders_order", "payments_checkout", "payments_refund"},
+    ("INSERT", "payments_refund"): {"orders_order", "payments_checkout"},
     ("UPDATE", "events_ticket"): {"orders_order", "events_calendarentry", "events_tickettype", "events_ticket"},
     ("UPDATE", "market_productitem"): {"market_product", "market_productitem"},
     ("INSERT", "market_productitem"): {"accounts_user"},
@@ -33,7 +35,7 @@ NEEDS: dict[tuple[str, str], set[str]] = {
     ("INSERT", "events_ticket"): {"accounts_user"},
     ("DELETE", "events_ticket"): {"events_ticket"},
 }
-STATEFUL = {"orders_order", "payments_checkout", "events_ticket", "market_productitem"}
+STATEFUL = {"orders_order", "payments_checkout", "payments_refund", "events_ticket", "market_productitem"}
 
 LOCK = re.compile(r'^SELECT .*? FROM "(\w+)".* FOR (?:NO KEY )?UPDATE\b', re.DOTALL)
 WRITE = re.compile(r'^(UPDATE|INSERT|DELETE)(?: INTO| FROM)? "(\w+)"')

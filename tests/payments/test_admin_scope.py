@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.test import Client, RequestFactory
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
@@ -14,7 +15,7 @@ from events.models import Booking, Calendar, CalendarEntry, Merchant, Page, Role
 from events.scoping import ScopedAdmin
 from market.models import Product, ProductItem
 from orders.models import Order, OrderLine
-from payments.models import Case, Checkout
+from payments.models import Case, Checkout, Refund
 from tests.desk import House, member, ordered, signed_in_as
 from tests.desk import house as bare_house
 from tests.factories import ProductFactory, UserFactory
@@ -25,14 +26,14 @@ pytestmark = pytest.mark.django_db
 #: What each role may do with each model: v(iew), a(dd), c(hange), d(elete). The entry is published, the mug sold: no
 #: deletion of them.
 RUN = {Page: "vc", Calendar: "vacd", CalendarEntry: "vac", Booking: "v", TicketType: "vc", Ticket: "v", Order: "v",
-       Checkout: "v", Case: "v", Product: "vac", ProductItem: "v"}  # fmt: skip
+       Checkout: "v", Case: "v", Refund: "v", Product: "vac", ProductItem: "v"}  # fmt: skip
 DOOR = {CalendarEntry: "v", TicketType: "v", Ticket: "v", Product: "v", ProductItem: "v"}
 ALLOWED: dict[Role, dict[type[models.Model], str]] = {
     Role.OWNER: RUN,
     Role.ORGANISER: RUN,
     Role.BOX_OFFICE: {**DOOR, Booking: "v", Order: "v"},
     Role.DOOR: DOOR,
-    Role.FINANCE: {Booking: "v", Order: "v", Checkout: "v", Case: "v"},
+    Role.FINANCE: {Booking: "v", Order: "v", Checkout: "v", Case: "v", Refund: "v"},
 }
 SCOPED = [model for model, desk in admin.site._registry.items() if isinstance(desk, ScopedAdmin)]
 WHOLE_SITE = [model for model in admin.site._registry if model not in SCOPED]
@@ -44,6 +45,10 @@ def house(name: str, **more: Any) -> House:
     an_item("confirmed", product=ProductFactory.create(page=home.page, name=f"{name} mug"), order=home.order)
     booking = a_booking(room=home.entry.calendar, user=home.order.user)
     lead("events_calendarentry", booking.pk, SOLD_WAYS["confirmed"], home.order, home.order.user)
+    Refund.objects.create(
+        checkout=home.checkout, origin="dashboard", amount=1, currency="EUR", reason=f"{name} reason",
+        requested_by="reconcile", requested_at=timezone.now(),
+    )  # fmt: skip
     return home
 
 
@@ -53,6 +58,7 @@ def row_of(home: House, model: type[models.Model]) -> models.Model:
         Ticket: home.ticket, Order: home.order, Checkout: home.checkout, Case: home.case, Merchant: home.page.merchant,
         Product: Product.objects.get(page=home.page), ProductItem: ProductItem.objects.get(product__page=home.page),
         Booking: Booking.objects.filter(order=home.order).first(),
+        Refund: Refund.objects.filter(checkout=home.checkout).first(),
     }  # fmt: skip
     row = rows[model]
     assert row is not None
@@ -287,7 +293,7 @@ def test_case_about_a_merchant_is_for_the_pages_that_it_pays(client: Client) -> 
         assert answer.status_code == status
 
 
-QUERIES = {Page: 7, Calendar: 8, CalendarEntry: 9, TicketType: 8, Ticket: 8, Order: 9, Checkout: 8, Case: 9}
+QUERIES = {Page: 7, Calendar: 8, CalendarEntry: 9, TicketType: 8, Ticket: 8, Order: 9, Checkout: 8, Case: 9, Refund: 9}
 
 
 @pytest.mark.parametrize("count", [1, 3])
