@@ -13,8 +13,9 @@ from procrastinate.contrib.django import app
 from ledger.locking import retried
 from ledger.money import Money
 from ledger.signing import sign
+from payments.batches import run
 from payments.cases import open_case
-from payments.models import Case, Refund, SumUpEvent
+from payments.models import Case, Refund, RefundBatch, SumUpEvent
 from payments.refund_sending import LONGEST_CALL, Sent, follow, send
 from payments.refunding import lock
 from payments.states import CaseKind, RefundOrigin, RefundState
@@ -43,6 +44,13 @@ def send_refund(refund_pk: int) -> None:
         raise NotSent
 
 
+@app.task(queue="payments", retry=RetryStrategy(max_attempts=6, exponential_wait=4))
+def run_batch(batch_pk: int) -> None:
+    """Pay back what a called-off entry owes; again after a while when SumUp could not be asked."""
+    if not run(batch_pk):
+        raise NotSent
+
+
 @app.periodic(cron="* * * * *")
 @app.task(queue="payments", lock="refunds", queueing_lock="refunds")
 def sweep_refunds(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
@@ -63,6 +71,10 @@ def refunds_once(*, at: datetime) -> None:
         _quietly(pk, lambda pk: follow(pk, who="sweep", at=at))
     for pk in _some(_overdue(at)):
         _quietly(pk, lambda pk: _tell(pk, at))
+    # Whose job was given up or lost; of two at once each finds the other's refunds begun.
+    idle = RefundBatch.objects.filter(finished_at=None, stopped_at=None, requested_at__lte=at - LONG_PAUSE)
+    for pk in list(idle.values_list("pk", flat=True)):
+        _quietly(pk, run)
 
 
 def _some(rows: "models.QuerySet[Refund]") -> list[int]:

@@ -1,7 +1,7 @@
 """The sold rows of an order, of all three kinds, and what has gone back for each: the ground that refunds stand on."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -198,11 +198,11 @@ def _grouped(rows: Iterable[Row]) -> list[tuple[str, str, list[Row]]]:
     return [(kind, state, group) for (kind, state), group in sorted(found.items())]
 
 
-def told_lines(refund: Refund) -> list[tuple[str, Money]]:
-    """What `refund` pays back, in words for its buyer, with the amount of each."""
-    rows = {(row.kind, row.thing.pk): row for row in rows_of(refund.checkout.order)}
+def told_lines(refund: Refund, sold: Sequence[Row] | None = None) -> list[tuple[str, Money]]:
+    """What `refund` pays back, in words for its buyer, with the amount of each; `sold`: its order's rows, if known."""
+    rows = {(row.kind, row.thing.pk): row for row in (rows_of(refund.checkout.order) if sold is None else sold)}
     found = []
-    for line in refund.lines.order_by("pk"):
+    for line in refund.lines.all():
         if line.kind == LineKind.SURPLUS:
             name = _("your payment beyond the order")
         else:

@@ -12,12 +12,14 @@ from django.utils.translation import gettext_lazy as _
 
 from events.admin.reasons import ReasonForm
 from events.calling_off import call_off, effect_of
-from events.models import CalendarEntry
+from events.models import CalendarEntry, Role
 from ledger.arrows import IllegalTransition
 
 if TYPE_CHECKING:
     from events.admin.entries import EntryAdmin
 
+#: Who is led on to the page that pays back what is owed (it asks again, and belongs to payments).
+PAY_BACK = frozenset({Role.OWNER, Role.FINANCE})
 BACK, KEPT = "back", "kept"
 
 
@@ -47,6 +49,8 @@ def calling_off_view(model_admin: "EntryAdmin", request: HttpRequest, entry: Cal
                 done.orders,
             )
             messages.success(request, words % {"title": entry.title, "n": done.orders})
+            if back and done.worth.amount and model_admin.within(request, PAY_BACK, entry):
+                return redirect("admin:payments_batch_start", entry.pk)
         return redirect("admin:events_calendarentry_change", entry.pk)
     context = {
         **model_admin.admin_site.each_context(request),

@@ -13,6 +13,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.arrows import ACTIONS, ARROWS, STANDING, arrow_view
+from events.admin.calling_off import PAY_BACK
 from events.admin.entry_forms import EntryForm, TicketTypeForm
 from events.calling_off import tell_holders
 from events.desk import DeskAdmin
@@ -215,7 +216,11 @@ class EntryAdmin(Figures, DeskAdmin[CalendarEntry]):
 
     def context_of(self, request: HttpRequest, row: CalendarEntry) -> dict[str, Any]:
         edits = self.has_change_permission(request, row)
-        return {"entry": row, "arrows": [arrow for arrow in ARROWS.values() if edits and arrow.source == row.state]}
+        return {
+            "entry": row,
+            "arrows": [arrow for arrow in ARROWS.values() if edits and arrow.source == row.state],
+            "may_pay_back": self.within(request, PAY_BACK, row),
+        }
 
     @admin.display(description=_("starts"), ordering="starts_at")
     def when(self, row: CalendarEntry) -> str:

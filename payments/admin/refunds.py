@@ -23,6 +23,7 @@ from events.desk import clock, link
 from ledger.locking import Contention
 from ledger.telling import Step
 from orders.models import OrderLine
+from payments.admin.batches import batch_view, start_view, turn_view
 from payments.admin.bulk import bulk_view
 from payments.admin.orders import DECIDE, MoneyAdmin, PageFilter
 from payments.admin.refunding import explain_view, refund_view, row_view
@@ -111,6 +112,9 @@ class RefundAdmin(MoneyAdmin):
             path("of/<int:pk>/", of(refund_view), name="payments_refund_of"),
             path("row/<slug:kind>/<int:pk>/", of(row_view, with_desk=False), name="payments_refund_row"),
             path("event/<int:pk>/", of(explain_view), name="payments_refund_explain"),
+            path("entry/<int:pk>/", of(start_view), name="payments_batch_start"),
+            path("batch/<int:pk>/", of(batch_view), name="payments_batch"),
+            path("batch/<int:pk>/<slug:name>/", of(turn_view, with_desk=False), name="payments_batch_turn"),
             path("bulk/", of(bulk_view), name="payments_refund_bulk"),
             path("<int:pk>/do/<slug:name>/", of(act_view), name="payments_refund_act"),
             *super().get_urls(),
@@ -137,7 +141,7 @@ class RefundAdmin(MoneyAdmin):
 
     @admin.display(description=_("what for"))
     def what(self, row: Refund) -> SafeString:
-        return format_html_join(format_html("<br>"), "{}: {}", told_lines(row))
+        return format_html_join("", "<div>{}: {}</div>", told_lines(row))
 
     @admin.display(description=_("payment"))
     def payment(self, row: Refund) -> str:
@@ -156,7 +160,7 @@ class RefundAdmin(MoneyAdmin):
         events = [(event.kind, event.amount, event.currency, event.status) for event in row.sumup_events.all()]
         if not events:
             return gettext("nothing of it so far") if row.origin == RefundOrigin.OURS else ""
-        return format_html_join(format_html("<br>"), "{} {} {}: {}", events)
+        return format_html_join("", "<div>{} {} {}: {}</div>", events)
 
     @admin.display(description=_("what can be done"))
     def acts(self, row: Any) -> SafeString | str:

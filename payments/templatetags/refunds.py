@@ -6,7 +6,7 @@ from django import template
 
 from orders.models import Order
 from payments.models import Refund
-from payments.rows import told_lines
+from payments.rows import rows_of, told_lines
 from payments.states import RefundOrigin, RefundState
 
 register = template.Library()
@@ -23,11 +23,13 @@ def refunds_of(order: Order) -> dict[str, Any]:
         .filter(checkout__order=order)
         .exclude(origin=RefundOrigin.CHARGEBACK)
         .select_related("checkout__order")
+        .prefetch_related("lines")
         .order_by("pk")
     )
+    sold = rows_of(order) if rows else []
     return {
         "refunds": [
-            {"refund": refund, "lines": told_lines(refund), "done": refund.state == RefundState.SUCCEEDED}
+            {"refund": refund, "lines": told_lines(refund, sold), "done": refund.state == RefundState.SUCCEEDED}
             for refund in rows
         ]
     }

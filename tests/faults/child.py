@@ -59,6 +59,12 @@ POINTS: dict[str, tuple[str, str, Callable[..., Any]]] = {
     "deactivated, not written": ("payments.releasing", "_write_expired", before),
     "expired, seats not freed": ("payments.releasing", "_free", before),
     "seats freed, not committed": ("payments.releasing", "free", after),
+    "refund written, not committed": ("payments.refunding", "write_lines", after),
+    "refund committed, not begun": ("payments.refund_sending", "_begin", before),
+    "refund marked, not sent": ("payments.refund_sending", "_call", before),
+    "refund sent, answer not stored": ("payments.refund_sending", "_call", after),
+    "refund stored, not committed": ("payments.refund_sending", "succeed", after),
+    "refund stored, buyer not told": ("payments.mails", "told_lines", before),
     "sweep about to settle": ("payments.jobs", "settle", before),
     "sweep about to release": ("payments.jobs", "release", before),
     "reconcile began, nothing done": ("payments.reconciling", "_settle_open", before),
@@ -88,6 +94,7 @@ def main(action: str, point: str, key: str) -> None:
 
     from accounts.models import User
     from cart.contents import cart_of
+    from events.models import Ticket
     from orders.models import Order
     from orders.placing import place
     from payments.jobs import sweep_once
@@ -95,9 +102,12 @@ def main(action: str, point: str, key: str) -> None:
     from payments.opening import hosted_page
     from payments.pacing import Pace
     from payments.reconciling import reconcile
+    from payments.refund_sending import send
+    from payments.refunding import Wish, request_refund
     from payments.releasing import release
     from payments.rounds import Round
     from payments.settling import settle
+    from payments.states import LineKind
     from tests.jobs import run_jobs
 
     if point == ANYWHERE:
@@ -124,6 +134,13 @@ def main(action: str, point: str, key: str) -> None:
             sweep_once()
         case "reconcile":
             reconcile(Round(pace=Pace(0)))
+        case "refund":
+            checkout = Checkout.objects.get(order=int(key))
+            wishes = [Wish(LineKind.ROW, f"ticket:{row.pk}") for row in Ticket.objects.filter(order=int(key))]
+            refund = request_refund(checkout.pk, wishes, reason="Ill", who="user:1", at=now)
+            assert refund is not None
+            send(refund.pk, who="refund", at=now)
+            run_jobs()
         case _:
             raise SystemExit(f"no such action: {action}")
     sys.stdout.write("past\n")  # the point was never met

@@ -22,8 +22,10 @@ from orders.models import Order
 from orders.releasing import request_cancel
 from payments.books import read_books
 from payments.jobs import rescue, sweep_once
-from payments.models import Checkout
+from payments.models import Case, Checkout, Refund
 from payments.opening import hosted_page
+from payments.refund_jobs import refunds_once
+from payments.refund_sending import Sent, again, send
 from payments.releasing import Release, release
 from payments.settling import settle
 from tests.cart.steps import MAIL_JOB, fill, held, later, mail_jobs, moves_to, opened, ordered, paid_at_sumup, states_of
@@ -185,6 +187,94 @@ def test_killed_in_the_sweep_the_next_one_does_the_rest(
     sweep_once()
 
     assert (states_of(paid), states_of(given_up), held(entry)) == (["confirmed"], ["cancelled"], 1)
+    in_order(sumup)
+
+
+# Refunds (faults 10 and 11)
+
+
+def sold(sumup: SimulatorProcess, entry: CalendarEntry) -> Order:
+    order = ordered(entry, 2)
+    settle(paid_at_sumup(sumup, order).pk, who="webhook", at=timezone.now())
+    return order
+
+
+def refunded_at_sumup(sumup: SimulatorProcess) -> list[Decimal]:
+    return [Decimal(row["amount"]) for row in sumup.ledger()["refunds"]]
+
+
+def test_killed_before_the_refund_is_committed_there_is_none(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
+    order = sold(sumup, entry)
+
+    kill_at("refund written, not committed", "refund", order.pk, sumup)
+    refunds_once(at=later(minutes=10))
+
+    assert (Refund.objects.count(), states_of(order), refunded_at_sumup(sumup)) == (0, ["confirmed"] * 2, [])
+    in_order(sumup)
+
+
+def test_killed_before_it_was_marked_the_refund_is_sent_by_itself(
+    sumup: SimulatorProcess, entry: CalendarEntry
+) -> None:
+    order = sold(sumup, entry)
+
+    kill_at("refund committed, not begun", "refund", order.pk, sumup)
+    assert Refund.objects.get().state == "requested"
+    refunds_once(at=later(minutes=10))
+
+    assert (states_of(order), refunded_at_sumup(sumup)) == (["refunded"] * 2, [Decimal(24)])
+    in_order(sumup)
+
+
+def test_killed_after_it_was_marked_only_a_person_sends_the_refund(
+    sumup: SimulatorProcess, entry: CalendarEntry
+) -> None:
+    order = sold(sumup, entry)
+
+    kill_at("refund marked, not sent", "refund", order.pk, sumup)
+    for hours in (1, 2, 26):
+        refunds_once(at=later(minutes=60 * hours))
+    refund = Refund.objects.get()
+    assert (refund.state, states_of(order), refunded_at_sumup(sumup)) == ("unknown", ["refund_due"] * 2, [])
+    assert Case.objects.open().filter(kind="refund").count() == 1
+    in_order(sumup)
+
+    second = again(refund.pk, reason="SumUp shows nothing", who="user:1", at=timezone.now())
+    assert second is not None
+    assert send(second.pk, who="refund", at=timezone.now()) is Sent.SUCCEEDED
+    assert (states_of(order), refunded_at_sumup(sumup)) == (["refunded"] * 2, [Decimal(24)])
+    in_order(sumup)
+
+
+@pytest.mark.parametrize("point", ["refund sent, answer not stored", "refund stored, not committed"])
+def test_killed_after_sumup_refunded_it_is_read_back_and_not_sent_again(
+    sumup: SimulatorProcess, entry: CalendarEntry, point: str
+) -> None:
+    order = sold(sumup, entry)
+
+    kill_at(point, "refund", order.pk, sumup)
+    assert Refund.objects.get().state == "sending"
+    for minutes in (5, 10):
+        refunds_once(at=later(minutes=minutes))
+
+    assert (Refund.objects.get().state, states_of(order)) == ("succeeded", ["refunded"] * 2)
+    assert (refunded_at_sumup(sumup), sumup.calls("refund")) == ([Decimal(24)], 1)
+    in_order(sumup)
+
+
+def test_killed_before_the_buyer_is_told_the_mail_goes_out(
+    sumup: SimulatorProcess, entry: CalendarEntry, postbox: tuple["Postbox", str]
+) -> None:
+    box, url = postbox
+    order = sold(sumup, entry)
+
+    kill_at("refund stored, buyer not told", "refund", order.pk, sumup, EMAIL_URL=url)
+    run("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'")
+    rescue.configure(queueing_lock="by hand").defer(timestamp=0)
+    said, complaints = child(NOWHERE, "jobs", 0, sumup, EMAIL_URL=url).communicate("", timeout=PATIENCE)
+
+    assert said == "past\n", complaints
+    assert len([name for name in box.ids if name.startswith(f"<refund.{Refund.objects.get().pk}@")]) == 1
     in_order(sumup)
 
 
