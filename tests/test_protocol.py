@@ -182,6 +182,8 @@ def test_use_cases_lock_in_order_and_before_they_change(sumup: SimulatorProcess)
         ("UPDATE", "events_ticket"),  # claim, fulfil, release
         ("INSERT", "payments_checkout"),  # open
         ("UPDATE", "payments_checkout"),  # settle
+        ("INSERT", "payments_refund"),  # pay back
+        ("UPDATE", "payments_refund"),  # sent, succeeded, unknown
         ("UPDATE", "orders_order"),  # fulfil, release
     } <= set(watch.seen)
 

@@ -69,10 +69,10 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(choices=[('row', 'the whole of it'), ('goodwill', 'a part, out of goodwill: it stays valid'), ('surplus', 'a payment beyond the order')], max_length=10, verbose_name='what for')),
                 ('amount', models.DecimalField(decimal_places=2, max_digits=10, verbose_name='amount')),
                 ('currency', models.CharField(choices=[('BRL', 'BRL'), ('CHF', 'CHF'), ('CLP', 'CLP'), ('COP', 'COP'), ('CZK', 'CZK'), ('DKK', 'DKK'), ('EUR', 'EUR'), ('GBP', 'GBP'), ('HUF', 'HUF'), ('NOK', 'NOK'), ('PLN', 'PLN'), ('RON', 'RON'), ('SEK', 'SEK'), ('USD', 'USD')], max_length=3, verbose_name='currency')),
-                ('booking', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='refund_lines', to='events.calendarentry')),
-                ('item', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='refund_lines', to='market.productitem')),
+                ('booking', models.ForeignKey(null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='refund_lines', to='events.calendarentry')),
+                ('item', models.ForeignKey(null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='refund_lines', to='market.productitem')),
                 ('refund', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='payments.refund')),
-                ('ticket', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='refund_lines', to='events.ticket')),
+                ('ticket', models.ForeignKey(null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='refund_lines', to='events.ticket')),
             ],
             options={
                 'verbose_name': 'refund line',

@@ -178,9 +178,10 @@ class RefundLine(models.Model):
 
     refund = models.ForeignKey(Refund, on_delete=models.PROTECT, related_name="lines")
     kind = models.CharField(_("what for"), max_length=10, choices=LineKind.choices)
-    ticket = models.ForeignKey(Ticket, on_delete=models.PROTECT, null=True, related_name="refund_lines")
-    booking = models.ForeignKey(CalendarEntry, on_delete=models.PROTECT, null=True, related_name="refund_lines")
-    item = models.ForeignKey(ProductItem, on_delete=models.PROTECT, null=True, related_name="refund_lines")
+    # The database protects these rows; PROTECT would ask for lines each time that something leaves a cart.
+    ticket = models.ForeignKey(Ticket, on_delete=models.DO_NOTHING, null=True, related_name="refund_lines")
+    booking = models.ForeignKey(CalendarEntry, on_delete=models.DO_NOTHING, null=True, related_name="refund_lines")
+    item = models.ForeignKey(ProductItem, on_delete=models.DO_NOTHING, null=True, related_name="refund_lines")
     amount = models.DecimalField(_("amount"), max_digits=10, decimal_places=2)
     currency = models.CharField(_("currency"), max_length=3, choices=CURRENCY_CHOICES)
 

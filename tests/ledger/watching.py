@@ -26,11 +26,13 @@ NEEDS: dict[tuple[str, str], set[str]] = {
     ("UPDATE", "orders_order"): {"orders_order"},
     ("UPDATE", "payments_checkout"): {"orders_order", "payments_checkout"},
     ("INSERT", "payments_checkout"): {"orders_order"},
+    ("UPDATE", "payments_refund"): {"orders_order", "payments_checkout", "payments_refund"},
+    ("INSERT", "payments_refund"): {"orders_order", "payments_checkout"},
     ("UPDATE", "events_ticket"): {"orders_order", "events_calendarentry", "events_tickettype", "events_ticket"},
     ("INSERT", "events_ticket"): {"accounts_user"},
     ("DELETE", "events_ticket"): {"events_ticket"},
 }
-STATEFUL = {"orders_order", "payments_checkout", "events_ticket"}
+STATEFUL = {"orders_order", "payments_checkout", "payments_refund", "events_ticket"}
 
 LOCK = re.compile(r'^SELECT .*? FROM "(\w+)".* FOR (?:NO KEY )?UPDATE\b', re.DOTALL)
 WRITE = re.compile(r'^(UPDATE|INSERT|DELETE)(?: INTO| FROM)? "(\w+)"')

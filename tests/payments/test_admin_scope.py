@@ -7,36 +7,49 @@ from django.contrib import admin
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.test import Client, RequestFactory
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from events.models import Calendar, CalendarEntry, Merchant, Page, Role, Ticket, TicketType
 from events.scoping import ScopedAdmin
 from orders.models import Order, OrderLine
-from payments.models import Case, Checkout
-from tests.desk import House, house, member, ordered, signed_in_as
+from payments.models import Case, Checkout, Refund
+from tests.desk import House, member, ordered, signed_in_as
+from tests.desk import house as plain_house
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 
 #: What each role may do with each model: v(iew), a(dd), c(hange), d(elete). The entry is published: no deletion.
 RUN = {Page: "vc", Calendar: "vacd", CalendarEntry: "vac", TicketType: "vc", Ticket: "v", Order: "v", Checkout: "v",
-       Case: "v"}  # fmt: skip
+       Case: "v", Refund: "v"}  # fmt: skip
 ALLOWED: dict[Role, dict[type[models.Model], str]] = {
     Role.OWNER: RUN,
     Role.ORGANISER: RUN,
     Role.BOX_OFFICE: {CalendarEntry: "v", TicketType: "v", Ticket: "v", Order: "v"},
     Role.DOOR: {CalendarEntry: "v", TicketType: "v", Ticket: "v"},
-    Role.FINANCE: {Order: "v", Checkout: "v", Case: "v"},
+    Role.FINANCE: {Order: "v", Checkout: "v", Case: "v", Refund: "v"},
 }
 SCOPED = [model for model, desk in admin.site._registry.items() if isinstance(desk, ScopedAdmin)]
 WHOLE_SITE = [model for model in admin.site._registry if model not in SCOPED]
+
+
+def house(name: str, *, sold: int = 2) -> House:
+    """With a refund that was made in SumUp's dashboard."""
+    home = plain_house(name, sold=sold)
+    Refund.objects.create(
+        checkout=home.checkout, origin="dashboard", amount=1, currency="EUR", reason=f"{name} reason",
+        requested_by="reconcile", requested_at=timezone.now(),
+    )  # fmt: skip
+    return home
 
 
 def row_of(home: House, model: type[models.Model]) -> models.Model:
     rows: dict[type[models.Model], models.Model | None] = {
         Page: home.page, Calendar: home.entry.calendar, CalendarEntry: home.entry, TicketType: home.ticket_type,
         Ticket: home.ticket, Order: home.order, Checkout: home.checkout, Case: home.case, Merchant: home.page.merchant,
+        Refund: Refund.objects.filter(checkout=home.checkout).first(),
     }  # fmt: skip
     row = rows[model]
     assert row is not None
@@ -271,7 +284,7 @@ def test_case_about_a_merchant_is_for_the_pages_that_it_pays(client: Client) -> 
         assert answer.status_code == status
 
 
-QUERIES = {Page: 7, Calendar: 8, CalendarEntry: 9, TicketType: 8, Ticket: 8, Order: 9, Checkout: 8, Case: 9}
+QUERIES = {Page: 7, Calendar: 8, CalendarEntry: 9, TicketType: 8, Ticket: 8, Order: 9, Checkout: 8, Case: 9, Refund: 9}
 
 
 @pytest.mark.parametrize("count", [1, 3])

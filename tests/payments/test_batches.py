@@ -8,13 +8,12 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-import payments.batches
 from events.calling_off import call_off
 from events.models import CalendarEntry, Role
 from payments.batches import owed_orders, resume, run, shares_of, start, stop
 from payments.models import Checkout, Refund, RefundBatch
 from payments.refund_jobs import refunds_once
-from payments.refund_sending import Sent
+from payments.refund_sending import Sent, send
 from tests.cart.steps import later, states_of
 from tests.desk import member, signed_in_as
 from tests.factories import EventFactory
@@ -82,7 +81,7 @@ def test_stopped_it_begins_nothing_more_and_goes_on_where_it_was(
     sumup: SimulatorProcess, entry: CalendarEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called_off(sumup, entry)
-    batch, send = begun(entry), payments.batches.send
+    batch = begun(entry)
 
     def stop_after_it(pk: int, **named: object) -> Sent:
         outcome = send(pk, who="refund", at=timezone.now())
@@ -90,7 +89,7 @@ def test_stopped_it_begins_nothing_more_and_goes_on_where_it_was(
         return outcome
 
     with monkeypatch.context() as patched:
-        patched.setattr(payments.batches, "send", stop_after_it)
+        patched.setattr("payments.batches.send", stop_after_it)
         assert run(batch.pk)
     run_jobs()
     refunds_once(at=later(minutes=200))
