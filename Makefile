@@ -37,6 +37,7 @@ types: $(INSTALLED) ## mypy --strict
 
 soak: browser $(INSTALLED) ## the long proofs, at full size
 	@$(PYTHON) -m pytest -n 2 -m soak
+	@SOAK_ORDERS=$${SOAK_ORDERS:-10000} SOAK_KILLS=$${SOAK_KILLS:-100} $(PYTHON) -m pytest tests/soak
 
 bench: $(INSTALLED) ## speed and size, measured
 	@$(PYTHON) -m benchmarks.bench

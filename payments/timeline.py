@@ -6,12 +6,16 @@ from operator import attrgetter
 
 from django.db.models import Q
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from accounts.models import User
-from events.models import Ticket
+from events.local_times import told
+from events.models import CalendarEntry, Ticket
+from events.states import EntryKind
 from events.telling import SENTENCES, fields, people_of, subjects
 from ledger.models import History
 from ledger.telling import Sentence, Step, Words, actor, steps
+from market.models import ProductItem
 from orders.models import Order
 from payments.models import Case, Checkout, Refund
 
@@ -39,6 +43,25 @@ REFUND = {
     ),
     "withdrawn": Sentence("Refund %(names)s was withdrawn.", "Refunds %(names)s were withdrawn."),
 }
+#: Bookings and pieces of products; history knows a booking as an entry, whose events have sentences of their own.
+THINGS = {
+    "booking": (_lazy("Booking"), {
+        "reserved": _lazy("Booking %(names)s is held for the order."),
+        "confirmed": _lazy("Booking %(names)s is confirmed."),
+        "checked_in": _lazy("Booking %(names)s has begun."),
+        "cancelled": _lazy("Booking %(names)s was cancelled and its time is free."),
+        "refund_due": _lazy("The money for booking %(names)s is owed to the buyer."),
+        "refunded": _lazy("Booking %(names)s was paid back."),
+    }),
+    "productitem": (_lazy("Product"), {
+        "reserved": _lazy("%(names)s: held for the order."),
+        "confirmed": _lazy("%(names)s: to be handed out."),
+        "checked_in": _lazy("%(names)s: handed out."),
+        "cancelled": _lazy("%(names)s: cancelled, and back in stock."),
+        "refund_due": _lazy("%(names)s: its money is owed to the buyer."),
+        "refunded": _lazy("%(names)s: paid back."),
+    }),
+}  # fmt: skip
 GIVEN = Sentence("The goods were given for payment %(names)s.", "The goods were given for payments %(names)s.")
 
 
@@ -52,6 +75,8 @@ def order_steps(order: Order, *, pages: Collection[int] | None, whole: bool) -> 
         tickets = tickets.filter(entry__calendar__page_id__in=pages)
     names = {("ticket", pk): f"{code[:4]} {code[4:8]}" for pk, code in tickets.values_list("pk", "code")}
     ticket_ids = [pk for _subject, pk in names]
+    things = _things(order, pages)
+    names |= things
     checkouts = list(Checkout.objects.filter(order=order).order_by("pk"))
     names |= {("checkout", checkout.pk): str(number) for number, checkout in enumerate(checkouts, 1)}
     refunds = list(Refund.objects.filter(checkout__order=order).order_by("pk"))
@@ -62,8 +87,13 @@ def order_steps(order: Order, *, pages: Collection[int] | None, whole: bool) -> 
             | Q(subject="refund", subject_id__in=[refund.pk for refund in refunds])
             | Q(subject="checkout", subject_id__in=[checkout.pk for checkout in checkouts])
             | Q(subject="ticket", subject_id__in=ticket_ids)
+            | Q(subject="calendarentry", subject_id__in=[pk for subject, pk in things if subject == "booking"])
+            | Q(subject="productitem", subject_id__in=[pk for subject, pk in things if subject == "productitem"])
         ).order_by("id")
     )
+    for row in rows:
+        if row.subject == "calendarentry":
+            row.subject = "booking"
     people = people_of(rows)
     sentences = {
         **SENTENCES,
@@ -71,8 +101,14 @@ def order_steps(order: Order, *, pages: Collection[int] | None, whole: bool) -> 
         **{("checkout", "state", state): sentence for state, sentence in CHECKOUT.items()},
         **{("refund", "state", state): sentence for state, sentence in REFUND.items()},
         ("checkout", "is_applied", "true"): GIVEN,
+        **{
+            (subject, "state", state): Sentence(str(sentence), str(sentence))
+            for subject, (_name, told_of) in THINGS.items()
+            for state, sentence in told_of.items()
+        },
     }
-    words = Words(sentences, names, people, {**subjects(), "checkout": _("Payment"), "order": _("Order")}, fields())
+    called = {**subjects(), **{subject: str(name) for subject, (name, _sentences) in THINGS.items()}}
+    words = Words(sentences, names, people, {**called, "checkout": _("Payment"), "order": _("Order")}, fields())
     people |= people_named(refund.requested_by for refund in refunds)
     life = [
         *_births(order, checkouts, whole=whole),
@@ -81,6 +117,19 @@ def order_steps(order: Order, *, pages: Collection[int] | None, whole: bool) -> 
         *_cases(order, people, whole=whole),
     ]
     return sorted(life, key=attrgetter("at"))
+
+
+def _things(order: Order, pages: Collection[int] | None) -> dict[tuple[str, int], str]:
+    """The bookings and pieces of products of an order, all or those of `pages`, with what they are called."""
+    bookings = CalendarEntry.objects.filter(order=order, kind=EntryKind.BOOKING).select_related("calendar__page")
+    items = ProductItem.objects.filter(order=order).select_related("product")
+    if pages is not None:
+        bookings, items = bookings.filter(calendar__page__in=pages), items.filter(product__page__in=pages)
+    found = {
+        ("booking", row.pk): f"{row.calendar.name}, {told(row.starts_at, row.calendar.page.time_zone)}"
+        for row in bookings
+    }
+    return {**found, **{("productitem", row.pk): f"{row.product.name} {row.code[:4]}" for row in items}}
 
 
 def refund_steps(refund: Refund) -> list[Step]:

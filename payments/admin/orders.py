@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -32,6 +32,8 @@ from payments.admin.inlines import (
     as_a_whole,
     marked,
 )
+from payments.admin.proofs import proof_view
+from payments.admin.reports import report_urls
 from payments.models import Checkout
 from payments.timeline import order_steps
 
@@ -123,6 +125,14 @@ class OrderAdmin(OfOrders):
         "code", "state", "buyer", "money", "payee", "placed", "held_until", "paid", "cancel_asked",
     )  # fmt: skip
 
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.proof)
+        proof = path("<int:pk>/proof/<slug:form>/", view, name="orders_order_proof")
+        return [proof, *report_urls(self.admin_site), *super().get_urls()]
+
+    def proof(self, request: HttpRequest, pk: int, form: str) -> HttpResponse:
+        return proof_view(self, request, pk, form)
+
     def handled(self, request: HttpRequest, rows: QuerySet[Order]) -> QuerySet[Order]:
         """Paid ones of `rows` that the user may handle: who only sees the money does not send tickets."""
         return rows.filter(self.scope(request, SERVE_BUYERS), state=OrderState.PAID)
@@ -169,11 +179,12 @@ class OrderAdmin(OfOrders):
         return order_steps(row, pages=None if team.is_superuser else team.pages(self.sees), whole=row.is_whole)
 
     def context_of(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        """The payment from which the user may pay back, and which of them went beyond the order."""
+        """The payments that the user may pay back from, which of them went beyond the order, and its proof."""
+        has_proof = row.is_whole and self.within(request, SEE_MONEY, row)
         if not self.within(request, DECIDE, row):
-            return {}
+            return {"has_proof": has_proof}
         paid = Checkout.objects.filter(order=row, captured__isnull=False).order_by("-is_applied", "pk")
-        return {"payments": paid if row.is_whole else paid.filter(is_applied=True)}
+        return {"payments": paid if row.is_whole else paid.filter(is_applied=True), "has_proof": has_proof}
 
     @admin.display(description=_("order"))
     def short_code(self, row: Order) -> str:

@@ -10,12 +10,14 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from events.scoping import SuperuserAdmin
+from events.scoping import team_of
 from payments.models import ReconcileRun
 
 
 @admin.register(ReconcileRun)
-class ReconcileRunAdmin(SuperuserAdmin[ReconcileRun]):
+class ReconcileRunAdmin(admin.ModelAdmin[ReconcileRun]):
+    """For superusers: a run is about the whole site."""
+
     list_display = ("started_at", "outcome", "found", "took", "who", "merchant", "is_dry")
     list_filter = ("outcome", "is_dry")
     list_select_related = ("merchant",)
@@ -25,7 +27,10 @@ class ReconcileRunAdmin(SuperuserAdmin[ReconcileRun]):
     )  # fmt: skip
 
     def has_view_permission(self, request: HttpRequest, obj: ReconcileRun | None = None) -> bool:  # noqa: ARG002
-        return super().has_change_permission(request)
+        return team_of(request).is_superuser
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return team_of(request).is_superuser
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False

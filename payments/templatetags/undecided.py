@@ -8,6 +8,7 @@ from django.db.models import Count, Min
 from django.http import HttpRequest
 
 from payments.admin.cases import CaseAdmin
+from payments.admin.reports import SEE_SUMS, pages_of
 from payments.admin.runs import last_run
 from payments.models import Case
 from payments.states import CaseKind
@@ -30,3 +31,10 @@ def undecided(request: HttpRequest) -> dict[str, Any] | None:
         for row in rows.annotate(count=Count("pk", distinct=True), oldest=Min("opened_at")).order_by("oldest")
     ]
     return {"count": sum(row["count"] for row in kinds), "kinds": kinds, "run": last_run()}
+
+
+@register.simple_tag
+def sees_reports(request: HttpRequest) -> bool:
+    """Whether the request's user sees the sums of any page."""
+    pages = pages_of(request, SEE_SUMS)
+    return pages is None or bool(pages)

@@ -128,6 +128,8 @@ def main(action: str, point: str, key: str) -> None:
             release(order.pk, who="sweep", at=order.hold_until)
         case "jobs":
             run_jobs()
+        case "refunds":
+            run_jobs("payments")
         case "sweep":
             sweep_once()
         case "reconcile":

@@ -117,7 +117,7 @@ class Soak:
             # The answers of some refunds are lost after the work was done.
             self.sumup.faults(refund=self.chance.choice(["ok", "ok", "ok", "lost_answer", "500_after"]), times=2)
             Checkout.objects.update(asked_at=None)
-            process = child(ANYWHERE, "reconcile" if turn % 2 else "jobs", 0, self.sumup)
+            process = child(ANYWHERE, "reconcile" if turn % 2 else "refunds", 0, self.sumup)
             assert process.stdout is not None
             assert process.stdout.readline() == "begins\n"
             try:

@@ -1,0 +1,201 @@
+"""Reports in the admin, on screen and as CSV: sales by day, event, product, merchant; one event's sales and guests."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from django import forms
+from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
+
+from events.local_times import told
+from events.models import CalendarEntry, Page, Role, Ticket
+from events.scoping import SEE_EVENTS, team_of
+from payments.reports import KINDS, Line, Span, report, sales_of, total
+from payments.tables import csv_response
+
+#: Who sees sums of money of a page; who sees the names of an event's guests.
+SEE_SUMS = frozenset({Role.OWNER, Role.FINANCE})
+SEE_GUESTS = SEE_EVENTS
+#: Of a plot, in its own units: one day is a bar.
+HEIGHT, WIDTH, MOST_BARS = 120, 600, 120
+
+
+def report_urls(site: AdminSite) -> list[URLPattern]:
+    """The addresses of the reports, below those of orders."""
+
+    def shown(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        return site.admin_view(require_safe(lambda request, **named: view(site, request, **named)))
+
+    return [
+        path("reports/", shown(reports_view), name="payments_reports"),
+        path("reports/<slug:kind>.csv", shown(report_csv), name="payments_report_csv"),
+        path("reports/event/<int:pk>/", shown(event_view), name="payments_report_event"),
+        path("reports/event/<int:pk>/guests.csv", shown(guests_csv), name="payments_guests_csv"),
+    ]
+
+
+class ReportForm(forms.Form):
+    """What to report on; only the user's own pages are a choice."""
+
+    kind = forms.ChoiceField(
+        label=gettext_lazy("Report"), choices=[(name, kind.label) for name, kind in KINDS.items()], required=False
+    )
+    page = forms.ModelChoiceField(
+        label=gettext_lazy("Page"), queryset=Page.objects.none(), required=False, empty_label=gettext_lazy("all")
+    )
+    first = forms.DateField(
+        label=gettext_lazy("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    last = forms.DateField(
+        label=gettext_lazy("To"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(request.GET)
+        field = self.fields["page"]
+        if isinstance(field, forms.ModelChoiceField):
+            own = pages_of(request, SEE_SUMS)
+            field.queryset = Page.objects.order_by("name") if own is None else Page.objects.filter(pk__in=own)
+
+
+def pages_of(request: HttpRequest, roles: Collection[str]) -> set[int] | None:
+    """The pages that the user has one of `roles` on; None: all."""
+    team = team_of(request)
+    return None if team.is_superuser else team.pages(roles)
+
+
+def _lines(request: HttpRequest, form: ReportForm, kind: str) -> list[Line]:
+    own = pages_of(request, SEE_SUMS)
+    page = form.cleaned_data.get("page")
+    pages = [page.pk] if page else own
+    return report(kind, pages=pages, span=Span(form.cleaned_data.get("first"), form.cleaned_data.get("last")))
+
+
+def _allowed(request: HttpRequest) -> None:
+    own = pages_of(request, SEE_SUMS)
+    if own is not None and not own:
+        raise PermissionDenied
+
+
+def reports_view(site: AdminSite, request: HttpRequest) -> HttpResponse:
+    """One report as a table, with its totals and the way to its file."""
+    _allowed(request)
+    form = ReportForm(request)
+    lines: list[Line] = []
+    kind = "day"
+    if form.is_valid():
+        kind = form.cleaned_data["kind"] or kind
+        lines = _lines(request, form, kind)
+    context = {
+        **site.each_context(request),
+        "title": _("Reports"),
+        "form": form,
+        "kind": kind,
+        "lines": lines,
+        "totals": total(lines),
+        "query": request.GET.urlencode(),
+    }
+    return TemplateResponse(request, "admin/foyer/reports.html", context, status=200 if form.is_valid() else 422)
+
+
+def report_csv(_site: AdminSite, request: HttpRequest, kind: str) -> HttpResponse:
+    _allowed(request)
+    form = ReportForm(request)
+    if kind not in KINDS or not form.is_valid():
+        raise Http404
+    header = ["key", "name", "currency", "number", "sold", "refunded", "owed", "kept", "fulfilled"]
+    rows = [
+        [line.key, line.name, line.currency, line.number, *(money.amount for money in line.amounts)]
+        for line in _lines(request, form, kind)
+    ]
+    return csv_response(f"report-{kind}", header, rows)
+
+
+# --- One event
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A day of a plot: what was sold on it, and where its bar is."""
+
+    day: date
+    number: int
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def bars_of(sales: list[tuple[date, int]]) -> list[Bar]:
+    """A bar for each day from the first sale to the last, the latest MOST_BARS of them; empty days have none."""
+    if not sales:
+        return []
+    last = sales[-1][0]
+    first = max(sales[0][0], last - timedelta(days=MOST_BARS - 1))
+    shown = [(day, number) for day, number in sales if day >= first]
+    width = WIDTH / ((last - first).days + 1)
+    most = max(number for _day, number in shown)
+    return [
+        Bar(
+            day, number, round((day - first).days * width, 2), round(HEIGHT - number * HEIGHT / most, 2),
+            round(min(width * 0.8, 40), 2), round(number * HEIGHT / most, 2),
+        )
+        for day, number in shown
+    ]  # fmt: skip
+
+
+def _event(request: HttpRequest, pk: int, roles: Collection[str]) -> CalendarEntry:
+    rows = CalendarEntry.objects.events().select_related("calendar__page")
+    own = pages_of(request, roles)
+    entry = (rows if own is None else rows.filter(calendar__page__in=own)).filter(pk=pk).first()
+    if entry is None:
+        raise Http404
+    return entry
+
+
+def guests_of(entry: CalendarEntry) -> list[Ticket]:
+    """The valid tickets of an event, by the buyer's address."""
+    rows = Ticket.objects.filter(entry=entry, state__in=["confirmed", "checked_in"])
+    return list(rows.select_related("user", "ticket_type", "order").order_by("user__email", "pk"))
+
+
+def event_view(site: AdminSite, request: HttpRequest, pk: int) -> HttpResponse:
+    """An event's sales over time, as a picture and as a table, and its guests."""
+    entry = _event(request, pk, SEE_GUESTS | SEE_SUMS)
+    sales = sales_of(entry.pk)
+    own = pages_of(request, SEE_GUESTS)
+    sees_guests = own is None or entry.calendar.page_id in own
+    context = {
+        **site.each_context(request),
+        "title": entry.title,
+        "entry": entry,
+        "when": told(entry.starts_at, entry.calendar.page.time_zone),
+        "sales": sales,
+        "sold": sum(number for _day, number in sales),
+        "bars": bars_of(sales),
+        "height": HEIGHT,
+        "width": WIDTH,
+        "sees_guests": sees_guests,
+        "guests": guests_of(entry) if sees_guests else [],
+    }
+    return TemplateResponse(request, "admin/foyer/report_event.html", context)
+
+
+def guests_csv(_site: AdminSite, request: HttpRequest, pk: int) -> HttpResponse:
+    entry = _event(request, pk, SEE_GUESTS)
+    header = ["buyer", "name on the ticket", "type", "state", "order", "checked in at"]
+    rows = [
+        [
+            row.user.email, row.holder, row.ticket_type.name if row.ticket_type else "", row.get_state_display(),
+            row.order.short_code if row.order else "", told(row.checked_in_at, entry.calendar.page.time_zone),
+        ]
+        for row in guests_of(entry)
+    ]  # fmt: skip
+    return csv_response(f"guests-{entry.pk}", header, rows)
