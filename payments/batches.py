@@ -22,7 +22,7 @@ from payments.models import Checkout, Refund, RefundBatch
 from payments.refund_sending import Sent, send
 from payments.refunding import RefundRefused, Wish, request_refund
 from payments.rows import Row, rows_of
-from payments.states import UNFINISHED, LineKind
+from payments.states import UNFINISHED, RefundKind
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ def to_do(batch: RefundBatch) -> list[Checkout]:
 
 
 def _request(batch: RefundBatch, checkout: Checkout) -> Refund | None:
-    wishes = [Wish(LineKind.ROW, row.key) for row in _owed_rows(checkout.order, batch.entry)]
+    wishes = [Wish(RefundKind.ROW, row.key) for row in _owed_rows(checkout.order, batch.entry)]
     if not wishes:
         return None
     try:

@@ -16,7 +16,7 @@ from ledger.money import Money
 from market.models import Product, ProductItem
 from orders.models import Order
 from payments.models import Checkout, Refund, RefundLine, SumUpEvent
-from payments.states import UNFINISHED, LineKind
+from payments.states import UNFINISHED, RefundKind
 from payments.sumup import CHARGE_BACK, REFUND
 
 Thing = Ticket | CalendarEntry | ProductItem
@@ -128,11 +128,11 @@ def _lines_of(order: Order) -> tuple[Mapping[tuple[str, int], Decimal], Collecti
     """By row: what went back or is about to, and whether all of it is under way."""
     gone: dict[tuple[str, int], Decimal] = defaultdict(Decimal)
     pending = set()
-    lines = RefundLine.objects.live().filter(refund__checkout__order=order).exclude(kind=LineKind.SURPLUS)
+    lines = RefundLine.objects.live().filter(refund__checkout__order=order).exclude(kind=RefundKind.SURPLUS)
     for line in lines.select_related("refund"):
         key = key_of(line)
         gone[key] += line.amount
-        if line.kind == LineKind.ROW and line.refund.state in UNFINISHED:
+        if line.kind == RefundKind.ROW and line.refund.state in UNFINISHED:
             pending.add(key)
     return gone, pending
 
@@ -145,7 +145,7 @@ def key_of(line: RefundLine) -> tuple[str, int]:
     raise ValueError("a surplus names no row")
 
 
-def line_for(row: Row, kind: LineKind, amount: Decimal) -> RefundLine:
+def line_for(row: Row, kind: RefundKind, amount: Decimal) -> RefundLine:
     """A line about `row`, not yet of a refund."""
     line = RefundLine(kind=kind, amount=amount, currency=row.thing.currency)
     setattr(line, f"{row.kind}_id", row.thing.pk)
@@ -203,11 +203,11 @@ def told_lines(refund: Refund, sold: Sequence[Row] | None = None) -> list[tuple[
     rows = {(row.kind, row.thing.pk): row for row in (rows_of(refund.checkout.order) if sold is None else sold)}
     found = []
     for line in refund.lines.all():
-        if line.kind == LineKind.SURPLUS:
+        if line.kind == RefundKind.SURPLUS:
             name = _("your payment beyond the order")
         else:
             name = rows[key_of(line)].name
-            if line.kind == LineKind.GOODWILL:
+            if line.kind == RefundKind.GOODWILL:
                 name = _("a part of %(name)s, which stays as it is") % {"name": name}
         found.append((name, line.money))
     return found

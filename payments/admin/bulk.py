@@ -19,7 +19,7 @@ from payments.admin.refund_scope import Reach, reach_of
 from payments.models import Checkout
 from payments.refunding import RefundRefused, Wish, request_refund
 from payments.rows import Row, left_of
-from payments.states import LineKind
+from payments.states import RefundKind
 
 if TYPE_CHECKING:
     from payments.admin.refunds import RefundAdmin
@@ -99,7 +99,7 @@ def _parts(request: HttpRequest) -> tuple[list[Part], int]:
 
 def _do(part: Part, who: str, reason: str) -> None:
     checkout = part.reach.checkout
-    wishes = [Wish(LineKind.ROW, row.key) for row in part.rows]
+    wishes = [Wish(RefundKind.ROW, row.key) for row in part.rows]
     try:
         request_refund(checkout.pk, wishes, reason=reason, who=who, at=timezone.now(), left=left_of(checkout))
     except (RefundRefused, Contention) as refusal:
