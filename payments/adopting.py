@@ -202,6 +202,8 @@ def _plain_lines(checkout: Checkout, event: SumUpEvent) -> list[RefundLine]:
     same = [[row] for row in owed if row.rest == amount]
     for found in (whole if left == amount else [], owed, *(same if len(same) == 1 else [])):
         if found and sum((row.rest for row in found), Decimal(0)) == amount:
+            if any(row.is_valid and row.event for row in found):
+                return []  # an event of it is still on: a person calls that off, or says that the money is lost
             return [line_for(row, RefundKind.ROW, row.rest) for row in found]
     return []
 

@@ -56,7 +56,7 @@ def owed_orders(entry: CalendarEntry) -> list[Share]:
 
 def _owed_rows(order: Order, entry: CalendarEntry) -> list[Row]:
     rows = [row for row in rows_of(order) if isinstance(row.thing, Ticket) and row.thing.entry_id == entry.pk]
-    return [row for row in rows if row.is_owed and not row.pending and row.rest > 0]
+    return [row for row in rows if row.is_owed and not row.pending]
 
 
 def start(entry: CalendarEntry, *, reason: str, who: str, at: datetime) -> RefundBatch:

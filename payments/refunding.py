@@ -135,11 +135,21 @@ def line_of(wish: Wish, rows: dict[str, Row], checkout: Checkout) -> RefundLine:
         raise RefundRefused(
             _("%(name)s: %(state)s. It cannot be paid back now.") % {"name": row.name, "state": row.word}
         )
+    if wish.kind == RefundKind.ROW:
+        check_event(row)
     amount = row.rest if wish.kind == RefundKind.ROW else _amount(wish, checkout.captured_currency)
     if wish.kind == RefundKind.GOODWILL and amount > row.rest:
         words = _("%(name)s: only %(money)s of its price is left.")
         raise RefundRefused(words % {"name": row.name, "money": row.rest_money})
     return line_for(row, wish.kind, amount)
+
+
+def check_event(row: Row) -> None:
+    """A booking whose event is not called off stays: the event stands in its room, and sells tickets for it."""
+    event = row.event if row.is_valid else None
+    if event is not None:
+        words = _("%(name)s: “%(title)s” came of it and is not called off. Call that off, or delete its draft, first.")
+        raise RefundRefused(words % {"name": row.name, "title": event.title})
 
 
 def _surplus(wish: Wish, checkout: Checkout) -> RefundLine:

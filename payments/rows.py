@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import models
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils.translation import gettext as _
 
 from events.models import CalendarEntry, Ticket, TicketType
+from events.rooms.events import event_of, lock_rooms
 from events.states import EntryKind, TicketState
 from events.transitions import Sold, mark_owed, mark_owed_again, mark_refunded, mark_voided
 from ledger.money import Money
@@ -90,7 +91,12 @@ class Row:
             }
         if isinstance(thing, ProductItem):
             return f"{thing.product.name}, {thing.code[:4]} {thing.code[4:8]}"
-        return str(thing.title)
+        return thing.what
+
+    @property
+    def event(self) -> CalendarEntry | None:
+        """The event that came of a booking and is not called off: while there is one, the booking stays."""
+        return event_of(self.thing) if isinstance(self.thing, CalendarEntry) else None
 
     @property
     def word(self) -> str:
@@ -107,10 +113,13 @@ def rows_of(order: Order, *, locked: bool = False) -> list[Row]:
     )
     items = ProductItem.objects.filter(order=order).select_related("product__page").order_by("pk")
     if locked:
-        list(CalendarEntry.objects.filter(pk__in=tickets.values("entry_id")).locked().values_list("pk"))
+        # Rooms before entries; the events of the tickets and the bookings are rows of one table, locked at once.
+        lock_rooms(bookings.values_list("room_id", flat=True))
+        entries = CalendarEntry.objects.filter(Q(pk__in=tickets.values("entry_id")) | Q(pk__in=bookings.values("pk")))
+        list(entries.locked().values_list("pk"))
         list(TicketType.objects.filter(pk__in=tickets.values("ticket_type_id")).locked().values_list("pk"))
         list(Product.objects.filter(pk__in=items.values("product_id")).locked().values_list("pk"))
-        tickets, bookings, items = tickets.locked(), bookings.locked(), items.locked()
+        tickets, items = tickets.locked(), items.locked()
     gone, pending = _lines_of(order)
     things: list[tuple[str, Thing]] = [
         *(("ticket", row) for row in tickets),
@@ -167,10 +176,13 @@ def unexplained(checkout: Checkout) -> "models.QuerySet[SumUpEvent]":
 
 
 def owe(rows: Iterable[Row]) -> None:
-    """Valid rows are so no more: what is left of their price is owed; what has nothing left is cancelled."""
-    for kind, state, group in _grouped(row for row in rows if row.is_valid):
-        owed = [row.thing.pk for row in group if row.rest > 0]
-        mark_owed(owed, source=state, of=TABLES[kind])
+    """Valid rows are so no more: what is left of their price is owed; what has nothing left is cancelled.
+
+    So is what is owed and has nothing left: all of its price went back out of goodwill.
+    """
+    for kind, state, group in _grouped(row for row in rows if (row.is_valid or row.is_owed) and not row.pending):
+        if state in VALID:
+            mark_owed([row.thing.pk for row in group if row.rest > 0], source=state, of=TABLES[kind])
         mark_voided([row.thing.pk for row in group if row.rest <= 0], source=state, of=TABLES[kind])
 
 

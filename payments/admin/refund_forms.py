@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.reasons import ReasonForm
-from payments.refunding import RefundRefused, Wish, spread
+from payments.refunding import RefundRefused, Wish, check_event, spread
 from payments.rows import Row
 from payments.states import RefundKind
 
@@ -70,6 +70,8 @@ class RefundForm(ReasonForm):
         chosen = [self.sold[key] for key in cleaned["rows"]]
         if cleaned["how"] == GOODWILL:
             return spread(chosen or self.sold.values(), cleaned["amount"])
+        for row in chosen:
+            check_event(row)
         return [Wish(RefundKind.ROW, row.key) for row in chosen]
 
 
