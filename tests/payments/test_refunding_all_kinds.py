@@ -1,16 +1,13 @@
 """Refunds of bookings and of pieces of products, beside tickets in one payment: as those of tickets are."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
 from django.core import mail
 from django.utils import timezone
 
-from accounts.models import User
 from events.calling_off import call_off
-from events.models import Calendar, CalendarEntry, Page
+from events.models import CalendarEntry
 from events.rooms.events import make_event
 from market.models import Product, ProductItem
 from orders.models import Order
@@ -22,67 +19,19 @@ from payments.owing import give_after_all, keep
 from payments.refund_sending import Sent, again, follow
 from payments.refunding import RefundRefused, Wish, request_refund, spread
 from payments.rows import left_of, rows_of
-from payments.settling import settle
 from payments.states import RefundKind
-from tests.cart.steps import all_states_of, book, fill, later, order_cart, paid_at_sumup, take
-from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, UserFactory
+from tests.cart.steps import book, later, order_cart, take
+from tests.factories import UserFactory
 from tests.jobs import run_jobs
 from tests.ledger.watching import watched
+from tests.payments.mixed import Shop, failed, keys, shop, sold, states, wished
 from tests.payments.money import at_sumup, ledgers_agree, refunded, requested, sent
 from tests.races.threads import at_once
 from tests.simulator import SimulatorProcess
 
+__all__ = ["shop"]  # a fixture
+
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@dataclass
-class Shop:
-    """A page that sells all three: seats at 12.00, a room at 20.00 an hour, a product at 5.00 of which there are 3."""
-
-    page: Page
-    entry: CalendarEntry
-    room: Calendar
-    product: Product
-
-
-@pytest.fixture
-def shop(db: None) -> Shop:
-    page = PageFactory.create(name="Linde")
-    entry = EventFactory.create(calendar__page=page, capacity=10)
-    room = RoomFactory.create(page=page, name="Rehearsal room", slug="room")
-    return Shop(page, entry, room, ProductFactory.create(page=page, name="Tote bag", stock=3))
-
-
-def sold(sumup: SimulatorProcess, shop: Shop) -> tuple[Order, Checkout]:
-    """A ticket, an hour in the room and two bags in one payment of 42.00, given."""
-    user = UserFactory.create()
-    fill(user, shop.entry, 1)
-    book(user, shop.room)
-    take(user, shop.product, 2)
-    return paid(sumup, user)
-
-
-def paid(sumup: SimulatorProcess, user: User) -> tuple[Order, Checkout]:
-    order = order_cart(user)
-    checkout = paid_at_sumup(sumup, order)
-    settle(checkout.pk, who="webhook", at=timezone.now())
-    checkout.refresh_from_db()
-    order.refresh_from_db()
-    assert checkout.is_applied
-    return order, checkout
-
-
-def keys(order: Order, *kinds: str) -> list[str]:
-    return [row.key for row in rows_of(order) if not kinds or row.kind in kinds]
-
-
-def wished(chosen: Collection[str]) -> list[Wish]:
-    return [Wish(RefundKind.ROW, key) for key in chosen]
-
-
-def states(order: Order) -> tuple[list[str], list[str], list[str]]:
-    found = all_states_of(order)
-    return found["tickets"], found["bookings"], found["items"]
 
 
 ALL = (["confirmed"], ["confirmed"], ["confirmed"] * 2)
@@ -96,14 +45,6 @@ def adopt(sumup: SimulatorProcess, checkout: Checkout) -> Adopted:
 
 def open_cases(checkout: Checkout) -> list[str]:
     return list(Case.objects.open().filter(checkout=checkout).order_by("pk").values_list("kind", flat=True))
-
-
-def failed(sumup: SimulatorProcess, checkout: Checkout, chosen: Collection[str]) -> Refund:
-    """A refund that SumUp refuses once: what it was for is owed."""
-    sumup.faults(refund="not_enough_balance", times=1)
-    refund = requested(checkout, wished(chosen))
-    assert sent(refund) is Sent.FAILED
-    return refund
 
 
 def event_made(order: Order) -> CalendarEntry:
