@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from events.admin.paying_back import pay_back_action, pay_back_address
 from events.admin.sold import SoldAdmin
 from events.desk import DeskAdmin, link
 from events.local_times import told
@@ -126,6 +127,8 @@ class ProductAdmin(DeskAdmin[Product]):
 
 @admin.register(ProductItem)
 class ProductItemAdmin(SoldAdmin[ProductItem]):
+    actions = (pay_back_action("item"),)
+    change_form_template = "admin/foyer/sold.html"
     page_path = "product__page_id"
     title_path = "product__name"
     list_display = ("short_code", "state", "of_product", "buyer", "money", "in_order", "handed_out")
@@ -143,6 +146,9 @@ class ProductItemAdmin(SoldAdmin[ProductItem]):
 
     def steps_of(self, request: HttpRequest, row: ProductItem) -> list[Step]:  # noqa: ARG002
         return item_steps(row)
+
+    def context_of(self, request: HttpRequest, row: ProductItem) -> dict[str, Any]:
+        return {"pay_back": pay_back_address(self, request, "item", row)}
 
     @admin.display(description=_("product"))
     def of_product(self, row: ProductItem) -> str:

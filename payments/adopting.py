@@ -22,7 +22,7 @@ from payments.cases import close_cases, open_case
 from payments.ending import fail, succeed
 from payments.models import Checkout, Refund, RefundLine, SumUpEvent
 from payments.rows import left_of, line_for, rows_of, unexplained
-from payments.states import OWN, CaseKind, LineKind, RefundOrigin, RefundState
+from payments.states import OWN, CaseKind, RefundKind, RefundOrigin, RefundState
 from payments.sumup import CHARGE_BACK, REFUND, EventAnswer, FullTransactionAnswer
 from payments.transitions import mark_withdrawn
 
@@ -195,14 +195,16 @@ def _plain_lines(checkout: Checkout, event: SumUpEvent) -> list[RefundLine]:
     if amount > left or event.currency != checkout.captured_currency:
         return []
     if not checkout.is_applied:
-        return [RefundLine(kind=LineKind.SURPLUS, amount=amount, currency=event.currency)]
+        return [RefundLine(kind=RefundKind.SURPLUS, amount=amount, currency=event.currency)]
     rows = [row for row in rows_of(checkout.order, locked=True) if row.rest > 0 and not row.pending]
     owed = [row for row in rows if row.is_owed]
     whole = [row for row in rows if row.is_owed or row.is_valid]
     same = [[row] for row in owed if row.rest == amount]
     for found in (whole if left == amount else [], owed, *(same if len(same) == 1 else [])):
         if found and sum((row.rest for row in found), Decimal(0)) == amount:
-            return [line_for(row, LineKind.ROW, row.rest) for row in found]
+            if any(row.is_valid and row.event for row in found):
+                return []  # an event of it is still on: a person calls that off, or says that the money is lost
+            return [line_for(row, RefundKind.ROW, row.rest) for row in found]
     return []
 
 

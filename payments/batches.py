@@ -22,7 +22,7 @@ from payments.models import Checkout, Refund, RefundBatch
 from payments.refund_sending import Sent, send
 from payments.refunding import RefundRefused, Wish, request_refund
 from payments.rows import Row, rows_of
-from payments.states import UNFINISHED, LineKind
+from payments.states import UNFINISHED, RefundKind
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def owed_orders(entry: CalendarEntry) -> list[Share]:
 
 def _owed_rows(order: Order, entry: CalendarEntry) -> list[Row]:
     rows = [row for row in rows_of(order) if isinstance(row.thing, Ticket) and row.thing.entry_id == entry.pk]
-    return [row for row in rows if row.is_owed and not row.pending and row.rest > 0]
+    return [row for row in rows if row.is_owed and not row.pending]
 
 
 def start(entry: CalendarEntry, *, reason: str, who: str, at: datetime) -> RefundBatch:
@@ -114,7 +114,7 @@ def to_do(batch: RefundBatch) -> list[Checkout]:
 
 
 def _request(batch: RefundBatch, checkout: Checkout) -> Refund | None:
-    wishes = [Wish(LineKind.ROW, row.key) for row in _owed_rows(checkout.order, batch.entry)]
+    wishes = [Wish(RefundKind.ROW, row.key) for row in _owed_rows(checkout.order, batch.entry)]
     if not wishes:
         return None
     try:

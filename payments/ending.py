@@ -11,7 +11,7 @@ from payments.cases import close_cases, open_case
 from payments.mails import tell_refund
 from payments.models import Checkout, Refund
 from payments.rows import Row, key_of, left_of, owe_again, pay_back, rows_of
-from payments.states import CaseKind, LineKind, RefundOrigin, RefundState
+from payments.states import CaseKind, RefundKind, RefundOrigin, RefundState
 from payments.transitions import mark_failed, mark_succeeded, mark_unknown
 
 
@@ -52,7 +52,7 @@ def lose_sight(refund: Refund, *, words: str) -> None:
 
 def whole_rows(refund: Refund, checkout: Checkout) -> list[Row]:
     """The rows that `refund` pays back as a whole, locked."""
-    keys = {key_of(line) for line in refund.lines.filter(kind=LineKind.ROW)}
+    keys = {key_of(line) for line in refund.lines.filter(kind=RefundKind.ROW)}
     if not keys:
         return []
     return [row for row in rows_of(checkout.order, locked=True) if (row.kind, row.thing.pk) in keys]

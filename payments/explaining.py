@@ -13,7 +13,7 @@ from payments.adopting import book, close_explained
 from payments.models import Refund, RefundLine, SumUpEvent
 from payments.refunding import RefundRefused, Wish, line_of, lock
 from payments.rows import rows_of, unexplained
-from payments.states import LineKind
+from payments.states import RefundKind
 
 
 def explain(event_pk: int, wishes: Collection[Wish], *, reason: str, who: str, at: datetime) -> Refund:
@@ -34,8 +34,8 @@ def _explain(event_pk: int, wishes: Collection[Wish], reason: str, who: str, at:
     if event is None or event.amount is None:
         raise RefundRefused(_("Somebody has said meanwhile what this was for."))
     rows = {row.key: row for row in rows_of(checkout.order, locked=True)} if checkout.is_applied else {}
-    surplus = [_surplus(event, wish) for wish in wishes if wish.kind == LineKind.SURPLUS]
-    others = [line_of(wish, rows, checkout) for wish in wishes if wish.kind != LineKind.SURPLUS]
+    surplus = [_surplus(event, wish) for wish in wishes if wish.kind == RefundKind.SURPLUS]
+    others = [line_of(wish, rows, checkout) for wish in wishes if wish.kind != RefundKind.SURPLUS]
     lines = [line for line in (*others, *surplus) if line.amount > 0]
     given = sum((line.amount for line in lines), Decimal(0))
     if given != event.amount:
@@ -49,4 +49,4 @@ def _explain(event_pk: int, wishes: Collection[Wish], reason: str, who: str, at:
 
 def _surplus(event: SumUpEvent, wish: Wish) -> RefundLine:
     amount = wish.amount if wish.amount is not None else event.amount
-    return RefundLine(kind=LineKind.SURPLUS, amount=amount or Decimal(0), currency=event.currency)
+    return RefundLine(kind=RefundKind.SURPLUS, amount=amount or Decimal(0), currency=event.currency)

@@ -44,7 +44,7 @@ def _give(order_pk: int, keys: Collection[str], reason: str, who: str, at: datet
         with transaction.atomic():
             return sum(mark_given_after_all([row.thing.pk], of=TABLES[row.kind]) for row in rows)
     except IntegrityError as full:  # the database counts places, stock and rooms
-        raise RefundRefused(_("There is no room for it (any more).")) from full
+        raise RefundRefused(_("There is no room for it, or none of it is left.")) from full
 
 
 def _owed(order_pk: int, keys: Collection[str], reason: str, who: str) -> list[Row]:

@@ -16,7 +16,7 @@ from orders.models import Order
 from payments.ending import succeed
 from payments.models import Checkout, Refund, RefundBatch, RefundLine
 from payments.rows import Row, key_of, left_of, line_for, owe, rows_of
-from payments.states import CheckoutState, LineKind, RefundOrigin, RefundState
+from payments.states import CheckoutState, RefundKind, RefundOrigin, RefundState
 from payments.transitions import mark_withdrawn
 
 #: The job that sends, by its name: it stands above this module.
@@ -31,7 +31,7 @@ class RefundRefused(Exception):
 class Wish:
     """What a person wants to pay back: all that is left of a row, an `amount` of it, or of a surplus (None: all)."""
 
-    kind: LineKind
+    kind: RefundKind
     row: str = ""
     amount: Decimal | None = None
 
@@ -73,7 +73,7 @@ def request_locked(
     rows = {row.key: row for row in rows_of(checkout.order, locked=True)} if checkout.is_applied else {}
     lines = [line_of(wish, rows, checkout) for wish in wishes]
     amount = sum((line.amount for line in lines), Decimal(0))
-    whole = [rows[wish.row] for wish in wishes if wish.kind == LineKind.ROW]
+    whole = [rows[wish.row] for wish in wishes if wish.kind == RefundKind.ROW]
     left = left_of(checkout)
     if seen is not None and seen != left:
         raise RefundRefused(_("Something of this payment was paid back meanwhile. Look once more what is left."))
@@ -124,7 +124,7 @@ def _check(checkout: Checkout, *, elsewhere: bool) -> None:
 
 def line_of(wish: Wish, rows: dict[str, Row], checkout: Checkout) -> RefundLine:
     """The line for one wish; its amount is 0 for a row of which nothing is left."""
-    if wish.kind == LineKind.SURPLUS:
+    if wish.kind == RefundKind.SURPLUS:
         if checkout.is_applied:
             raise RefundRefused(_("This payment paid for the order: choose what of it to pay back."))
         return _surplus(wish, checkout)
@@ -135,18 +135,28 @@ def line_of(wish: Wish, rows: dict[str, Row], checkout: Checkout) -> RefundLine:
         raise RefundRefused(
             _("%(name)s: %(state)s. It cannot be paid back now.") % {"name": row.name, "state": row.word}
         )
-    amount = row.rest if wish.kind == LineKind.ROW else _amount(wish, checkout.captured_currency)
-    if wish.kind == LineKind.GOODWILL and amount > row.rest:
+    if wish.kind == RefundKind.ROW:
+        check_event(row)
+    amount = row.rest if wish.kind == RefundKind.ROW else _amount(wish, checkout.captured_currency)
+    if wish.kind == RefundKind.GOODWILL and amount > row.rest:
         words = _("%(name)s: only %(money)s of its price is left.")
         raise RefundRefused(words % {"name": row.name, "money": row.rest_money})
     return line_for(row, wish.kind, amount)
+
+
+def check_event(row: Row) -> None:
+    """A booking whose event is not called off stays: the event stands in its room, and sells tickets for it."""
+    event = row.event if row.is_valid else None
+    if event is not None:
+        words = _("%(name)s: “%(title)s” came of it and is not called off. Call that off, or delete its draft, first.")
+        raise RefundRefused(words % {"name": row.name, "title": event.title})
 
 
 def _surplus(wish: Wish, checkout: Checkout) -> RefundLine:
     amount = left_of(checkout) if wish.amount is None else _amount(wish, checkout.captured_currency)
     if amount <= 0:
         raise RefundRefused(_("Nothing of this payment is left to pay back."))
-    return RefundLine(kind=LineKind.SURPLUS, amount=amount, currency=checkout.captured_currency)
+    return RefundLine(kind=RefundKind.SURPLUS, amount=amount, currency=checkout.captured_currency)
 
 
 def _amount(wish: Wish, currency: str) -> Decimal:
@@ -169,7 +179,7 @@ def spread(rows: Iterable[Row], amount: Decimal) -> list[Wish]:
     for row in rows:
         if missing > 0 and row.rest > 0 and not row.pending and (row.is_valid or row.is_owed):
             part = min(row.rest, missing)
-            wishes.append(Wish(LineKind.GOODWILL, row.key, part))
+            wishes.append(Wish(RefundKind.GOODWILL, row.key, part))
             missing -= part
     if missing > 0 or not wishes:
         raise RefundRefused(_("This is more than what is left of the prices of what was bought."))
@@ -180,9 +190,9 @@ def wishes_of(refund: Refund) -> list[Wish]:
     """The same once more."""
     found = []
     for line in refund.lines.order_by("pk"):
-        kind = LineKind(line.kind)
-        key = "" if kind == LineKind.SURPLUS else "{}:{}".format(*key_of(line))
-        found.append(Wish(kind, key, None if kind == LineKind.ROW else line.amount))
+        kind = RefundKind(line.kind)
+        key = "" if kind == RefundKind.SURPLUS else "{}:{}".format(*key_of(line))
+        found.append(Wish(kind, key, None if kind == RefundKind.ROW else line.amount))
     return found
 
 

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import models
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils.translation import gettext as _
 
 from events.models import CalendarEntry, Ticket, TicketType
+from events.rooms.events import event_of, lock_rooms
 from events.states import EntryKind, TicketState
 from events.transitions import Sold, mark_owed, mark_owed_again, mark_refunded, mark_voided
 from ledger.money import Money
 from market.models import Product, ProductItem
 from orders.models import Order
 from payments.models import Checkout, Refund, RefundLine, SumUpEvent
-from payments.states import UNFINISHED, LineKind
+from payments.states import UNFINISHED, RefundKind
 from payments.sumup import CHARGE_BACK, REFUND
 
 Thing = Ticket | CalendarEntry | ProductItem
@@ -90,7 +91,12 @@ class Row:
             }
         if isinstance(thing, ProductItem):
             return f"{thing.product.name}, {thing.code[:4]} {thing.code[4:8]}"
-        return str(thing.title)
+        return thing.what
+
+    @property
+    def event(self) -> CalendarEntry | None:
+        """The event that came of a booking and is not called off: while there is one, the booking stays."""
+        return event_of(self.thing) if isinstance(self.thing, CalendarEntry) else None
 
     @property
     def word(self) -> str:
@@ -107,10 +113,13 @@ def rows_of(order: Order, *, locked: bool = False) -> list[Row]:
     )
     items = ProductItem.objects.filter(order=order).select_related("product__page").order_by("pk")
     if locked:
-        list(CalendarEntry.objects.filter(pk__in=tickets.values("entry_id")).locked().values_list("pk"))
+        # Rooms before entries; the events of the tickets and the bookings are rows of one table, locked at once.
+        lock_rooms(bookings.values_list("room_id", flat=True))
+        entries = CalendarEntry.objects.filter(Q(pk__in=tickets.values("entry_id")) | Q(pk__in=bookings.values("pk")))
+        list(entries.locked().values_list("pk"))
         list(TicketType.objects.filter(pk__in=tickets.values("ticket_type_id")).locked().values_list("pk"))
         list(Product.objects.filter(pk__in=items.values("product_id")).locked().values_list("pk"))
-        tickets, bookings, items = tickets.locked(), bookings.locked(), items.locked()
+        tickets, items = tickets.locked(), items.locked()
     gone, pending = _lines_of(order)
     things: list[tuple[str, Thing]] = [
         *(("ticket", row) for row in tickets),
@@ -128,11 +137,11 @@ def _lines_of(order: Order) -> tuple[Mapping[tuple[str, int], Decimal], Collecti
     """By row: what went back or is about to, and whether all of it is under way."""
     gone: dict[tuple[str, int], Decimal] = defaultdict(Decimal)
     pending = set()
-    lines = RefundLine.objects.live().filter(refund__checkout__order=order).exclude(kind=LineKind.SURPLUS)
+    lines = RefundLine.objects.live().filter(refund__checkout__order=order).exclude(kind=RefundKind.SURPLUS)
     for line in lines.select_related("refund"):
         key = key_of(line)
         gone[key] += line.amount
-        if line.kind == LineKind.ROW and line.refund.state in UNFINISHED:
+        if line.kind == RefundKind.ROW and line.refund.state in UNFINISHED:
             pending.add(key)
     return gone, pending
 
@@ -145,7 +154,7 @@ def key_of(line: RefundLine) -> tuple[str, int]:
     raise ValueError("a surplus names no row")
 
 
-def line_for(row: Row, kind: LineKind, amount: Decimal) -> RefundLine:
+def line_for(row: Row, kind: RefundKind, amount: Decimal) -> RefundLine:
     """A line about `row`, not yet of a refund."""
     line = RefundLine(kind=kind, amount=amount, currency=row.thing.currency)
     setattr(line, f"{row.kind}_id", row.thing.pk)
@@ -167,10 +176,13 @@ def unexplained(checkout: Checkout) -> "models.QuerySet[SumUpEvent]":
 
 
 def owe(rows: Iterable[Row]) -> None:
-    """Valid rows are so no more: what is left of their price is owed; what has nothing left is cancelled."""
-    for kind, state, group in _grouped(row for row in rows if row.is_valid):
-        owed = [row.thing.pk for row in group if row.rest > 0]
-        mark_owed(owed, source=state, of=TABLES[kind])
+    """Valid rows are so no more: what is left of their price is owed; what has nothing left is cancelled.
+
+    So is what is owed and has nothing left: all of its price went back out of goodwill.
+    """
+    for kind, state, group in _grouped(row for row in rows if (row.is_valid or row.is_owed) and not row.pending):
+        if state in VALID:
+            mark_owed([row.thing.pk for row in group if row.rest > 0], source=state, of=TABLES[kind])
         mark_voided([row.thing.pk for row in group if row.rest <= 0], source=state, of=TABLES[kind])
 
 
@@ -203,11 +215,11 @@ def told_lines(refund: Refund, sold: Sequence[Row] | None = None) -> list[tuple[
     rows = {(row.kind, row.thing.pk): row for row in (rows_of(refund.checkout.order) if sold is None else sold)}
     found = []
     for line in refund.lines.all():
-        if line.kind == LineKind.SURPLUS:
+        if line.kind == RefundKind.SURPLUS:
             name = _("your payment beyond the order")
         else:
             name = rows[key_of(line)].name
-            if line.kind == LineKind.GOODWILL:
+            if line.kind == RefundKind.GOODWILL:
                 name = _("a part of %(name)s, which stays as it is") % {"name": name}
         found.append((name, line.money))
     return found

@@ -92,7 +92,7 @@ def _refund_arrows() -> Arrows:
 REFUND_ARROWS = _refund_arrows()
 
 
-class LineKind(models.TextChoices):
+class RefundKind(models.TextChoices):
     ROW = "row", _("the whole of it")
     GOODWILL = "goodwill", _("a part, out of goodwill: it stays valid")
     SURPLUS = "surplus", _("a payment beyond the order")

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events.admin.entries import WhenFilter
 from events.admin.entry_forms import check_price
+from events.admin.paying_back import pay_back_action, pay_back_address
 from events.desk import DeskAdmin, link
 from events.forms import one_line
 from events.local_times import told
@@ -68,6 +69,7 @@ class StateFilter(admin.SimpleListFilter):
 class BookingAdmin(DeskAdmin[Booking]):
     """What was ordered; what only lies in a cart is its visitor's own."""
 
+    actions = (pay_back_action("booking"),)
     sees = SEE_ORDERS
     edits = RUN
     page_path = "calendar__page_id"
@@ -132,7 +134,13 @@ class BookingAdmin(DeskAdmin[Booking]):
 
     def context_of(self, request: HttpRequest, row: Booking) -> dict[str, Any]:
         free = row.state == EntryState.CONFIRMED and not hasattr(row, "event")
-        return {"booking": row, "becomes_event": free and self.within(request, self.edits, row)}
+        event = getattr(row, "event", None)
+        stays = event is not None and event.state != EntryState.CANCELLED
+        return {
+            "booking": row,
+            "becomes_event": free and self.within(request, self.edits, row),
+            "pay_back": "" if stays else pay_back_address(self, request, "booking", row),
+        }
 
     @admin.display(description=_("from"), ordering="starts_at")
     def when(self, row: Booking) -> str:

@@ -10,16 +10,15 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from events.admin.paying_back import PAY_BACK
 from events.admin.reasons import ReasonForm
 from events.calling_off import call_off, effect_of
-from events.models import CalendarEntry, Role
+from events.models import CalendarEntry
 from ledger.arrows import IllegalTransition
 
 if TYPE_CHECKING:
     from events.admin.entries import EntryAdmin
 
-#: Who is led on to the page that pays back what is owed (it asks again, and belongs to payments).
-PAY_BACK = frozenset({Role.OWNER, Role.FINANCE})
 BACK, KEPT = "back", "kept"
 
 

@@ -14,8 +14,8 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.arrows import ACTIONS, ARROWS, STANDING, arrow_view
-from events.admin.calling_off import PAY_BACK
 from events.admin.entry_forms import EntryForm, TicketTypeForm
+from events.admin.paying_back import PAY_BACK
 from events.calling_off import tell_holders
 from events.desk import DeskAdmin
 from events.local_times import told

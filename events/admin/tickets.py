@@ -2,29 +2,25 @@
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import reverse
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from events.admin.paying_back import pay_back_action, pay_back_address
 from events.admin.sold import SoldAdmin
 from events.desk import link
 from events.door import Light, check_in, undo
 from events.local_times import told
-from events.models import Role, Ticket
+from events.models import Ticket
 from events.scoping import ScopedFilter
 from events.telling import ticket_steps
 from ledger.telling import Step
 
 MOST_AT_ONCE = 200
-#: Who is led to the page that pays a ticket back (it asks again, and belongs to payments).
-PAY_BACK = frozenset({Role.OWNER, Role.FINANCE})
 
 
 @admin.action(description=_("Check in"))
@@ -44,16 +40,10 @@ def take_back(model_admin: "TicketAdmin", request: HttpRequest, rows: QuerySet[T
     model_admin.at_the_door(request, rows, one, gettext("no longer checked in"))
 
 
-@admin.action(description=_("Pay back"))
-def pay_back(model_admin: "TicketAdmin", request: HttpRequest, rows: QuerySet[Ticket]) -> HttpResponse:  # noqa: ARG001
-    query = urlencode([("row", f"ticket:{pk}") for pk in rows.order_by("pk").values_list("pk", flat=True)])
-    return redirect(f"{reverse('admin:payments_refund_bulk')}?{query}")
-
-
 @admin.register(Ticket)
 class TicketAdmin(SoldAdmin[Ticket]):
-    actions = (let_in, take_back, pay_back)
-    change_form_template = "admin/foyer/ticket.html"
+    actions = (let_in, take_back, pay_back_action("ticket"))
+    change_form_template = "admin/foyer/sold.html"
     page_path = "entry__calendar__page_id"
     list_display = ("short_code", "state", "event", "ticket_type", "buyer", "money", "in_order", "at_door")
     list_filter = ("state", ("entry__calendar__page", ScopedFilter))
@@ -81,8 +71,7 @@ class TicketAdmin(SoldAdmin[Ticket]):
         return row.entry.calendar.page.time_zone
 
     def context_of(self, request: HttpRequest, row: Ticket) -> dict[str, Any]:
-        goes_back = (row.is_valid or row.is_owed) and row.price > 0
-        return {"may_pay_back": goes_back and self.within(request, PAY_BACK, row)}
+        return {"pay_back": pay_back_address(self, request, "ticket", row)}
 
     def steps_of(self, request: HttpRequest, row: Ticket) -> list[Step]:  # noqa: ARG002
         return ticket_steps(row)

@@ -1,5 +1,6 @@
-"""Paying back many orders or tickets at once: one refund for each payment, each with its own result."""
+"""Paying back many orders or sold things at once: one refund for each payment, each with its own result."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from events.admin.reasons import ReasonForm
-from events.models import Ticket
 from ledger.locking import Contention
 from ledger.money import Money, total
 from payments.admin.refund_scope import Reach, reach_of
 from payments.models import Checkout
 from payments.refunding import RefundRefused, Wish, request_refund
-from payments.rows import Row, left_of
-from payments.states import LineKind
+from payments.rows import TABLES, Row, left_of
+from payments.states import RefundKind
 
 if TYPE_CHECKING:
     from payments.admin.refunds import RefundAdmin
@@ -81,10 +81,9 @@ def _parts(request: HttpRequest) -> tuple[list[Part], int]:
     """The payments of what was chosen, with its rows; and how many of what was chosen cannot be paid back."""
     orders = {int(pk) for pk in request.GET.getlist("order")[:MOST] if pk.isdecimal() and len(pk) < 18}
     keys = request.GET.getlist("row")[: 5 * MOST]
-    tickets = {int(key[7:]) for key in keys if key.startswith("ticket:") and key[7:].isdecimal() and len(key) < 25}
-    of_tickets = Ticket.objects.filter(pk__in=tickets).exclude(order=None).values_list("order_id", flat=True)
-    paid = Checkout.objects.filter(order__in=orders | set(of_tickets), is_applied=True).order_by("pk")
-    parts, seen = [], set[int]()
+    chosen = {key for key in keys if _named(key)}
+    paid = Checkout.objects.filter(order__in=orders | _orders_of(chosen), is_applied=True).order_by("pk")
+    parts, seen = [], set[int | str]()
     for pk, order in paid.values_list("pk", "order_id")[:MOST]:
         try:
             reach = reach_of(request, pk)
@@ -93,13 +92,31 @@ def _parts(request: HttpRequest) -> tuple[list[Part], int]:
         rows = [row for row in reach.open_rows if order in orders or row.key in keys]
         if rows:
             parts.append(Part(reach, rows))
-            seen |= {order} if order in orders else {row.thing.pk for row in rows}
-    return parts, max(0, len(orders) + len(tickets) - len(seen))
+            seen |= {order} if order in orders else {row.key for row in rows}
+    return parts, max(0, len(orders) + len(chosen) - len(seen))
+
+
+def _named(key: str) -> tuple[str, int] | None:
+    """The kind and the primary key that `key` names, as ``ticket:7``; None for anything else."""
+    kind, _colon, pk = key.partition(":")
+    return (kind, int(pk)) if kind in TABLES and pk.isdecimal() and len(pk) < 18 else None
+
+
+def _orders_of(keys: Collection[str]) -> set[int]:
+    """The orders that took what `keys` name."""
+    found = set[int]()
+    named = [one for one in map(_named, keys) if one]
+    for kind, table in TABLES.items():
+        pks = [pk for of, pk in named if of == kind]
+        if pks:
+            rows = table._default_manager.filter(pk__in=pks).exclude(order=None)
+            found |= set(rows.values_list("order_id", flat=True))
+    return found
 
 
 def _do(part: Part, who: str, reason: str) -> None:
     checkout = part.reach.checkout
-    wishes = [Wish(LineKind.ROW, row.key) for row in part.rows]
+    wishes = [Wish(RefundKind.ROW, row.key) for row in part.rows]
     try:
         request_refund(checkout.pk, wishes, reason=reason, who=who, at=timezone.now(), left=left_of(checkout))
     except (RefundRefused, Contention) as refusal:

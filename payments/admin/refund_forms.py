@@ -9,9 +9,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.reasons import ReasonForm
-from payments.refunding import RefundRefused, Wish, spread
+from payments.refunding import RefundRefused, Wish, check_event, spread
 from payments.rows import Row
-from payments.states import LineKind
+from payments.states import RefundKind
 
 WHOLE, GOODWILL, KEEP, GIVE, SURPLUS, PART = "whole", "goodwill", "keep", "give", "surplus", "part"
 SUMUP, ELSEWHERE = "sumup", "elsewhere"
@@ -70,7 +70,9 @@ class RefundForm(ReasonForm):
         chosen = [self.sold[key] for key in cleaned["rows"]]
         if cleaned["how"] == GOODWILL:
             return spread(chosen or self.sold.values(), cleaned["amount"])
-        return [Wish(LineKind.ROW, row.key) for row in chosen]
+        for row in chosen:
+            check_event(row)
+        return [Wish(RefundKind.ROW, row.key) for row in chosen]
 
 
 class SurplusForm(RefundForm):
@@ -89,7 +91,7 @@ class SurplusForm(RefundForm):
 
     def wishes(self) -> list[Wish]:
         cleaned = self.cleaned_data
-        return [Wish(LineKind.SURPLUS, amount=cleaned["amount"] if cleaned["how"] == PART else None)]
+        return [Wish(RefundKind.SURPLUS, amount=cleaned["amount"] if cleaned["how"] == PART else None)]
 
 
 class ExplainForm(ReasonForm):
@@ -122,11 +124,11 @@ class ExplainForm(ReasonForm):
         """What the valid form says of `amount`; raises RefundRefused where the rest fits nowhere."""
         chosen = [self.sold[key] for key in self.cleaned_data["rows"]]
         rest = amount - sum((row.rest for row in chosen), Decimal(0))
-        found = [Wish(LineKind.ROW, row.key) for row in chosen]
+        found = [Wish(RefundKind.ROW, row.key) for row in chosen]
         if rest < 0:
             raise RefundRefused(_("What you chose comes to more than what went back."))
         if rest and self.cleaned_data["rest"] == LOSS:
-            return [*found, Wish(LineKind.SURPLUS, amount=rest)]
+            return [*found, Wish(RefundKind.SURPLUS, amount=rest)]
         return [*found, *spread([row for row in self.sold.values() if row not in chosen], rest)] if rest else found
 
 

@@ -22,7 +22,7 @@ from payments.models import Checkout, SumUpEvent
 from payments.owing import give_after_all, keep
 from payments.refunding import RefundRefused, Wish, request_refund
 from payments.rows import TABLES, left_of, unexplained
-from payments.states import LineKind
+from payments.states import RefundKind
 
 if TYPE_CHECKING:
     from payments.admin.refunds import RefundAdmin
@@ -95,7 +95,7 @@ def _preview(desk: "RefundAdmin", request: HttpRequest, form: RefundForm, contex
 
 def _worth(wish: Wish, form: RefundForm, checkout: Checkout) -> Money:
     currency = checkout.captured_currency
-    if wish.kind == LineKind.ROW:
+    if wish.kind == RefundKind.ROW:
         return form.sold[wish.row].rest_money
     return Money(left_of(checkout) if wish.amount is None else wish.amount, currency)
 

@@ -17,7 +17,7 @@ from payments.states import (
     OWN,
     REFUND_ARROWS,
     UNFINISHED,
-    LineKind,
+    RefundKind,
     RefundOrigin,
     RefundState,
 )
@@ -177,7 +177,7 @@ class RefundLine(models.Model):
     """What an amount of a refund is for; written with the refund, never changed."""
 
     refund = models.ForeignKey(Refund, on_delete=models.PROTECT, related_name="lines")
-    kind = models.CharField(_("what for"), max_length=10, choices=LineKind.choices)
+    kind = models.CharField(_("what for"), max_length=10, choices=RefundKind.choices)
     # The database protects these rows; PROTECT would ask for lines each time that something leaves a cart.
     ticket = models.ForeignKey(Ticket, on_delete=models.DO_NOTHING, null=True, related_name="refund_lines")
     booking = models.ForeignKey(CalendarEntry, on_delete=models.DO_NOTHING, null=True, related_name="refund_lines")
@@ -193,7 +193,7 @@ class RefundLine(models.Model):
         ordering = ["id"]
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=0), name="refund_line_amount_positive"),
-            models.CheckConstraint(condition=Q(kind__in=LineKind.values), name="refund_line_kind_known"),
+            models.CheckConstraint(condition=Q(kind__in=RefundKind.values), name="refund_line_kind_known"),
             models.CheckConstraint(
                 condition=Q(kind="surplus", ticket=None, booking=None, item=None)
                 | (~Q(kind="surplus") & Q(ticket__isnull=False, booking=None, item=None))

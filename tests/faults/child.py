@@ -107,7 +107,7 @@ def main(action: str, point: str, key: str) -> None:
     from payments.releasing import release
     from payments.rounds import Round
     from payments.settling import settle
-    from payments.states import LineKind
+    from payments.states import RefundKind
     from tests.jobs import run_jobs
 
     if point == ANYWHERE:
@@ -136,7 +136,7 @@ def main(action: str, point: str, key: str) -> None:
             reconcile(Round(pace=Pace(0)))
         case "refund":
             checkout = Checkout.objects.get(order=int(key))
-            wishes = [Wish(LineKind.ROW, f"ticket:{row.pk}") for row in Ticket.objects.filter(order=int(key))]
+            wishes = [Wish(RefundKind.ROW, f"ticket:{row.pk}") for row in Ticket.objects.filter(order=int(key))]
             refund = request_refund(checkout.pk, wishes, reason="Ill", who="user:1", at=now)
             assert refund is not None
             send(refund.pk, who="refund", at=now)

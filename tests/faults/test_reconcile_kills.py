@@ -17,7 +17,7 @@ from payments.refunding import Wish, request_refund
 from payments.releasing import Release, release
 from payments.rounds import Round
 from payments.settling import settle
-from payments.states import CaseKind, LineKind, RefundState
+from payments.states import CaseKind, RefundKind, RefundState
 from tests.cart.steps import held, moves_to, opened, ordered, paid_at_sumup, states_of, sumup_id
 from tests.factories import EventFactory
 from tests.faults.child import NOWHERE
@@ -68,7 +68,7 @@ def world(sumup: SimulatorProcess) -> World:
     sumup.control(f"refund/{Checkout.objects.get(order=back).transaction_id}")
     ticket = lost.tickets.get()
     refund = request_refund(
-        Checkout.objects.get(order=lost).pk, [Wish(LineKind.ROW, f"ticket:{ticket.pk}")],
+        Checkout.objects.get(order=lost).pk, [Wish(RefundKind.ROW, f"ticket:{ticket.pk}")],
         reason="ill", who="user:1", at=timezone.now(),
     )  # fmt: skip
     assert refund is not None

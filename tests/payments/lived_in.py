@@ -24,7 +24,7 @@ from payments.refund_sending import send
 from payments.refunding import Wish, request_refund
 from payments.releasing import Release, release
 from payments.settling import Verdict, settle
-from payments.states import LineKind
+from payments.states import RefundKind
 from tests.cart.steps import book, take
 from tests.factories import EventFactory, ProductFactory, RoomFactory, TicketTypeFactory, UserFactory
 from tests.simulator import SimulatorProcess
@@ -207,7 +207,7 @@ def _late(sumup: SimulatorProcess, order: Order) -> Order:
 
 
 def _whole(ticket: Ticket) -> Wish:
-    return Wish(LineKind.ROW, f"ticket:{ticket.pk}")
+    return Wish(RefundKind.ROW, f"ticket:{ticket.pk}")
 
 
 def _paid_back(order: Order, wishes: list[Wish], *, elsewhere: bool = False) -> None:
@@ -221,7 +221,7 @@ def _paid_back(order: Order, wishes: list[Wish], *, elsewhere: bool = False) -> 
 def _returned(order: Order) -> None:
     """One ticket was paid back, one in part and stays valid, one in cash."""
     whole, part, cash = order.tickets.order_by("pk")
-    _paid_back(order, [_whole(whole), Wish(LineKind.GOODWILL, f"ticket:{part.pk}", Decimal(2))])
+    _paid_back(order, [_whole(whole), Wish(RefundKind.GOODWILL, f"ticket:{part.pk}", Decimal(2))])
     _paid_back(order, [_whole(cash)], elsewhere=True)
 
 

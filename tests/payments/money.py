@@ -13,7 +13,7 @@ from payments.models import Checkout, Refund
 from payments.refund_sending import Sent, send
 from payments.refunding import Wish, request_refund
 from payments.settling import settle
-from payments.states import LineKind
+from payments.states import RefundKind
 from tests.cart.steps import ordered, paid_at_sumup
 from tests.simulator import SimulatorProcess
 
@@ -34,11 +34,11 @@ def sold(
 def whole(order: Order, number: int | None = None) -> list[Wish]:
     """The first `number` tickets of an order, else all, each whole."""
     rows = Ticket.objects.filter(order=order).order_by("pk")[:number]
-    return [Wish(LineKind.ROW, f"ticket:{row.pk}") for row in rows]
+    return [Wish(RefundKind.ROW, f"ticket:{row.pk}") for row in rows]
 
 
 def goodwill(ticket: Ticket, amount: str) -> Wish:
-    return Wish(LineKind.GOODWILL, f"ticket:{ticket.pk}", Decimal(amount))
+    return Wish(RefundKind.GOODWILL, f"ticket:{ticket.pk}", Decimal(amount))
 
 
 def requested(checkout: Checkout, wishes: Collection[Wish]) -> Refund:

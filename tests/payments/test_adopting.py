@@ -16,7 +16,7 @@ from payments.refund_jobs import refunds_once
 from payments.refund_sending import Sent
 from payments.refunding import RefundRefused, Wish
 from payments.rows import left_of
-from payments.states import LineKind
+from payments.states import RefundKind
 from tests.cart.steps import held, states_of
 from tests.factories import EventFactory
 from tests.jobs import run_jobs
@@ -160,7 +160,7 @@ def test_chargeback_after_a_refund_is_a_loss_that_a_person_takes(sumup: Simulato
     assert open_cases(checkout) == ["outside"]
 
     event = SumUpEvent.objects.get(kind="CHARGE_BACK")
-    explain(event.pk, [Wish(LineKind.SURPLUS)], reason="A loss", who="user:1", at=timezone.now())
+    explain(event.pk, [Wish(RefundKind.SURPLUS)], reason="A loss", who="user:1", at=timezone.now())
 
     assert (states_of(order), open_cases(checkout), left_of(checkout)) == (["confirmed"], [], Decimal(4))
 
@@ -190,14 +190,14 @@ def test_second_payment_goes_back_whole_and_the_order_stays_paid(sumup: Simulato
     second = Checkout.objects.get(order=order, is_applied=False)
     assert open_cases(second) == ["surplus"]
 
-    refund = refunded(sumup, second, [Wish(LineKind.SURPLUS)])
+    refund = refunded(sumup, second, [Wish(RefundKind.SURPLUS)])
 
     order.refresh_from_db()
     assert (refund.is_rest, refund.amount) == (True, Decimal(12))
     assert (order.state, states_of(order), open_cases(second)) == ("paid", ["confirmed"], [])
     assert left_of(first) == 12
     with pytest.raises(RefundRefused, match="Nothing"):
-        requested(second, [Wish(LineKind.SURPLUS)])
+        requested(second, [Wish(RefundKind.SURPLUS)])
     assert ledgers_agree(sumup)
 
 

@@ -17,7 +17,7 @@ from payments.refund_jobs import refunds_once
 from payments.refund_sending import Sent, again, follow, send
 from payments.refunding import RefundRefused, Wish, request_refund, spread, withdraw
 from payments.rows import left_of, rows_of
-from payments.states import LineKind
+from payments.states import RefundKind
 from tests.cart.steps import held, states_of
 from tests.factories import EventFactory
 from tests.jobs import run_jobs
@@ -139,9 +139,9 @@ def test_row_with_nothing_left_is_cancelled_without_a_refund(sumup: SimulatorPro
         (lambda ticket: goodwill(ticket, "-1"), "above 0"),
         (lambda ticket: goodwill(ticket, "NaN"), "above 0"),
         (lambda ticket: goodwill(ticket, "1.005"), "decimal places"),
-        (lambda _ticket: Wish(LineKind.ROW, "ticket:999999"), "not a part"),
-        (lambda _ticket: Wish(LineKind.ROW, "order:1"), "not a part"),
-        (lambda _ticket: Wish(LineKind.SURPLUS), "paid for the order"),
+        (lambda _ticket: Wish(RefundKind.ROW, "ticket:999999"), "not a part"),
+        (lambda _ticket: Wish(RefundKind.ROW, "order:1"), "not a part"),
+        (lambda _ticket: Wish(RefundKind.SURPLUS), "paid for the order"),
     ],
 )
 def test_bad_wish_is_refused_and_changes_nothing(

@@ -18,7 +18,7 @@ from payments.books import LINES, MONEY_PARTS, read_books
 from payments.models import Checkout
 from payments.refunding import Wish, request_refund
 from payments.reports import KINDS, Span, report, sales_of, total
-from payments.states import LineKind
+from payments.states import RefundKind
 from payments.tables import defused
 from tests.desk import House, house, member, signed_in_as
 from tests.factories import UserFactory
@@ -41,8 +41,8 @@ def test_totals_are_those_of_the_books_to_the_cent(sumup: SimulatorProcess) -> N
     checkout = Checkout.objects.get(order=lived.paid, is_applied=True)
     tickets = list(lived.paid.tickets.order_by("pk").values_list("pk", flat=True))
     wishes = [
-        Wish(LineKind.ROW, f"ticket:{tickets[0]}"),
-        Wish(LineKind.GOODWILL, f"ticket:{tickets[1]}", Decimal("2.35")),
+        Wish(RefundKind.ROW, f"ticket:{tickets[0]}"),
+        Wish(RefundKind.GOODWILL, f"ticket:{tickets[1]}", Decimal("2.35")),
     ]
     assert request_refund(checkout.pk, wishes, reason="ill", who="user:1", at=timezone.now())
     assert read_books() == []

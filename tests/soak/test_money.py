@@ -28,7 +28,7 @@ from payments.reconciling import AlreadyRunning, reconcile
 from payments.refunding import RefundRefused, Wish, request_refund
 from payments.rounds import Round
 from payments.settling import settle
-from payments.states import CaseKind, LineKind, RefundOrigin, RefundState
+from payments.states import CaseKind, RefundKind, RefundOrigin, RefundState
 from tests.cart.steps import ordered
 from tests.factories import EventFactory
 from tests.faults.child import ANYWHERE
@@ -101,11 +101,11 @@ class Soak:
         tickets = list(order.tickets.order_by("pk").values_list("pk", flat=True))
         match self.chance.choice(["whole", "one", "goodwill"]):
             case "whole":
-                wishes = [Wish(LineKind.ROW, f"ticket:{pk}") for pk in tickets]
+                wishes = [Wish(RefundKind.ROW, f"ticket:{pk}") for pk in tickets]
             case "one":
-                wishes = [Wish(LineKind.ROW, f"ticket:{tickets[0]}")]
+                wishes = [Wish(RefundKind.ROW, f"ticket:{tickets[0]}")]
             case _goodwill:
-                wishes = [Wish(LineKind.GOODWILL, f"ticket:{tickets[0]}", Decimal("3.50"))]
+                wishes = [Wish(RefundKind.GOODWILL, f"ticket:{tickets[0]}", Decimal("3.50"))]
         try:
             request_refund(checkout.pk, wishes, reason="soak", who="user:1", at=timezone.now())
         except RefundRefused:
