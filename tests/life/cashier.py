@@ -1,0 +1,286 @@
+"""What happens to money: SumUp's word about payments, refunds sent by us, and what is taken back at SumUp itself."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from django.utils import timezone
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+
+from payments.explaining import explain
+from payments.models import Case, Checkout, Refund, SumUpEvent
+from payments.owing import give_after_all, keep
+from payments.pacing import Pace
+from payments.reconciling import reconcile
+from payments.refund_sending import Sent, again, follow, send
+from payments.refunding import RefundRefused, Wish, request_refund, withdraw
+from payments.rounds import Round
+from payments.rows import Row, left_of, rows_of
+from payments.settling import accept_mismatch, can_accept
+from payments.states import LineKind
+from tests.cart.steps import all_states_of
+from tests.life.world import (
+    CAPTURES,
+    CHECKOUTS,
+    EVENTS,
+    MISMATCHES,
+    OWED,
+    REQUESTED,
+    SENT,
+    World,
+    picked,
+    there_is,
+    which,
+)
+
+refund_faults = st.sampled_from(
+    ["ok", "ok", "ok", "lost_answer", "500_after", "500", "429", "not_enough_balance", "204"]
+)
+WHO, WHY = "user:0", "Agreed."
+
+
+class Cashier(World):
+    # SumUp's word
+
+    @there_is(CHECKOUTS)
+    @rule(number=which, times=st.integers(1, 2))
+    def is_settled(self, number: int, times: int) -> None:
+        checkout = self.one(Checkout.objects.all(), number)
+        if checkout is not None and (checkout.sumup_id or self.status_at_sumup(checkout)):
+            for _time in range(times):
+                self.ask(checkout)
+
+    @there_is(CHECKOUTS)
+    @rule(number=which)
+    def is_settled_for_another_amount(self, number: int) -> None:
+        """SumUp says PAID and names another sum: nothing is given until a person decides."""
+        checkout = self.a_checkout(number)
+        if checkout is None or checkout.state not in ("open", "expired") or self.status_at_sumup(checkout) != "PAID":
+            return
+        before = all_states_of(checkout.order)
+        self.sumup.faults(tamper={"amount": 1})
+        self.ask(checkout)
+        self.sumup.faults(tamper={})
+        checkout.refresh_from_db()
+        assert checkout.state == "mismatch"
+        assert all_states_of(checkout.order) == before
+
+    @there_is(MISMATCHES)
+    @rule(number=which)
+    def takes_a_mismatch(self, number: int) -> None:
+        case = self.one(Case.objects.open().filter(kind="mismatch"), number)
+        if case is not None and case.checkout is not None and can_accept(case.checkout):
+            assert accept_mismatch(case, who=WHO, reason=WHY, at=timezone.now())
+            case.checkout.refresh_from_db()
+            assert case.checkout.state == "paid"
+
+    # Refunds that we send
+
+    @there_is(CAPTURES)
+    @rule(
+        number=which,
+        chosen=st.integers(1, 15),
+        part=st.sampled_from([None, None, "0.50", "5", "12"]),
+        cash=st.booleans(),
+    )
+    def asks_for_a_refund(self, number: int, chosen: int, part: str | None, cash: bool) -> None:
+        """Rows whole, or a part of each out of goodwill, or of a surplus; refused, nothing has changed."""
+        checkout = self.a_capture(number)
+        if checkout is None:
+            return
+        rows = [row for place, row in enumerate(self.rows_of(checkout)) if chosen & 1 << place % 4]
+        amount = None if part is None else Decimal(part)
+        wishes = [Wish(LineKind.ROW if amount is None else LineKind.GOODWILL, row.key, amount) for row in rows]
+        if not checkout.is_applied:
+            wishes = [Wish(LineKind.SURPLUS, amount=amount)]
+        before, left = all_states_of(checkout.order), left_of(checkout)
+        try:
+            refund = request_refund(
+                checkout.pk, wishes, reason=WHY, who=WHO, at=timezone.now(), elsewhere=cash and number % 3 == 0
+            )
+        except RefundRefused:
+            assert all_states_of(checkout.order) == before
+            assert left_of(checkout) == left
+            return
+        assert left_of(checkout) == left - (refund.amount if refund else 0)
+        if amount is None and checkout.is_applied:
+            keys = {row.key for row in rows}
+            assert not [row for row in self.rows_of(checkout) if row.key in keys and row.is_valid]
+
+    def rows_of(self, checkout: Checkout) -> list[Row]:
+        return rows_of(checkout.order) if checkout.is_applied else []
+
+    @there_is(REQUESTED)
+    @rule(number=which, fault=refund_faults)
+    def is_sent(self, number: int, fault: str) -> None:
+        refund = self.one(Refund.objects.filter(origin="ours", state="requested").select_related("checkout"), number)
+        if refund is not None:
+            self.goes_out(refund, fault)
+
+    def goes_out(self, refund: Refund, fault: str) -> None:
+        """Once, or not at all; the state says which, as far as SumUp has told."""
+        calls = self.sumup.calls("refund")
+        with self.stumbling(refund=fault):
+            outcome = send(refund.pk, who="refund", at=timezone.now())
+        refund.refresh_from_db()
+        ended = {Sent.SUCCEEDED: "succeeded", Sent.FAILED: "failed", Sent.UNKNOWN: "unknown"}
+        if outcome in ended:
+            assert refund.state == ended[outcome]
+            assert self.sumup.calls("refund") == calls + 1
+        else:
+            assert outcome is Sent.NOT_DUE
+            assert refund.state == "withdrawn"  # the same went back in SumUp's dashboard meanwhile
+            assert self.sumup.calls("refund") == calls
+        self.has_its_rows(refund)
+
+    def has_its_rows(self, refund: Refund) -> None:
+        """What is paid back whole is valid no more; what is to be, or failed to be, is owed."""
+        keys = {f"{kind}:{pk}" for kind, pk in self.keys_of(refund)}
+        states = {row.state for row in rows_of(refund.checkout.order) if row.key in keys}
+        if refund.state == "succeeded":
+            assert not states & {"confirmed", "checked_in", "refund_due"}
+        if refund.state == "failed":
+            assert "refunded" not in states or self.sent_otherwise(refund)
+
+    def keys_of(self, refund: Refund) -> list[tuple[str, int]]:
+        lines = refund.lines.filter(kind=LineKind.ROW)
+        names = (("ticket", "ticket_id"), ("booking", "booking_id"), ("item", "item_id"))
+        return [(kind, pk) for line in lines for kind, name in names if (pk := getattr(line, name)) is not None]
+
+    def sent_otherwise(self, refund: Refund) -> bool:
+        return Refund.objects.filter(checkout=refund.checkout, state="succeeded").exclude(pk=refund.pk).exists()
+
+    @there_is(CAPTURES)
+    @rule(number=which, chosen=st.integers(1, 15), fault=refund_faults)
+    def pays_back(self, number: int, chosen: int, fault: str) -> None:
+        """Asked for and sent at once."""
+        self.asks_for_a_refund(number, chosen, None, cash=False)
+        self.is_sent(0, fault)
+
+    @there_is(SENT)
+    @rule(number=which)
+    def is_followed(self, number: int) -> None:
+        refund = self.one(Refund.objects.filter(origin="ours", state__in=["unknown", "succeeded"]), number)
+        if refund is not None:
+            assert follow(refund.pk, who="sweep", at=timezone.now() + timedelta(minutes=3))
+
+    @there_is(SENT)
+    @rule(number=which, fault=refund_faults)
+    def is_sent_again(self, number: int, fault: str) -> None:
+        refund = self.one(Refund.objects.filter(origin="ours", state__in=["unknown", "failed"]), number)
+        if refund is None:
+            return
+        try:
+            fresh = again(refund.pk, reason=WHY, who=WHO, at=timezone.now())
+        except RefundRefused:
+            return
+        refund.refresh_from_db()
+        assert refund.state == "failed"
+        if fresh is not None:
+            self.goes_out(fresh, fault)
+
+    @there_is(REQUESTED)
+    @rule(number=which)
+    def is_withdrawn(self, number: int) -> None:
+        refund = self.one(Refund.objects.filter(origin="ours", state="requested"), number)
+        if refund is not None:
+            assert withdraw(refund.pk, reason=WHY, who=WHO, at=timezone.now())
+            refund.refresh_from_db()
+            assert refund.state == "withdrawn"
+
+    @there_is(OWED)
+    @rule(number=which, given=st.booleans())
+    def is_kept_or_given(self, number: int, given: bool) -> None:
+        """What is owed is kept with a reason, or given after all where there is room."""
+        order = self.an_order(number)
+        owed = [row for row in rows_of(order) if row.is_owed] if order is not None else []
+        row = picked(owed, number)
+        if order is None or row is None:
+            return
+        try:
+            if given:
+                give_after_all(order.pk, [row.key], reason=WHY, who=WHO, at=timezone.now())
+            else:
+                keep(order.pk, [row.key], reason=WHY, who=WHO)
+        except RefundRefused:
+            expected = "refund_due"
+            assert given or row.pending
+        else:
+            expected = "confirmed" if given else "cancelled"
+        assert {each.key: each.state for each in rows_of(order)}[row.key] == expected
+
+    # What is done at SumUp itself
+
+    @there_is(CAPTURES)
+    @rule(
+        number=which,
+        amount=st.sampled_from([None, "2", "5", "12", "24"]),
+        charged_back=st.booleans(),
+        seen=st.booleans(),
+    )
+    def goes_back_at_sumup(self, number: int, amount: str | None, charged_back: bool, seen: bool) -> None:
+        """In SumUp's dashboard, or by the buyer's bank; we read of it at once, or later."""
+        checkout = self.a_capture(number)
+        if checkout is None or not checkout.transaction_id:
+            return
+        act = "chargeback" if charged_back else "refund"
+        try:
+            self.sumup.control(f"{act}/{checkout.transaction_id}", {} if amount is None else {"amount": amount})
+        except ValueError:
+            return  # so much is not left
+        if seen:
+            self.read_back(checkout)
+
+    @there_is(CAPTURES)
+    @rule(number=which)
+    def is_read_back(self, number: int) -> None:
+        checkout = self.a_capture(number)
+        if checkout is not None and checkout.transaction_id:
+            self.read_back(checkout)
+
+    @there_is(SENT)
+    @rule(number=which)
+    def fails_after_all(self, number: int) -> None:
+        """SumUp takes a refund back that it had made."""
+        refund = picked([row for row in self.sumup.ledger()["refunds"] if row["status"] != "FAILED"], number)
+        if refund is not None:
+            self.sumup.control(f"fail_refund/{refund['id']}")
+
+    @there_is(CAPTURES)
+    @rule(late=st.booleans())
+    def shows_refunds_later(self, late: bool) -> None:
+        self.sumup.faults(refund_event_delay=600 if late else 0)
+
+    @there_is(CHECKOUTS)
+    @rule(minutes=st.sampled_from([1, 11, 40]))
+    def time_passes_at_sumup(self, minutes: int) -> None:
+        self.sumup.shift_clock(60 * minutes)
+
+    @there_is(CAPTURES)
+    @rule()
+    def is_reconciled(self) -> None:
+        run = Round(pace=Pace(10_000))
+        reconcile(run)
+        assert run.unanswered == []
+        assert run.counts["went wrong"] == 0
+
+    @there_is(EVENTS)
+    @rule(number=which, chosen=st.integers(0, 15))
+    def is_explained(self, number: int, chosen: int) -> None:
+        """A person says what went back at SumUp: rows whole, and the rest is a loss."""
+        event = self.one(SumUpEvent.objects.counted().filter(refund=None, amount__gt=0).exclude(checkout=None), number)
+        if event is None or event.checkout is None or event.amount is None:
+            return
+        rows = [row for place, row in enumerate(self.rows_of(event.checkout)) if chosen & 1 << place % 4]
+        loss = event.amount - sum((row.rest for row in rows), Decimal(0))
+        wishes = [Wish(LineKind.ROW, row.key) for row in rows]
+        if loss > 0:
+            wishes.append(Wish(LineKind.SURPLUS, amount=loss))
+        before = all_states_of(event.checkout.order)
+        try:
+            refund = explain(event.pk, wishes, reason=WHY, who=WHO, at=timezone.now())
+        except RefundRefused:
+            assert all_states_of(event.checkout.order) == before
+        else:
+            assert refund.state == "succeeded"
+            self.has_its_rows(refund)
