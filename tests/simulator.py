@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import pytest
 import requests
 
-from payments.sumup import Client
+from payments.sumup import Client, wire
 
 MERCHANT = "MDEMO001"
 KEY = "sup_sk_demo_MDEMO001"
@@ -123,7 +123,8 @@ class SimulatorProcess:
         return int(self.ledger()["calls"].get(operation, 0))
 
     def reset(self) -> None:
-        """Empties it; no faults, no webhooks."""
+        """Empties it; no faults, no webhooks. This process forgets that it was silent in another test."""
+        wire._line.silences.clear()
         self.control("reset")
         self.faults(webhook="never")
 

@@ -32,12 +32,15 @@ from payments.sumup.problems import (
     Unreadable,
     problem_from,
 )
+from payments.sumup.silence import Silent
 from payments.sumup.transactions import FullTransactionAnswer, transaction_from
 
 VERSION = "0.1.0"
 BODY_MOST = 1024 * 1024
 REFERENCE_MOST = 64
 TIME_OUT = "time-out"
+#: What an answer may take. While SumUp is silent only those wait for their turn who have so much left after it.
+ANSWER_SECONDS = 3.0
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +63,8 @@ class Client:
     """One merchant's way to ask SumUp. Cheap to make; connections are shared by all clients of a process.
 
     Each call ends within `deadline_seconds`, whatever the server does, and raises a SumUpProblem when there is no
-    answer to use. Only reads are sent a second time, once, after a broken connection.
+    answer to use. Only reads are sent a second time, once, after a broken connection. While SumUp is silent one
+    question of a kind is asked at a time; a quick one that finds another asking is NoAnswer at once.
     """
 
     def __init__(self, api_key: str, merchant_code: str, base_url: str, deadline_seconds: float) -> None:
@@ -158,9 +162,10 @@ class Client:
         Any 2xx is success, with whatever body. Never sent twice: after NoAnswer the transaction's events tell. Raises
         NotRefundable, NotEnoughBalance, AmountTooHigh, AmountTooLow.
         """
+        # Its caller has marked it as being sent, after a read that was answered: held back now it would be in doubt.
         path = f"/v1.0/merchants/{_segment(self.merchant_code)}/payments/{_segment(transaction_id)}/refunds"
         body = {} if amount is None else {"amount": json_number(amount)}
-        self._ask("POST", path, body=body, named=REFUND_REFUSALS, reads=False)
+        self._ask("POST", path, body=body, named=REFUND_REFUSALS, reads=False, takes_turns=False)
 
     def read_transaction(self, transaction_id: str) -> FullTransactionAnswer:
         """A transaction with its events (SumUp: GET /v2.1/…/transactions?id=); UnknownTransaction says nothing."""
@@ -180,13 +185,23 @@ class Client:
         missing: type[SumUpProblem] = Refusal,
         named: Mapping[str, type[SumUpProblem]] | None = None,
         reads: bool = True,
+        takes_turns: bool = True,
     ) -> object:
-        """The parsed JSON of a 2xx answer (None unless it `reads`); everything else is raised as a SumUpProblem."""
+        """The parsed JSON of a 2xx answer (None unless it `reads`); everything else is raised as a SumUpProblem.
+
+        Unless it `takes_turns` it is sent also while SumUp is silent.
+        """
         if not self._api_key.isascii() or not self._api_key.isprintable() or " " in self._api_key or not self._api_key:
             raise KeyRefused("The key is empty or holds characters that no key has.")
         deadline = wire.Deadline(self.deadline_seconds)
         started = time.monotonic()
-        status, retry_after, content = self._exchange(method, path, query, body, deadline)
+        patience = max(0.0, self.deadline_seconds - ANSWER_SECONDS) if takes_turns else None
+        try:
+            with wire.silence(self.base_url, method).turn(patience):
+                status, retry_after, content = self._exchange(method, path, query, body, deadline)
+        except Silent:
+            log.warning("SumUp %s %s: not asked, it has just not answered", method, path)
+            raise NoAnswer("SumUp has just not answered.") from None
         log.info("SumUp %s %s: %s in %.0f ms", method, path, status, (time.monotonic() - started) * 1000)
         if 200 <= status < 300:
             return parsed(content) if reads else None

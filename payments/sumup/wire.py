@@ -22,6 +22,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from payments.sumup.silence import Silence
+
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
@@ -157,9 +159,10 @@ class _Adapter(HTTPAdapter):
 
 
 class Line:
-    """This process's way to SumUp: kept connections, and so many questions at once."""
+    """This process's way to SumUp: kept connections, so many questions at once, and who was silent."""
 
     def __init__(self) -> None:
+        self.silences: dict[tuple[str, str], Silence] = {}
         self.places = threading.BoundedSemaphore(QUESTIONS_AT_ONCE)
         self.session = requests.Session()
         self.session.trust_env = False  # no proxy and no .netrc from the environment
@@ -179,6 +182,11 @@ def _renew() -> None:
 
 
 os.register_at_fork(after_in_child=_renew)
+
+
+def silence(host: str, kind: str) -> Silence:
+    """What is known of the silence of `host` to questions of that kind; reads may hang where writes are answered."""
+    return _line.silences.setdefault((host, kind), Silence())
 
 
 @contextmanager

@@ -5,10 +5,13 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
 from http.client import HTTPConnection
+from itertools import repeat
 from pathlib import Path
 
 import pytest
 
+from benchmarks.bench import sign_in
+from benchmarks.buyer import FIELD, Buyer
 from payments.books import read_books
 from payments.hints import HINTS_AT_ONCE
 from payments.models import Checkout
@@ -66,3 +69,46 @@ def test_a_flood_of_webhooks_leaves_threads_for_buyers_and_asks_no_more(
     assert sumup.calls("read") - before <= len(checkouts) * (1 + pauses)
     assert states_of(checkouts[0].order) in (["confirmed"], ["reserved"])  # its turn came, or a job will bring it
     assert read_books() == []
+
+
+def test_buyers_who_click_pay_while_sumup_hangs_leave_threads_for_others(
+    sumup: SimulatorProcess, tmp_path: Path
+) -> None:
+    """The first clicks may wait for their deadline; from then on one asks, and the others are told at once."""
+    entry = EventFactory.create(capacity=50)
+    sessions = sign_in(3 * THREADS)
+    with web_server(sumup, tmp_path, address_of_test_database()) as host, ThreadPoolExecutor(16) as pool:
+        buyers = [Buyer(host, session, csrf) for session, csrf in sessions]
+        forms = [dict(FIELD.findall(buyer.fill_cart(entry.get_absolute_url(), entry.pk, 1))) for buyer in buyers]
+        sumup.faults(create="hang")
+        clicks = [pool.submit(clicked, *each) for each in zip(buyers, repeat("/checkout/"), forms, strict=False)]
+        orders = [click.result() for click in clicks]
+        assert all(order.startswith("/orders/") for order in orders)
+        before = sumup.calls("create")
+        assert before <= THREADS + 1
+
+        clicks = [
+            pool.submit(clicked, *each) for each in zip(buyers, (f"{order}pay/" for order in orders), strict=True)
+        ]
+        until(lambda: sum(not click.done() for click in clicks) == 1)
+        pages = [asked(host, "GET", path) for path in ("/", entry.get_absolute_url(), "/cart/")]
+
+        assert pages == [200] * 3
+        assert sum(not click.done() for click in clicks) == 1, "the pages came after SumUp's silence, not beside it"
+        assert [click.result() for click in clicks] == orders
+        assert sumup.calls("create") == before + 1
+        sumup.faults(create="ok")
+        assert all(
+            clicked(buyer, f"{order}pay/").startswith(sumup.url) for buyer, order in zip(buyers, orders, strict=True)
+        )
+        for buyer in buyers:
+            buyer.connection.close()
+    assert read_books() == []
+
+
+def clicked(buyer: Buyer, path: str, form: dict[str, str] | None = None) -> str:
+    """Where a click leads: SumUp's page, or the order's own with the reason why not."""
+    buyer.connection.close()  # the server does not keep one for long; the next question opens another
+    status, text, location = buyer.ask("POST", path, form or {})
+    assert status in (302, 303), text[:300]
+    return location
