@@ -355,9 +355,9 @@ POSTERS: tuple[Callable[[], Poster], ...] = (
 )  # fmt: skip
 
 
-def draw_all(folder: Path) -> None:
+def draw_all(folder: Path, posters: Sequence[Callable[[], Poster]] = POSTERS) -> None:
     """Writes every poster to `folder`; raises ValueError when one is too heavy for a listing."""
-    for poster in POSTERS:
+    for poster in posters:
         path = folder / f"{poster.__name__.replace('_', '-')}.webp"
         size = poster().save(path)
         if size > MOST_BYTES:

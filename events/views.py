@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
 from django.core.paginator import Paginator
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -19,13 +20,21 @@ from events.selling import offers_of
 
 EVENTS_A_PAGE = 30
 FEED_EVENTS = 2000
+#: So many are named on the front page.
+ORGANISERS = 30
 
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     context = _programme(request, CalendarEntry.objects.all(), today=timezone.localdate(now), at=now)
-    return render(request, "events/index.html", context)
+    return render(request, "events/index.html", context | {"organisers": _organisers()})
+
+
+def _organisers() -> QuerySet[Page]:
+    """Who is here, by name, each with its rooms that can be booked: asked for only where they are shown."""
+    rooms = Prefetch("calendars", queryset=Calendar.objects.filter(is_bookable=True), to_attr="rooms")
+    return Page.objects.published().prefetch_related(rooms).order_by("name", "pk")[:ORGANISERS]
 
 
 @require_safe

@@ -54,6 +54,20 @@ class DemoProduct:
     stock: int | None = None
 
 
+@dataclass(frozen=True)
+class DemoOrder:
+    """What `buyer` orders and pays: tickets (event, how many of each kind by position), products, times in rooms.
+
+    A room's time is the third of the first open day, so many days from now or later.
+    """
+
+    name: str
+    buyer: str
+    tickets: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    products: tuple[tuple[str, int], ...] = ()
+    rooms: tuple[tuple[str, str, int], ...] = ()
+
+
 PAGES = {
     "linde": (
         "Kulturhaus Linde",
@@ -233,3 +247,18 @@ PRODUCTS = (
         "Poured from what is left on the tables.", stock=3,
     ),
 )  # fmt: skip
+
+#: The last one is the demo buyer's: all three kinds in one cart, paid once.
+ORDERS = (
+    DemoOrder("mug and poster", "guest3@example.org", products=(("poster", 1), ("mug", 2))),
+    DemoOrder("record and candle", "guest5@example.org", products=(("record", 1), ("candle", 1))),
+    DemoOrder("dance floor", "guest7@example.org", rooms=(("clay-and-steps", "floor", 2),)),
+    DemoOrder("three mugs", "guest8@example.org", products=(("mug", 3),)),
+    DemoOrder(
+        "all three", "buyer@example.org", tickets=(("The Cherry Orchard", (1, 1)),), products=(("mug", 1),),
+        rooms=(("linde", "rehearsal", 3),),
+    ),
+)  # fmt: skip
+#: The order of which one product is paid back, and the one of which SumUp's books hold a refund that ours do not.
+REFUND = "mug and poster"
+OUTSIDE = "record and candle"

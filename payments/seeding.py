@@ -1,12 +1,9 @@
-"""Filling a demo: people, pages and events, and orders placed and paid the way a visitor does it."""
+"""Filling a demo: people, pages, rooms, events and products; then a month of trade with them."""
 
-import uuid
-from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-import requests
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.core.files import File
@@ -14,8 +11,6 @@ from django.db import transaction
 
 from accounts.demo import DEMO_ACCOUNTS, DEMO_PASSWORD
 from accounts.models import User
-from cart.contents import cart_of
-from events.buying import put_in_cart
 from events.models import (
     BookingRules,
     Calendar,
@@ -33,23 +28,17 @@ from events.rooms.events import blocked_by
 from events.transitions import call_off_event, publish
 from ledger.signing import sign
 from market.models import Product
-from orders.models import Order
-from orders.placing import place
 from payments.demo import EVENTS, PAGES, PRODUCTS, ROOMS, ZONES, DemoEvent, DemoProduct, DemoRoom
 from payments.merchants import client_for, ensure_site_merchant
-from payments.models import Checkout
-from payments.opening import hosted_page
-from payments.settling import settle
+from payments.trading import end_is_marked, guest, mark_end, trade
 
-#: Orders of the demo have tokens of this name space: seeding twice places them once.
-TOKENS = uuid.UUID("5b1c5c5e-3a55-4a6f-9d0e-0f0e7e5a2d11")
+#: How many people bought before anybody comes.
 GUESTS = 14
-MOST_A_GUEST = 4
 
 
 def seed(*, at: datetime) -> bool:
     """Make the demo unless it is there; answers whether it made anything. Safe to run again after it was stopped."""
-    if Order.objects.filter(cart_token=_token("done")).exists():
+    if end_is_marked():
         return False
     ensure_site_merchant()
     with transaction.atomic():
@@ -63,16 +52,13 @@ def seed(*, at: datetime) -> bool:
                 _event(event, at)
             for position, product in enumerate(PRODUCTS):
                 _product(product, position)
-    for event in EVENTS:
-        _sell(event, at)
+    trade(GUESTS, at=at)
     for event in EVENTS:
         if event.cancelled:
             with transaction.atomic():
                 sign(who="seed_demo", why="rain")
                 call_off_event(CalendarEntry.objects.get(title=event.title))
-    # The last one marks the end: the buyer's own order, so that My tickets has something to show.
-    jazz = CalendarEntry.objects.get(title=EVENTS[0].title)
-    _order(people["buyer@example.org"], jazz, {jazz.ticket_types.all()[0].pk: 2}, _token("done"), at)
+    mark_end(people["buyer@example.org"], at=at)
     return True
 
 
@@ -88,13 +74,9 @@ def _people() -> dict[str, User]:
             EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
         people[email] = user
     for number in range(GUESTS):
-        if not User.objects.filter(email=_guest(number)).exists():
-            User.objects.create_user(_guest(number))
+        if not User.objects.filter(email=guest(number)).exists():
+            User.objects.create_user(guest(number))
     return people
-
-
-def _guest(number: int) -> str:
-    return f"guest{number + 1}@example.org"
 
 
 def _pages(people: dict[str, User]) -> None:
@@ -165,8 +147,8 @@ def _event(event: DemoEvent, at: datetime) -> None:
         entry.blocks = blocked_by(entry.room, entry.starts_at, entry.ends_at)
     if event.sale_opens_in_days is not None:
         entry.sale_starts_at = at + timedelta(days=event.sale_opens_in_days)
-    with (settings.BASE_DIR / "static" / "demo" / f"{event.picture}.webp").open("rb") as picture:
-        entry.picture.save(f"{event.picture}.webp", File(picture), save=False)
+    with _picture(event.picture) as picture:
+        entry.picture.save(f"{event.picture}.webp", picture, save=False)
         entry.save(force_insert=True)
     for position, kind in enumerate(event.types):
         TicketType.objects.create(
@@ -184,7 +166,7 @@ def _event(event: DemoEvent, at: datetime) -> None:
 
 def _product(product: DemoProduct, position: int) -> None:
     page = Page.objects.get(slug=product.page)
-    Product.objects.create(
+    made = Product(
         page=page,
         slug=product.slug,
         name=product.name,
@@ -195,53 +177,10 @@ def _product(product: DemoProduct, position: int) -> None:
         stock=product.stock,
         position=position,
     )
+    with _picture(product.slug) as picture:
+        made.picture.save(f"{product.slug}.webp", picture, save=False)
+        made.save(force_insert=True)
 
 
-def _sell(event: DemoEvent, at: datetime) -> None:
-    """Sell `event.sold` to the guests, a few tickets an order; what is past was sold before it began."""
-    entry = CalendarEntry.objects.get(title=event.title)
-    keys = [kind.pk for kind in entry.ticket_types.all()] or [0]
-    minimum = [kind.minimum for kind in event.types] or [1]
-    when = min(at, entry.starts_at - timedelta(days=2))
-    number = 0
-    for key, least, sold in zip(keys, minimum, event.sold, strict=False):
-        for quantity in _portions(sold, least):
-            guest = User.objects.get(email=_guest(number % GUESTS))
-            _order(guest, entry, {key: quantity}, _token(f"{event.title} {key} {number}"), when)
-            number += 1
-
-
-def _portions(total: int, least: int) -> Iterator[int]:
-    """`total` in portions of `least` to MOST_A_GUEST, a little uneven, as people come."""
-    turn = 0
-    while total:
-        portion = min(total, max(least, 1 + turn % MOST_A_GUEST))
-        if 0 < total - portion < least:
-            portion = total
-        yield portion
-        total, turn = total - portion, turn + 1
-
-
-def _order(user: User, entry: CalendarEntry, wanted: dict[int, int], token: uuid.UUID, at: datetime) -> None:
-    order = Order.objects.filter(cart_token=token).first()
-    if order is None:
-        entry = CalendarEntry.objects.with_page().prefetch_related("ticket_types").get(pk=entry.pk)
-        put_in_cart(user, entry, wanted, at=at)
-        order = place(user, page=None, token=token, seen=cart_of(user, at=at).digest(), at=at)
-    if order.total:
-        _pay(order, at)
-
-
-def _pay(order: Order, at: datetime) -> None:
-    """Pay as the buyer would, on the simulator's page, and settle what SumUp then says."""
-    if Checkout.objects.filter(order=order, is_applied=True).exists():
-        return
-    hosted_page(order, at=at)
-    checkout = Checkout.objects.get(order=order)
-    answer = requests.post(f"{settings.SUMUP_API_URL}/simulator/pay/{checkout.sumup_id}", json={}, timeout=10)
-    answer.raise_for_status()
-    settle(checkout.pk, who="seed_demo", at=at)
-
-
-def _token(name: str) -> uuid.UUID:
-    return uuid.uuid5(TOKENS, name)
+def _picture(name: str) -> File[bytes]:
+    return File((settings.BASE_DIR / "static" / "demo" / f"{name}.webp").open("rb"))

@@ -113,7 +113,7 @@ def hours_of(calendars: Iterable[int]) -> dict[int, RoomHours]:
         .select_related("page", "rules")
         .annotate(
             hours_=_all(OpeningHours, "weekday", "opens", "closes"),
-            closed_=_all(ClosedDays, "first_day", "last_day"),
+            closed_=_all(ClosedDays, "first_day", "last_day", "reason"),
             peaks_=_all(PeakPrice, "weekday", "starts", "ends", "price"),
         )
     )
@@ -137,7 +137,10 @@ def _loaded(calendar: Calendar) -> RoomHours:
             OpeningHours(weekday=int(row["weekday"]), opens=clock(row["opens"]), closes=clock(row["closes"]))
             for row in hours
         ],
-        closed_days=[ClosedDays(first_day=day(row["first_day"]), last_day=day(row["last_day"])) for row in closed],
+        closed_days=[
+            ClosedDays(first_day=day(row["first_day"]), last_day=day(row["last_day"]), reason=row["reason"])
+            for row in closed
+        ],
         peaks=[
             PeakPrice(
                 weekday=None if row["weekday"] is None else int(row["weekday"]),

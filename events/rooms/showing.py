@@ -113,6 +113,7 @@ class Day:
     date: date
     times: Sequence[Time]
     is_today: bool
+    is_past: bool
     closed: str
 
     @property
@@ -208,7 +209,8 @@ def _day(hours: RoomHours, busy: Collection[Span], mine: Collection[Span], day: 
     for span in hours.times(day, at):
         first.setdefault(span.start, span)
     times = [_time(hours, busy, mine, day, span) for span in first.values()]
-    return Day(date=day, times=times, is_today=day == today, closed="" if times else _why_closed(hours, day, at))
+    closed = "" if times else _why_closed(hours, day, at)
+    return Day(date=day, times=times, is_today=day == today, is_past=day < today, closed=closed)
 
 
 def _time(hours: RoomHours, busy: Collection[Span], mine: Collection[Span], day: date, span: Span) -> Time:

@@ -112,14 +112,14 @@ class TicketInline(OrderInline):
 class BookingInline(OrderInline):
     model = Booking
     page_path = "calendar__page_id"
-    fields = readonly_fields = ("booking", "state", "money")
+    fields = readonly_fields = ("room_time", "state", "money")  # `booking` is a field of the row: what it came of
     verbose_name_plural = _("bookings")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("calendar__page").order_by("starts_at", "pk")
 
     @admin.display(description=_("booking"))
-    def booking(self, row: Booking) -> str:
+    def room_time(self, row: Booking) -> str:
         return link("events_booking", row.pk, row.what)
 
     @admin.display(description=_("price"))

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
@@ -17,6 +18,7 @@ from django.views.decorators.http import require_safe
 from events.local_times import told
 from events.models import CalendarEntry, Page, Role, Ticket
 from events.scoping import SEE_EVENTS, team_of
+from events.states import EntryKind
 from payments.reports import KINDS, Line, Span, report, sales_of, total
 from payments.tables import csv_response
 
@@ -151,11 +153,19 @@ def bars_of(sales: list[tuple[date, int]]) -> list[Bar]:
     ]  # fmt: skip
 
 
-def _event(request: HttpRequest, pk: int, roles: Collection[str]) -> CalendarEntry:
-    rows = CalendarEntry.objects.events().select_related("calendar__page")
+def _sold(request: HttpRequest, pk: int, roles: Collection[str]) -> CalendarEntry:
+    """An event or a booking of the user's pages."""
+    rows = CalendarEntry.objects.select_related("calendar__page")
     own = pages_of(request, roles)
     entry = (rows if own is None else rows.filter(calendar__page__in=own)).filter(pk=pk).first()
     if entry is None:
+        raise Http404
+    return entry
+
+
+def _event(request: HttpRequest, pk: int, roles: Collection[str]) -> CalendarEntry:
+    entry = _sold(request, pk, roles)
+    if entry.kind != EntryKind.EVENT:
         raise Http404
     return entry
 
@@ -167,8 +177,10 @@ def guests_of(entry: CalendarEntry) -> list[Ticket]:
 
 
 def event_view(site: AdminSite, request: HttpRequest, pk: int) -> HttpResponse:
-    """An event's sales over time, as a picture and as a table, and its guests."""
-    entry = _event(request, pk, SEE_GUESTS | SEE_SUMS)
+    """An event's sales over time, as a picture and as a table, and its guests; a booking has a page of its own."""
+    entry = _sold(request, pk, SEE_GUESTS | SEE_SUMS)
+    if entry.kind == EntryKind.BOOKING:
+        return redirect("admin:events_booking_change", entry.pk)
     sales = sales_of(entry.pk)
     own = pages_of(request, SEE_GUESTS)
     sees_guests = own is None or entry.calendar.page_id in own

@@ -2,14 +2,17 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html_join
+from django.utils.text import capfirst
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
+from events.local_times import told
 from events.scoping import team_of
 from payments.models import ReconcileRun
 
@@ -18,12 +21,12 @@ from payments.models import ReconcileRun
 class ReconcileRunAdmin(admin.ModelAdmin[ReconcileRun]):
     """For superusers: a run is about the whole site."""
 
-    list_display = ("started_at", "outcome", "found", "took", "who", "merchant", "is_dry")
+    list_display = ("began", "outcome", "found", "took", "who", "merchant", "is_dry")
     list_filter = ("outcome", "is_dry")
     list_select_related = ("merchant",)
     sortable_by = ()
     fields = readonly_fields = (
-        "started_at", "finished_at", "outcome", "who", "merchant", "is_dry", "since", "all_counts", "problem",
+        "began", "ended", "outcome", "who", "merchant", "is_dry", "changes_since", "all_counts", "problem",
     )  # fmt: skip
 
     def has_view_permission(self, request: HttpRequest, obj: ReconcileRun | None = None) -> bool:  # noqa: ARG002
@@ -41,12 +44,28 @@ class ReconcileRunAdmin(admin.ModelAdmin[ReconcileRun]):
     def has_delete_permission(self, request: HttpRequest, obj: ReconcileRun | None = None) -> bool:  # noqa: ARG002
         return False
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    @admin.display(description=_("began (UTC)"))
+    def began(self, row: ReconcileRun) -> str:
+        return told(row.started_at, settings.TIME_ZONE)
+
+    @admin.display(description=_("ended (UTC)"))
+    def ended(self, row: ReconcileRun) -> str:
+        return told(row.finished_at, settings.TIME_ZONE)
+
+    @admin.display(description=_("changes since (UTC)"))
+    def changes_since(self, row: ReconcileRun) -> str:
+        return told(row.since, settings.TIME_ZONE)
+
     @admin.display(description=_("found"))
     def found(self, row: ReconcileRun) -> str:
         """What it changed or put before a person; not how much it looked at."""
         dull = {"asked about", "listed by SumUp", "not of this shop", "waiting for a person"}
-        told = [f"{name}: {number}" for name, number in sorted(row.counts.items()) if name not in dull and number]
-        return ", ".join(told) or _now("nothing")
+        changes = [f"{name}: {number}" for name, number in sorted(row.counts.items()) if name not in dull and number]
+        return ", ".join(changes) or _now("nothing")
 
     @admin.display(description=_("took"))
     def took(self, row: ReconcileRun) -> str:

@@ -43,6 +43,7 @@ def test_slot_is_picked_and_waits_in_the_cart(visit: Visit, way: Way) -> None:
         if way.scripts:
             visitor.sees("In your cart:")
             visitor.stop("20-room-added")
+        visitor.badge_is(1)
     if not way.scripts:
         assert visitor.path == "/cart/"
         visitor.sees("in your cart")

@@ -37,7 +37,7 @@ def test_product_goes_from_the_page_into_the_cart_without_signing_in(visit: Visi
     page = stocked()
     visitor = visit(way)
     visitor.go(page.get_absolute_url())
-    visitor.sees("only 3 left")
+    visitor.sees("Only 3 left")
     visitor.stop("10-page-with-shop")
     visitor.link("Mug").click()
     visitor.sees("€ 12.50")

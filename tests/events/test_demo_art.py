@@ -6,16 +6,18 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from events import demo_art
+from market import demo_art as products
 
 STORED = Path(demo_art.__file__).parent.parent / "static" / "demo"
 
 
 def test_draw_all_makes_every_stored_picture_in_its_size(tmp_path: Path) -> None:
     demo_art.draw_all(tmp_path)
+    demo_art.draw_all(tmp_path, products.POSTERS)
 
     drawn = {path.name for path in tmp_path.iterdir()}
     assert drawn == {path.name for path in STORED.iterdir()}
-    assert len(drawn) == 12
+    assert len(drawn) == 17
     for name in drawn:
         with Image.open(STORED / name) as stored, Image.open(tmp_path / name) as fresh:
             assert stored.size == (1280, 720)

@@ -327,7 +327,7 @@ def test_room_asks_as_often_for_three_bookings_as_for_one(
         EventFactory.create(calendar=room)
         pick(visitor, f"2027-03-03T{number + 8:02}:00Z/60")
         if number != 2:
-            with django_assert_num_queries(8):
+            with django_assert_num_queries(5):
                 body_of(client, ADDRESS + query)
-            with django_assert_num_queries(12):
+            with django_assert_num_queries(9):
                 body_of(visitor, ADDRESS + query)

@@ -48,7 +48,7 @@ def test_product_has_its_address_price_and_text(client: Client, mug: Product) ->
 
 @pytest.mark.parametrize(
     ("stock", "words", "form"),
-    [(None, "", True), (11, "", True), (10, "only 10 left", True), (1, "only 1 left", True), (0, "Sold out", False)],
+    [(None, "", True), (11, "", True), (10, "Only 10 left", True), (1, "Only 1 left", True), (0, "Sold out", False)],
 )
 def test_product_says_how_many_are_left(
     client: Client, mug: Product, stock: int | None, words: str, form: bool
@@ -58,7 +58,7 @@ def test_product_says_how_many_are_left(
     for address in ("/p/house/shop/mug/", "/p/house/"):
         body = text_of(client, address)
         assert words in body
-        assert ("Sold out" in body, " left" in body) == (words == "Sold out", words.startswith("only"))
+        assert ("Sold out" in body, " left" in body) == (words == "Sold out", words.startswith("Only"))
     assert ("buy-button" in text_of(client, "/p/house/shop/mug/")) is form
 
 
