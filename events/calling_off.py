@@ -1,9 +1,8 @@
 """Calling off an event that has sold tickets, and moving one: what its holders lose, get back and are told."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from itertools import groupby
 
 from django.db import transaction
 
@@ -26,30 +25,17 @@ class Effect:
     orders: int
     worth: Money
     unpaid: int
-    #: By order: its short code, its buyer, and the worth of its valid tickets.
-    shares: tuple[tuple[str, str, Money], ...] = field(default=(), compare=False)
 
 
 def effect_of(entry: CalendarEntry) -> Effect:
     held = Ticket.objects.filter(entry=entry, state__in=sorted(HELD)).order_by("order_id", "pk")
-    rows = list(held.select_related("order__user"))
+    rows = list(held)
     valid = [row for row in rows if row.state in VALID]
     return Effect(
         tickets=len(valid),
         orders=len({row.order_id for row in valid}),
         worth=total((row.cost for row in valid), entry.currency),
         unpaid=len(rows) - len(valid),
-        shares=_shares(valid, entry.currency),
-    )
-
-
-def _shares(valid: list[Ticket], currency: str) -> tuple[tuple[str, str, Money], ...]:
-    """Each order's own sum, in the order of their rows."""
-    by_order = groupby((ticket for ticket in valid if ticket.order is not None), key=lambda ticket: ticket.order)
-    return tuple(
-        (order.short_code, str(order.user), total((ticket.cost for ticket in tickets), currency))
-        for order, tickets in by_order
-        if order is not None
     )
 
 

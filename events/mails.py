@@ -16,7 +16,6 @@ from events.invitations import ics
 from events.models import CalendarEntry, Ticket
 from events.states import TicketState
 from events.ticket_links import link_token
-from ledger.money import total
 
 
 def send_ticket_mail(ticket_id: int) -> None:
@@ -42,8 +41,8 @@ def send_called_off_mail(entry_id: int, order_id: int) -> None:
     """Tell the buyer, what comes back included, and whoever has got a ticket of the order from the buyer."""
     entry = CalendarEntry.objects.with_page().get(pk=entry_id)
     tickets = list(Ticket.objects.filter(entry=entry, order=order_id).select_related("user", "ticket_type", "entry"))
-    owed = [row.cost for row in tickets if row.state in (TicketState.REFUND_DUE, TicketState.REFUNDED)]
-    context = {"entry": entry, "owed": total(owed, entry.currency) if owed else None}
+    owed = [row for row in tickets if row.state in (TicketState.REFUND_DUE, TicketState.REFUNDED)]
+    context = {"entry": entry, "owed": owed}
     subject = _("Called off: %(title)s") % {"title": entry.title}
     _tell(tickets, "called_off", subject, f"called-off.{entry.pk}.{order_id}", context)
 

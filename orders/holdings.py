@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from events.models import CalendarEntry, Ticket
 from events.states import LineKind
-from ledger.money import Money, total
 from market.models import ProductItem
 from orders.models import Order, OrderLine
 
@@ -67,7 +66,3 @@ class Holdings:
     @property
     def owed(self) -> list[Ticket | CalendarEntry | ProductItem]:
         return [row for row in self.rows if row.is_owed]
-
-    @property
-    def owed_total(self) -> Money:
-        return total((row.cost for row in self.owed), self.order.currency)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -14,14 +14,23 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
 
 from events.desk import clock, link
-from events.models import Page, Ticket
+from events.models import Booking, Page, Ticket
 from events.scoping import team_of
 from events.states import TicketState
 from ledger.money import Money
+from market.models import ProductItem
 from payments.admin.orders import DECIDE, MoneyAdmin
 from payments.admin.ways_out import ways_out
+from payments.debts import owed_sums
 from payments.deciding import decision_view, offered
 from payments.models import Case
+
+#: Where what is owed is listed, by kind: the model, and the list's parameter for the state.
+LISTS: dict[str, tuple[type[Model], str]] = {
+    "ticket": (Ticket, "state__exact"),
+    "booking": (Booking, "state"),
+    "item": (ProductItem, "state__exact"),
+}
 
 
 class OpenFilter(admin.SimpleListFilter):
@@ -64,13 +73,19 @@ class CaseAdmin(MoneyAdmin):
         return super().changelist_view(request, {"owed": self.owed(request), **(extra_context or {})})
 
     def owed(self, request: HttpRequest) -> list[dict[str, Any]]:
-        """What buyers must get back for tickets, a row for each currency: how many, and how much."""
+        """What buyers must get back and is not on its way, by kind and currency; with the list, for who may see it."""
         team = team_of(request)
-        rows = Ticket.objects.filter(state=TicketState.REFUND_DUE)
-        if not team.is_superuser:
-            rows = rows.filter(entry__calendar__page__in=team.pages(self.sees))
-        sums = rows.order_by("currency").values("currency").annotate(count=Count("pk"), amount=Sum("price"))
-        return [{"count": row["count"], "money": Money(row["amount"], row["currency"])} for row in sums]
+        return [
+            {"kind": row.kind, "count": row.number, "money": row.money, "list": self.list_of(request, row.kind)}
+            for row in owed_sums(None if team.is_superuser else team.pages(self.sees))
+        ]
+
+    def list_of(self, request: HttpRequest, kind: str) -> str:
+        model, state = LISTS[kind]
+        if not self.admin_site.get_model_admin(model).has_view_permission(request):
+            return ""
+        address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        return f"{address}?{state}={TicketState.REFUND_DUE}"
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is not None:

@@ -1,10 +1,15 @@
-"""What went back of an order, for its buyer's page."""
+"""What went back and what is owed, for the pages and mails of rooms that know nothing of refunds."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import template
 
+from events.models import CalendarEntry, Ticket
+from ledger.money import Money
+from orders.holdings import Holdings
 from orders.models import Order
+from payments.debts import Debt, Worth, debt_of, left_for, worth_of
 from payments.models import Refund
 from payments.rows import rows_of, told_lines
 from payments.states import RefundOrigin, RefundState
@@ -33,3 +38,21 @@ def refunds_of(order: Order) -> dict[str, Any]:
             for refund in rows
         ]
     }
+
+
+@register.simple_tag
+def debt(held: Holdings) -> Debt | None:
+    """What the buyer of an order is owed for what could not be given, or is valid no more."""
+    return debt_of(held.order, held.owed)
+
+
+@register.simple_tag
+def worth(entry: CalendarEntry) -> Worth:
+    """What calling `entry` off would give back."""
+    return worth_of(entry)
+
+
+@register.simple_tag
+def left_of_prices(tickets: Sequence[Ticket]) -> Money | None:
+    """What of the prices of `tickets` goes back or went back when they ended; None when nothing does."""
+    return left_for(tickets)

@@ -1,0 +1,134 @@
+"""What is owed is told less what went back out of goodwill: to the buyer, by mail, to who calls off and who decides."""
+
+from decimal import Decimal
+
+import pytest
+from django.core import mail
+from django.db import transaction
+from pytest_django import DjangoAssertNumQueries
+
+import events.jobs
+from events.calling_off import call_off
+from events.models import Role
+from ledger.money import Money
+from orders.jobs import send_confirmation
+from payments.batches import run, start
+from payments.debts import OwedSum, owed_sums
+from payments.refunding import Wish
+from payments.states import RefundKind
+from tests.cart.steps import later
+from tests.desk import member, signed_in_as
+from tests.factories import EventFactory
+from tests.jobs import run_jobs
+from tests.payments.mixed import Shop, failed, keys, shop, sold, states, wished
+from tests.payments.money import at_sumup, ledgers_agree, refunded, requested
+from tests.payments.money import sold as tickets_sold
+from tests.payments.test_refund_admin import words
+from tests.simulator import SimulatorProcess
+
+__all__ = ["shop"]  # a fixture
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def goodwill(key: str, amount: str) -> Wish:
+    return Wish(RefundKind.GOODWILL, key, Decimal(amount))
+
+
+def euros(amount: str) -> Money:
+    return Money(Decimal(amount), "EUR")
+
+
+def test_buyer_is_told_what_is_left_of_it_on_the_page_and_by_mail(sumup: SimulatorProcess, shop: Shop) -> None:
+    order, checkout = sold(sumup, shop)
+    (booking,), piece = keys(order, "booking"), keys(order, "item")[0]
+    refunded(sumup, checkout, [goodwill(booking, "5"), goodwill(piece, "1.50")])
+    failed(sumup, checkout, [booking, piece])
+
+    page = words(signed_in_as(order.user), order.get_absolute_url())
+    assert "We owe you € 18.50." in page
+    assert ": € 15.00</li>" in page
+    assert "Tote bag: € 3.50</li>" in page
+    run_jobs()
+    mail.outbox.clear()
+    send_confirmation(order_id=order.pk)
+    (told,) = mail.outbox
+    assert "We owe you € 18.50" in str(told.body)
+    assert "- Tote bag (€ 3.50)" in str(told.body)
+    assert "We owe you € 18.50" in str(told.alternatives[0][0])
+
+
+def test_what_is_on_its_way_is_not_told_as_owed_too(sumup: SimulatorProcess, shop: Shop) -> None:
+    order, checkout = sold(sumup, shop)
+    requested(checkout, wished(keys(order, "booking")))
+    page = words(signed_in_as(order.user), order.get_absolute_url())
+    assert "On its way back to you" in page
+    assert "We owe you" not in page
+
+
+def test_calling_off_shows_and_tells_what_is_left_to_go_back(sumup: SimulatorProcess) -> None:
+    entry = EventFactory.create(capacity=10)
+    first, checkout = tickets_sold(sumup, entry, 2)
+    second, _payment = tickets_sold(sumup, entry, 1)
+    refunded(sumup, checkout, [goodwill(keys(first)[0], "5")])
+    owner = signed_in_as(member((entry.calendar.page, Role.OWNER)))
+
+    page = words(owner, f"/admin/events/calendarentry/{entry.pk}/move/call-off/")
+    assert "3 valid tickets, worth € 36.00" in page
+    assert "€ 5.00 of it went back already, out of goodwill: € 31.00 is left of it." in page
+    assert f"{first.short_code}, {first.user}: € 19.00" in page
+    assert f"{second.short_code}, {second.user}: € 12.00" in page
+
+    call_off(entry.pk, money_back=True, who="user:1", why="Rain")
+    for paid_back in (False, True):
+        mail.outbox.clear()
+        events.jobs.tell_called_off(entry_id=entry.pk, order_id=first.pk)
+        assert "We owe you € 19.00" in str(mail.outbox[0].body)
+        if not paid_back:
+            run(start(entry, reason="Rain", who="user:1", at=later()).pk)
+    assert ledgers_agree(sumup)
+
+
+def test_called_off_ticket_of_which_all_went_back_is_owed_nothing(sumup: SimulatorProcess) -> None:
+    entry = EventFactory.create(capacity=10)
+    order, checkout = tickets_sold(sumup, entry, 1)
+    refunded(sumup, checkout, [goodwill(keys(order)[0], "12")])
+    call_off(entry.pk, money_back=True, who="user:1", why="Rain")
+    mail.outbox.clear()
+    events.jobs.tell_called_off(entry_id=entry.pk, order_id=order.pk)
+
+    assert "We owe you" not in str(mail.outbox[0].body)
+    assert owed_sums(None) == []
+    run(start(entry, reason="Rain", who="user:1", at=later()).pk)
+
+    assert (states(order)[0], at_sumup(sumup)) == (["cancelled"], [Decimal(12)])
+    assert ledgers_agree(sumup)
+
+
+def test_money_to_decide_sums_all_three_kinds_less_goodwill(sumup: SimulatorProcess, shop: Shop) -> None:
+    order, checkout = sold(sumup, shop)
+    (booking,) = keys(order, "booking")
+    refunded(sumup, checkout, [goodwill(booking, "5")])
+    failed(sumup, checkout, keys(order))
+
+    assert owed_sums(None) == [
+        OwedSum("ticket", 1, euros("12")), OwedSum("booking", 1, euros("15")), OwedSum("item", 2, euros("10")),
+    ]  # fmt: skip
+    assert owed_sums([EventFactory.create().calendar.page_id]) == []
+    page = words(signed_in_as(member((shop.page, Role.OWNER))), "/admin/payments/case/")
+    assert "€ 12.00 is owed to a buyer for 1 ticket." in page
+    assert "€ 15.00 is owed to a buyer for 1 booking." in page
+    assert "€ 10.00 is owed to buyers for 2 pieces of products." in page
+    for address in ("events/ticket/?state__exact", "events/booking/?state", "market/productitem/?state__exact"):
+        assert f'"/admin/{address}=refund_due"' in page
+    finance = words(signed_in_as(member((shop.page, Role.FINANCE))), "/admin/payments/case/")
+    assert "€ 15.00 is owed" in finance
+    assert "/admin/events/ticket/?" not in finance  # finance sees no list of tickets
+
+    requested(checkout, wished([booking]))
+    assert [row.kind for row in owed_sums(None)] == ["ticket", "item"]
+
+
+def test_sums_are_one_query(sumup: SimulatorProcess, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with transaction.atomic(), django_assert_num_queries(1):
+        owed_sums(None)
