@@ -7,7 +7,13 @@ from typing import TypeVar
 from events.models import CalendarEntry, Ticket
 from events.rooms import Span, busy_in, is_taken
 from events.states import EntryState, TicketState
-from events.transitions import mark_confirmed, mark_confirmed_late, mark_unfulfillable, mark_unfulfillable_late
+from events.transitions import (
+    mark_confirmed,
+    mark_confirmed_late,
+    mark_released,
+    mark_unfulfillable,
+    mark_unfulfillable_late,
+)
 from ledger.moves import move
 from market.models import ProductItem
 from orders.goods import Copies, Goods, locked_goods
@@ -24,8 +30,8 @@ def fulfil(order: Order, *, at: datetime) -> bool:
     """Give `order`, just paid, what it took; answers whether this call did it. The order is locked.
 
     In time, what is reserved becomes valid. Late (the order has expired or was cancelled, its places are free), what
-    can still be held becomes valid. What cannot be given becomes refund_due: its price is owed. Raises
-    IllegalTransition when the order cannot become paid from where it is.
+    can still be held becomes valid. What cannot be given becomes refund_due: its price is owed; what was free is
+    cancelled, for nothing is owed. Raises IllegalTransition when the order cannot become paid from where it is.
     """
     if order.state == OrderState.PAID:
         return False
@@ -43,7 +49,9 @@ def _give(goods: Goods) -> None:
     """What is reserved is held already; only an event that was called off meanwhile cannot be given."""
     takes_place = {pk for pk, entry in goods.entries.items() if entry.state == EntryState.CONFIRMED}
     mark_confirmed([ticket.pk for ticket in goods.tickets if ticket.entry_id in takes_place])
-    mark_unfulfillable([ticket.pk for ticket in goods.tickets if ticket.entry_id not in takes_place])
+    gone = [ticket for ticket in goods.tickets if ticket.entry_id not in takes_place]
+    mark_unfulfillable([ticket.pk for ticket in gone if ticket.price])
+    mark_released([ticket.pk for ticket in gone if not ticket.price])
     mark_confirmed([booking.pk for booking in goods.bookings], of=CalendarEntry)
     mark_confirmed([item.pk for item in goods.items], of=ProductItem)
 
@@ -66,7 +74,7 @@ def _give_late_of(
     mark_confirmed_late(given, of=of)
     if gone:
         of._default_manager.filter(pk__in=gone).delete()
-    mark_unfulfillable_late([row.pk for row in paid if row.pk not in given], of=of)
+    mark_unfulfillable_late([row.pk for row in paid if row.pk not in given and row.price], of=of)
 
 
 def _seated(tickets: list[Ticket], goods: Goods, at: datetime) -> list[int]:

@@ -138,18 +138,36 @@ class Buyers(World):
     @rule(user=which, entry=which, hour=st.integers(9, 15), what=st.integers(1, 7))
     def shops(self, user: int, entry: int, hour: int, what: int) -> None:
         """A buyer's whole way at once, of any mix of the three kinds: into the cart, to the hosted page, paid."""
-        buyer = self.users[user % BUYERS]
+        checkout = self.chooses(user, entry, hour, what)
+        if checkout is not None:
+            self.sumup.pay(str(checkout.sumup_id))
+            self.ask(checkout)
+
+    def chooses(self, user: int, entry: int, hour: int, what: int) -> Checkout | None:
+        """The way up to the hosted page, where there is something to pay; `what`: the three kinds as bits."""
         if what & 1:
             self.wants_tickets(user, entry, 2)
         if what & 2:
             self.wants_the_room(user % BUYERS, hour, 2)
         if what & 4:
             self.wants_a_thing(user % BUYERS, entry, 1)
-        order = self.order_of(buyer, 2, without_short=True)
-        if order is not None and order.total:
-            checkout = Checkout.objects.filter(order=order).latest("pk")
-            self.sumup.pay(str(checkout.sumup_id))
-            self.ask(checkout)
+        order = self.order_of(self.users[user % BUYERS], 2, without_short=True)
+        return Checkout.objects.filter(order=order).latest("pk") if order is not None and order.total else None
+
+    @rule(user=which, entry=which, hour=st.integers(9, 15), what=st.integers(1, 7), rival=st.booleans())
+    def comes_too_late(self, user: int, entry: int, hour: int, what: int, rival: bool) -> None:
+        """The hold ends, then SumUp takes the money all the same; a `rival` was quicker to order the same."""
+        checkout = self.chooses(user, entry, hour, what)
+        if checkout is None:
+            return
+        order = Order.objects.get(pk=checkout.order_id)
+        release(order.pk, who="sweep", at=order.hold_until + timedelta(minutes=1))
+        if rival:
+            for _more in range(2):
+                self.chooses(user + 1, entry, hour, what)
+                self.shops(user + 2, entry, hour, what)
+        self.sumup.pay(str(checkout.sumup_id), force=True)
+        self.ask(checkout)
 
     @there_is(ORDERS)
     @rule(number=which, fault=deactivate_faults)

@@ -17,7 +17,7 @@ from tests.simulator import SimulatorProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SLICE, STEPS = 6, 40
+SLICE, STEPS = 4, 40
 SOAK_STEPS = int(os.environ.get("SOAK_STEPS", "20000"))
 
 
