@@ -35,9 +35,12 @@ lint: $(INSTALLED) ## style, layers, missing migrations, Django's own checks
 types: $(INSTALLED) ## mypy --strict
 	@$(SURROUNDED) $(PYTHON) -m mypy .
 
-soak: browser $(INSTALLED) ## the long proofs, at full size
-	@$(PYTHON) -m pytest -n 2 -m soak
-	@SOAK_ORDERS=$${SOAK_ORDERS:-10000} SOAK_KILLS=$${SOAK_KILLS:-100} $(PYTHON) -m pytest tests/soak
+# A night at full size; docs/proof.md has the sizes and how to run a tenth.
+soak: export SOAK_ORDERS ?= 10000
+soak: export SOAK_KILLS ?= 100
+soak: browser $(INSTALLED) ## the long proofs, at full size (SOAK_…: docs/proof.md)
+	@$(PYTHON) -m pytest -n 2 --dist worksteal -m soak
+	@$(PYTHON) -m pytest tests/soak
 
 bench: $(INSTALLED) ## speed and size, measured
 	@$(PYTHON) -m benchmarks.bench

@@ -7,6 +7,9 @@ import time
 from urllib.parse import urlencode, urlsplit
 
 FIELD = re.compile(r'name="(token|digest)" value="([^"]*)"')
+TIME = re.compile(r'name="time" value="([^"]*)"')
+MERCHANT, KEY = "MDEMO001", "sup_sk_demo_MDEMO001"
+HOSTED = {"hosted_checkout": {"enabled": True}}
 
 
 class Unexpected(Exception):
@@ -53,6 +56,18 @@ class Buyer:
         self.expect(200, "POST", f"/e/{entry}/buy/", {"quantity-0": str(tickets)}, htmx=True)
         return self.expect(200, "GET", "/cart/")
 
+    def fill_mixed_cart(self, entry_path: str, entry: int, tickets: int, room_path: str, product_path: str) -> str:
+        """Tickets, the first free time of a room, a product: each from its page; the cart's page."""
+        self.expect(200, "GET", entry_path)
+        self.expect(200, "POST", f"/e/{entry}/buy/", {"quantity-0": str(tickets)}, htmx=True)
+        times = TIME.findall(self.expect(200, "GET", room_path))
+        if not times:
+            raise Unexpected("the room shows no free time")
+        self.expect(200, "POST", f"{room_path}book/", {"time": times[0]}, htmx=True)
+        self.expect(200, "GET", product_path)
+        self.expect(200, "POST", f"{product_path}buy/", {"quantity": "1"}, htmx=True)
+        return self.expect(200, "GET", "/cart/")
+
     def check_out(self, cart: str) -> str | None:
         """The hosted page's address; None when the seats were gone (a 422 that names the line)."""
         fields = dict(FIELD.findall(cart))
@@ -83,6 +98,17 @@ class SumUp:
         answer.read()
         if answer.status != 200:
             raise Unexpected(f"simulator: {answer.status}")
+
+    def create(self, reference: str, amount: str) -> tuple[str, str]:
+        """An open checkout of the demo merchant: its reference and its id."""
+        body = {"checkout_reference": reference, "amount": float(amount), "currency": "EUR", "merchant_code": MERCHANT}
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
+        self.simulator.request("POST", "/v0.1/checkouts", json.dumps(body | HOSTED), headers)
+        answer = self.simulator.getresponse()
+        told = json.loads(answer.read())
+        if answer.status != 201:
+            raise Unexpected(f"simulator: {answer.status} {told}")
+        return reference, told["id"]
 
     def pay(self, hosted_page: str) -> str:
         checkout = urlsplit(hosted_page).path.rpartition("/")[2]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.buyer import KEY, MERCHANT
 from config.children import Child, wait_for_port
 from config.postgres import Cluster
 
@@ -50,8 +51,8 @@ def environment(folder: Path, database_url: str) -> dict[str, str]:
         "DEBUG": "1",
         "SITE_URL": f"http://127.0.0.1:{WEB}",
         "SUMUP_API_URL": f"http://127.0.0.1:{SIMULATOR}",
-        "SUMUP_MERCHANT_CODE": "MDEMO001",
-        "SUMUP_API_KEY": "sup_sk_demo_MDEMO001",
+        "SUMUP_MERCHANT_CODE": MERCHANT,
+        "SUMUP_API_KEY": KEY,
         "EMAIL_URL": "memory:",
         "DATA_DIR": str(folder),
         "LOG_LEVEL": "WARNING",
