@@ -186,6 +186,14 @@ def test_the_door_asks_as_often_for_one_ticket_as_for_many(
             client.get(door_of(each), {"name": "buyer"})
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(("role", "shown"), [(Role.DOOR, True), (Role.ORGANISER, True), (Role.FINANCE, False)])
+def test_way_to_the_door_is_shown_to_who_stands_there(home: House, role: Role, shown: bool) -> None:
+    client = signed_in_as(member((home.page, role)))
+    for address in ("/", "/admin/"):
+        assert ('href="/door/"' in client.get(address).content.decode()) is shown
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_doors_at_once_let_one_in() -> None:
     home = house("Alpha", sold=1)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from events.transitions import call_off_event
-from tests.factories import CalendarFactory, EventFactory, PageFactory, TicketTypeFactory, UserFactory
+from tests.factories import CalendarFactory, EventFactory, PageFactory, RoomFactory, TicketTypeFactory, UserFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 
@@ -36,6 +36,18 @@ def test_lists_ask_as_often_for_three_events_as_for_one(
             with django_assert_num_queries(queries):
                 body = text_of(client, address)
             assert f">{title}<" in body
+
+
+def test_front_page_names_the_organisers_and_their_rooms(client: Client) -> None:
+    room = RoomFactory.create(page__name="Kulturhof", page__slug="hof", name="Studio", slug="studio")
+    CalendarFactory.create(page=room.page, name="Stage", slug="stage")
+    PageFactory.create(name="Secret", is_published=False)
+
+    body = text_of(client, "/")
+    assert ("Kulturhof" in body, "Book: Studio" in body, 'href="/p/hof/studio/"' in body) == (True, True, True)
+    assert ("Secret" in body, "Stage" in body) == (False, False)
+    for address in ("/?q=Kulturhof", "/?view=week", "/?past=1", "/?page=2"):
+        assert ("Book: Studio" in text_of(client, address)) is (address == "/?page=2")  # there is one page
 
 
 @pytest.mark.parametrize(
