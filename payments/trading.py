@@ -31,7 +31,7 @@ from payments.refund_sending import send
 from payments.refunding import Wish, request_refund
 from payments.rounds import Round
 from payments.settling import settle
-from payments.states import LineKind
+from payments.states import RefundKind
 
 WHO = "seed_demo"
 #: Orders of the demo have tokens of this name space: seeding twice places them once.
@@ -141,7 +141,7 @@ def _pay_back(at: datetime) -> None:
     refund = checkout.refunds.first()
     if refund is None:
         item = checkout.order.items.order_by("pk")[0]
-        wish = Wish(LineKind.ROW, f"item:{item.pk}")
+        wish = Wish(RefundKind.ROW, f"item:{item.pk}")
         refund = request_refund(checkout.pk, [wish], reason="It was bent in the tube.", who=WHO, at=at)
     if refund is not None:
         send(refund.pk, who=WHO, at=at)

@@ -17,7 +17,7 @@ from payments.refunding import RefundRefused, Wish, request_refund, withdraw
 from payments.rounds import Round
 from payments.rows import Row, left_of, rows_of
 from payments.settling import accept_mismatch, can_accept
-from payments.states import LineKind
+from payments.states import RefundKind
 from tests.cart.steps import all_states_of
 from tests.life.world import (
     CAPTURES,
@@ -90,9 +90,9 @@ class Cashier(World):
             return
         rows = [row for place, row in enumerate(self.rows_of(checkout)) if chosen & 1 << place % 4]
         amount = None if part is None else Decimal(part)
-        wishes = [Wish(LineKind.ROW if amount is None else LineKind.GOODWILL, row.key, amount) for row in rows]
+        wishes = [Wish(RefundKind.ROW if amount is None else RefundKind.GOODWILL, row.key, amount) for row in rows]
         if not checkout.is_applied:
-            wishes = [Wish(LineKind.SURPLUS, amount=amount)]
+            wishes = [Wish(RefundKind.SURPLUS, amount=amount)]
         before, left = all_states_of(checkout.order), left_of(checkout)
         try:
             refund = request_refund(
@@ -143,7 +143,7 @@ class Cashier(World):
             assert "refunded" not in states or self.sent_otherwise(refund)
 
     def keys_of(self, refund: Refund) -> list[tuple[str, int]]:
-        lines = refund.lines.filter(kind=LineKind.ROW)
+        lines = refund.lines.filter(kind=RefundKind.ROW)
         names = (("ticket", "ticket_id"), ("booking", "booking_id"), ("item", "item_id"))
         return [(kind, pk) for line in lines for kind, name in names if (pk := getattr(line, name)) is not None]
 
@@ -273,9 +273,9 @@ class Cashier(World):
             return
         rows = [row for place, row in enumerate(self.rows_of(event.checkout)) if chosen & 1 << place % 4]
         loss = event.amount - sum((row.rest for row in rows), Decimal(0))
-        wishes = [Wish(LineKind.ROW, row.key) for row in rows]
+        wishes = [Wish(RefundKind.ROW, row.key) for row in rows]
         if loss > 0:
-            wishes.append(Wish(LineKind.SURPLUS, amount=loss))
+            wishes.append(Wish(RefundKind.SURPLUS, amount=loss))
         before = all_states_of(event.checkout.order)
         try:
             refund = explain(event.pk, wishes, reason=WHY, who=WHO, at=timezone.now())

@@ -13,7 +13,7 @@ from orders.models import Order
 from payments.books import read_books
 from payments.refund_sending import Sent
 from payments.refunding import RefundRefused, Wish
-from payments.states import LineKind
+from payments.states import RefundKind
 from tests.cart.steps import all_states_of, book, fill, opened, order_cart, sumup_id, take, tell
 from tests.desk import change, member, sent, signed_in_as
 from tests.factories import (
@@ -84,17 +84,19 @@ def test_order_in_pesos_is_whole_from_the_cart_to_a_refund_in_part(
 
     ticket, other = Ticket.objects.filter(order=order).order_by("pk")
     with pytest.raises(RefundRefused, match="0 decimal places"):
-        requested(checkout, [Wish(LineKind.GOODWILL, f"ticket:{ticket.pk}", Decimal("990.50"))])
-    refund = requested(checkout, [Wish(LineKind.GOODWILL, f"ticket:{ticket.pk}", Decimal(990))])
+        requested(checkout, [Wish(RefundKind.GOODWILL, f"ticket:{ticket.pk}", Decimal("990.50"))])
+    refund = requested(checkout, [Wish(RefundKind.GOODWILL, f"ticket:{ticket.pk}", Decimal(990))])
     assert sent_to_sumup(refund) is Sent.SUCCEEDED
     room = CalendarEntry.objects.bookings().get(order=order)
     assert room.price == 5000
-    whole = requested(checkout, [Wish(LineKind.ROW, f"booking:{room.pk}"), Wish(LineKind.ROW, f"ticket:{other.pk}")])
+    whole = requested(
+        checkout, [Wish(RefundKind.ROW, f"booking:{room.pk}"), Wish(RefundKind.ROW, f"ticket:{other.pk}")]
+    )
     assert sent_to_sumup(whole) is Sent.SUCCEEDED
     assert at_sumup(chile) == [Decimal(990), Decimal(10990)]
     assert [row["amount"] for row in chile.ledger()["refunds"]] == ["990", "10990"]
-    rest = requested(checkout, [Wish(LineKind.ROW, f"item:{ProductItem.objects.get(order=order).pk}"),
-                                Wish(LineKind.ROW, f"ticket:{ticket.pk}")])  # fmt: skip
+    rest = requested(checkout, [Wish(RefundKind.ROW, f"item:{ProductItem.objects.get(order=order).pk}"),
+                                Wish(RefundKind.ROW, f"ticket:{ticket.pk}")])  # fmt: skip
     assert rest.amount == 6000
     assert sent_to_sumup(rest) is Sent.SUCCEEDED
     assert {state for kind in all_states_of(order).values() for state in kind} == {"refunded"}
