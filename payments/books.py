@@ -50,15 +50,19 @@ SOLD = """(
     SELECT 'product', id, NULL, NULL, product_id, user_id, order_id, state, price, currency
     FROM market_productitem WHERE state <> 'pending')"""
 
-#: Lines of refunds whose money has gone back, or may have, with what they are of.
+#: Lines of refunds whose money has gone back, or may have, with what they are of. What a person took as a loss of one
+#: is a surplus: it paid back nothing that was sold.
 LINES = f"""(
-    SELECT line.id, line.kind, line.amount, line.currency, refund.id AS refund_id, refund.state, refund.origin,
+    SELECT line.id, part.kind, part.amount, line.currency, refund.id AS refund_id, refund.state, refund.origin,
         checkout.order_id, coalesce(line.ticket_id, line.booking_id, line.item_id) AS row_id,
         CASE WHEN line.ticket_id IS NOT NULL THEN 'ticket' WHEN line.booking_id IS NOT NULL THEN 'booking'
             WHEN line.item_id IS NOT NULL THEN 'product' END AS row_kind
     FROM payments_refundline AS line JOIN payments_refund AS refund ON refund.id = line.refund_id
     JOIN payments_checkout AS checkout ON checkout.id = refund.checkout_id
-    WHERE refund.state IN {_in(LIVE)})"""
+    LEFT JOIN payments_refundloss AS loss ON loss.line_id = line.id
+    CROSS JOIN LATERAL (VALUES (line.kind, line.amount - coalesce(loss.amount, 0)), ('surplus', loss.amount))
+        AS part (kind, amount)
+    WHERE refund.state IN {_in(LIVE)} AND part.amount > 0)"""
 
 #: What was sold, each with the rest of its price that did not go back.
 REST = f"""(

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events.admin.reasons import ReasonForm
 from payments.cases import close_case
+from payments.losses import beyond_price, take_loss
 from payments.models import Case, Checkout
 from payments.releasing import free_anyway
 from payments.rows import unexplained
@@ -107,7 +108,21 @@ DECISIONS = {
             _("What is still owed stays owed; the case about this refund is closed."),
             _("The case is closed."),
             lambda case, who, reason, at: close_case(case, who=who, reason=reason, at=at),
-            lambda checkout: checkout is not None and not checkout.refunds.unfinished().exists(),
+            lambda checkout: (
+                checkout is not None and not checkout.refunds.unfinished().exists() and not beyond_price(checkout)
+            ),
+        ),
+        Decision(
+            "loss",
+            CaseKind.REFUND,
+            _("Take it as a loss"),
+            _(
+                "More went back for something than its price. Nothing brings it back from here; if the buyer returns"
+                " it, say so in the reason. The books count it as a loss."
+            ),
+            _("It is in the books as a loss."),
+            lambda case, who, reason, at: take_loss(case, who=who, reason=reason, at=at),
+            lambda checkout: checkout is not None and bool(beyond_price(checkout)),
         ),
         Decision(
             "settled",

@@ -5,11 +5,12 @@ Callers hold the locks of the order, the checkout and the refund, and have signe
 
 from datetime import datetime
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from payments.cases import close_cases, open_case
 from payments.mails import tell_refund
-from payments.models import Checkout, Refund
+from payments.models import Checkout, Refund, RefundLoss
 from payments.rows import Row, key_of, left_of, owe_again, pay_back, rows_of
 from payments.states import CaseKind, RefundKind, RefundOrigin, RefundState
 from payments.transitions import mark_failed, mark_succeeded, mark_unknown
@@ -38,7 +39,12 @@ def fail(refund: Refund, checkout: Checkout, *, words: str, at: datetime) -> Non
     if not mark_failed(refund, words=words, at=at):
         return
     refund.refresh_from_db()
-    owe_again(whole_rows(refund, checkout))
+    # What was beyond a price may be within it now; what another refund paid back as well is not owed again.
+    things = Q(pk__in=[])
+    for line in refund.lines.exclude(kind=RefundKind.SURPLUS):
+        things |= Q(line__ticket=line.ticket_id, line__booking=line.booking_id, line__item=line.item_id)
+    RefundLoss.objects.filter(things).delete()
+    owe_again(row for row in whole_rows(refund, checkout) if row.rest > 0)
     told = _("SumUp took the refund of %(money)s back: %(words)s") if taken_back else _("%(money)s: %(words)s")
     told %= {"money": refund.money, "words": words}
     open_case(CaseKind.REFUND, checkout, words=told, at=at, amount=refund.amount)
@@ -63,6 +69,8 @@ def _close_what_it_ends(checkout: Checkout, *, who: str, at: datetime) -> None:
     if not checkout.is_applied and left_of(checkout) == 0 and not checkout.refunds.unfinished().exists():
         kinds = (CaseKind.SURPLUS, CaseKind.MISMATCH, CaseKind.GOODS)
         close_cases(checkout, *kinds, who=who, at=at, decision=_("All of it was paid back."))
-    troubled = checkout.refunds.unfinished().exists() or any(row.is_owed for row in rows_of(checkout.order))
+    troubled = checkout.refunds.unfinished().exists() or any(
+        row.is_owed or row.rest < 0 for row in rows_of(checkout.order)
+    )
     if not troubled and (checkout.is_applied or left_of(checkout) == 0):
         close_cases(checkout, CaseKind.REFUND, who=who, at=at, decision=_("It was paid back on a later try."))

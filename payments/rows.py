@@ -138,9 +138,9 @@ def _lines_of(order: Order) -> tuple[Mapping[tuple[str, int], Decimal], Collecti
     gone: dict[tuple[str, int], Decimal] = defaultdict(Decimal)
     pending = set()
     lines = RefundLine.objects.live().filter(refund__checkout__order=order).exclude(kind=RefundKind.SURPLUS)
-    for line in lines.select_related("refund"):
+    for line in lines.select_related("refund", "loss"):
         key = key_of(line)
-        gone[key] += line.amount
+        gone[key] += line.amount - (line.loss.amount if hasattr(line, "loss") else NOTHING)
         if line.kind == RefundKind.ROW and line.refund.state in UNFINISHED:
             pending.add(key)
     return gone, pending

@@ -2,6 +2,7 @@
 
 from payments.models.cases import Case, CaseQuerySet
 from payments.models.checkouts import ASKED_AGAIN, Checkout, CheckoutQuerySet
+from payments.models.losses import RefundLoss
 from payments.models.refunds import Refund, RefundBatch, RefundLine, RefundLineQuerySet, RefundQuerySet, SumUpEvent
 from payments.models.runs import GOOD, ReconcileRun, ReconcileRunQuerySet, RunOutcome, SumUpAnswer
 
@@ -18,6 +19,7 @@ __all__ = [
     "RefundBatch",
     "RefundLine",
     "RefundLineQuerySet",
+    "RefundLoss",
     "RefundQuerySet",
     "RunOutcome",
     "SumUpAnswer",

@@ -4,7 +4,6 @@ from decimal import Decimal
 
 import pytest
 from django.core import mail
-from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from pytest_django import DjangoAssertNumQueries
 
@@ -56,7 +55,7 @@ def test_buyer_is_told_what_is_left_of_it_on_the_page_and_by_mail(sumup: Simulat
     (told,) = mail.outbox
     assert "We owe you € 18.50" in str(told.body)
     assert "- Tote bag (€ 3.50)" in str(told.body)
-    assert isinstance(told, EmailMultiAlternatives)
+    assert isinstance(told, mail.EmailMultiAlternatives)
     assert "We owe you € 18.50" in str(told.alternatives[0][0])
 
 
