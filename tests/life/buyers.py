@@ -139,7 +139,7 @@ class Buyers(World):
     def shops(self, user: int, entry: int, hour: int, what: int) -> None:
         """A buyer's whole way at once, of any mix of the three kinds: into the cart, to the hosted page, paid."""
         checkout = self.chooses(user, entry, hour, what)
-        if checkout is not None:
+        if checkout is not None and self.status_at_sumup(checkout) == "PENDING":
             self.sumup.pay(str(checkout.sumup_id))
             self.ask(checkout)
 
