@@ -106,6 +106,7 @@ class World(RuleBasedStateMachine):
         self.products = [ProductFactory.create(page=house, stock=3) for house in houses]
         self.users: list[User] = [UserFactory.create() for _ in range(BUYERS)]
         self.browsers = 0
+        self.ahead = 0
 
     # Who and what a rule is about
 
