@@ -6,7 +6,7 @@ python -m benchmarks.bench sale       5,000 buyers for 2,000 seats (--buyers, --
 python -m benchmarks.bench size       pages and queries with 10 entries and with many (--entries, --tickets),
                                       reconcile of open checkouts (--checkouts)
 
-CPU-seconds of a machine that does other work are too many, up to twice and more: the yardstick says how many.
+CPU-seconds of a machine that does other work are too many, twice and more: compare runs of like load and yardstick.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def load() -> str:
-    """How busy the machine is, and its yardstick: CPU-seconds of a fixed piece of work, about 0.3 where it is quiet."""
+    """How busy the machine is, and its yardstick: CPU-seconds of a fixed piece of work, to compare runs by."""
     before, total = time.process_time(), 0
     for number in range(3_000_000):
         total += number * number % 7
