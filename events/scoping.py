@@ -12,7 +12,7 @@ from django.contrib.admin.filters import RelatedFieldListFilter
 from django.db import models
 from django.db.models import Q
 from django.db.models.fields.related import RelatedField
-from django.forms import Form, ModelChoiceField
+from django.forms import Field, Form, ModelChoiceField
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 
@@ -239,6 +239,15 @@ class ScopedInline(admin.TabularInline[Child, Parent]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Parent | None = None) -> bool:
         return bool(self.edits) and self._within(request, self.edits, obj)
+
+    def formfield_for_dbfield(
+        self, db_field: "models.Field[Any, Any]", request: HttpRequest, **kwargs: Any
+    ) -> Field | None:
+        """A table's fields have no labels but its head: each says itself what it is."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            field.widget.attrs.setdefault("aria-label", capfirst(str(field.label or db_field.verbose_name)))
+        return field
 
     def formfield_for_foreignkey(
         self, db_field: "models.ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any
