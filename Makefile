@@ -22,7 +22,7 @@ run: $(INSTALLED) ## the demo, on PORT (8000), with SumUp's simulator on SIMULAT
 test: browser $(INSTALLED) ## lint, types, and all tests
 	@$(MAKE) --no-print-directory --output-sync --jobs=2 lint types
 	@$(PYTHON) -m coverage erase
-	@$(PYTHON) -m coverage run -m pytest -n 2 --dist worksteal -m 'not soak'
+	@$(PYTHON) -m coverage run -m pytest -n 2 --dist worksteal --durations=20 -m 'not soak'
 	@$(PYTHON) -m coverage combine --quiet
 	@$(PYTHON) -m coverage report
 

@@ -151,45 +151,52 @@ def test_each_rule_has_its_breach() -> None:
     assert list(PLANTS) == [rule.name for rule in RULES]
 
 
-@pytest.mark.parametrize("name", list(PLANTS))
-def test_rule_is_red_for_its_breach_and_green_without(lived: LivedIn, unguarded: Planting, name: str) -> None:
+def test_rule_is_red_for_its_breach_and_green_without(lived: LivedIn, unguarded: Planting) -> None:
+    """One world for all: each breach is planted in it, is named by the numbers of its rows, and is taken back."""
     assert list(breaches()) == []
-    found = [breach for breach in unguarded(PLANTS[name](lived)) if breach.rule == name]
-    assert found
-    named = [value for breach in found for column, value in breach.row.items() if column in KEYS]
-    assert named
-    assert all(isinstance(value, int) for value in named)
+    unseen = []
+    for name, plant in PLANTS.items():
+        found = [breach for breach in unguarded(plant(lived)) if breach.rule == name]
+        named = [value for breach in found for column, value in breach.row.items() if column in KEYS]
+        if not named or not all(isinstance(value, int) for value in named):
+            unseen.append(name)
+    assert unseen == []
     assert list(breaches()) == []
 
 
-@pytest.mark.parametrize(
-    ("plant", "red"),
-    [
-        ("DELETE FROM orders_order WHERE id = {it.paid.pk}", "sold_has_order_of_its_buyer"),
-        ("DELETE FROM orders_orderline WHERE order_id = {it.paid.pk}", "lines_equal_what_was_sold"),
-        ("DELETE FROM orders_orderline WHERE order_id = {it.free.pk}", "order_total_is_its_lines"),
-        ("UPDATE orders_orderline SET currency = 'GBP' WHERE order_id = {it.paid.pk}", "order_total_is_its_lines"),
-        ("UPDATE events_ticket SET price = price + 1 WHERE order_id = {it.paid.pk}", "lines_equal_what_was_sold"),
-        ("DELETE FROM events_ticket WHERE order_id = {it.awaiting.pk}", "lines_equal_what_was_sold"),
-        ("UPDATE events_ticket SET state = 'reserved' WHERE order_id = {it.paid.pk}", "reserved_awaits_payment"),
-        ("UPDATE events_ticket SET state = 'reserved' WHERE order_id = {it.paid.pk}", "money_adds_up"),
-        ("UPDATE payments_checkout SET captured_currency = 'GBP' WHERE order_id = {it.paid.pk}", "money_adds_up"),
-        (
-            "UPDATE payments_checkout SET captured_currency = 'GBP' WHERE order_id = {it.paid.pk}",
-            "paid_order_has_its_capture",
-        ),
-        ("DELETE FROM payments_checkout WHERE order_id = {it.paid.pk}", "paid_order_has_its_capture"),
-        ("DELETE FROM payments_refundline", "refunded_row_has_its_refund"),
-        ("DELETE FROM payments_refundline", "refund_is_its_lines"),
-        ("UPDATE payments_refundline SET currency = 'GBP'", "refund_is_its_lines"),
-        ("UPDATE payments_refundline SET currency = 'GBP'", "money_adds_up"),
-        ("UPDATE payments_refundline SET kind = 'surplus', ticket_id = NULL", "refunded_row_has_its_refund"),
-        ("UPDATE payments_refund SET state = 'failed' WHERE state = 'succeeded'", "refunded_row_has_its_refund"),
-        ("UPDATE events_ticket SET state = 'confirmed' WHERE state = 'refunded'", "refund_under_way_is_owed"),
-    ],
-)
-def test_rule_sees_other_ways_to_break_it(lived: LivedIn, unguarded: Planting, plant: str, red: str) -> None:
-    assert red in {breach.rule for breach in unguarded([plant.format(it=lived)])}
+#: More ways to break a rule, and the rule that must see each.
+OTHER_WAYS = [
+    ("DELETE FROM orders_order WHERE id = {it.paid.pk}", "sold_has_order_of_its_buyer"),
+    ("DELETE FROM orders_orderline WHERE order_id = {it.paid.pk}", "lines_equal_what_was_sold"),
+    ("DELETE FROM orders_orderline WHERE order_id = {it.free.pk}", "order_total_is_its_lines"),
+    ("UPDATE orders_orderline SET currency = 'GBP' WHERE order_id = {it.paid.pk}", "order_total_is_its_lines"),
+    ("UPDATE events_ticket SET price = price + 1 WHERE order_id = {it.paid.pk}", "lines_equal_what_was_sold"),
+    ("DELETE FROM events_ticket WHERE order_id = {it.awaiting.pk}", "lines_equal_what_was_sold"),
+    ("UPDATE events_ticket SET state = 'reserved' WHERE order_id = {it.paid.pk}", "reserved_awaits_payment"),
+    ("UPDATE events_ticket SET state = 'reserved' WHERE order_id = {it.paid.pk}", "money_adds_up"),
+    ("UPDATE payments_checkout SET captured_currency = 'GBP' WHERE order_id = {it.paid.pk}", "money_adds_up"),
+    (
+        "UPDATE payments_checkout SET captured_currency = 'GBP' WHERE order_id = {it.paid.pk}",
+        "paid_order_has_its_capture",
+    ),
+    ("DELETE FROM payments_checkout WHERE order_id = {it.paid.pk}", "paid_order_has_its_capture"),
+    ("DELETE FROM payments_refundline", "refunded_row_has_its_refund"),
+    ("DELETE FROM payments_refundline", "refund_is_its_lines"),
+    ("UPDATE payments_refundline SET currency = 'GBP'", "refund_is_its_lines"),
+    ("UPDATE payments_refundline SET currency = 'GBP'", "money_adds_up"),
+    ("UPDATE payments_refundline SET kind = 'surplus', ticket_id = NULL", "refunded_row_has_its_refund"),
+    ("UPDATE payments_refund SET state = 'failed' WHERE state = 'succeeded'", "refunded_row_has_its_refund"),
+    ("UPDATE events_ticket SET state = 'confirmed' WHERE state = 'refunded'", "refund_under_way_is_owed"),
+]
+
+
+def test_rule_sees_other_ways_to_break_it(lived: LivedIn, unguarded: Planting) -> None:
+    unseen = [
+        (plant, red)
+        for plant, red in OTHER_WAYS
+        if red not in {breach.rule for breach in unguarded([plant.format(it=lived)])}
+    ]
+    assert unseen == []
 
 
 def test_history_rule_compares_capacities_and_prices_too(lived: LivedIn, unguarded: Planting) -> None:

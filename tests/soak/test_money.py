@@ -187,7 +187,7 @@ def in_order(soak: Soak) -> dict[str, int]:
 
 
 def test_after_all_that_goes_wrong_one_clean_run_agrees_with_sumup_to_the_cent(sumup: SimulatorProcess) -> None:
-    orders, kills = int(os.environ.get("SOAK_ORDERS", "30")), int(os.environ.get("SOAK_KILLS", "2"))
+    orders, kills = int(os.environ.get("SOAK_ORDERS", "12")), int(os.environ.get("SOAK_KILLS", "2"))
     seed = int(os.environ.get("SOAK_SEED", "5"))
     soak = Soak(sumup, random.Random(seed))
     began = time.monotonic()
