@@ -58,6 +58,8 @@ def visitor_of(request: HttpRequest, *, with_cart: bool = False) -> Visitor:
     """Who sends `request`. `with_cart`: somebody signed out gets a cart key when there is none yet."""
     if isinstance(request.user, User):
         return Visitor(user=request.user)
+    if not hasattr(request, "session"):  # a page of an error that came before the session did
+        return Visitor()
     key = str(request.session.get(SESSION_KEY, ""))
     if with_cart and not key:
         key = request.session[SESSION_KEY] = secrets.token_urlsafe(32)

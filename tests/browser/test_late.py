@@ -32,7 +32,7 @@ def test_the_hold_ends_and_all_is_put_back_in_the_cart(visit: Visit, way: Way, s
     buyer.sees("Not paid in time")
     buyer.stop("10-lapsed")
     buyer.button("Put it back in my cart").click()
-    buyer.sees("2 tickets are back in your cart.")
+    buyer.sees("2 things are back in your cart.")
     buyer.badge_is(2)
     assert Ticket.objects.pending_for(user).count() == 2
 

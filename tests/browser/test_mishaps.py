@@ -143,7 +143,7 @@ def test_cart_of_somebody_who_signed_out_elsewhere_shows_a_whole_page(visit: Vis
     buyer.go("/cart/")
     buyer.context.clear_cookies(name="sessionid")
     buyer.button("Remove Jazz night – Adult").click()
-    buyer.sees("Sign in to see what you put in it.")
+    buyer.sees("sign in to buy tickets and to see what you put in before")
     expect(buyer.page.locator("header.site-header")).to_have_count(1)
     assert Ticket.objects.pending_for(user).count() == 2
 
