@@ -1,30 +1,114 @@
 """A process of its own that does one thing, says "here" at a named point inside it, and waits there to be killed.
 
-`python -m tests.faults.child ACTION POINT KEY`; the point "nowhere" lets it finish. It works on the database and the
-simulator of the test that starts it.
+It is forked from a server that has loaded the application already, which would take longer than most of the tests. It
+works on the database and the simulator of the test that starts it; the point NOWHERE lets it finish.
 Nothing of the application knows of these points: they are put around its functions here.
 """
 
+import multiprocessing
 import os
-import sys
+import signal
+import traceback
 import uuid
 from collections.abc import Callable
 from importlib import import_module
+from multiprocessing.connection import Connection
 from typing import Any
 
 import django
+from django.apps import apps
+
+if not apps.ready:  # in the server; a test has it
+    django.setup()
+
+from django.conf import settings
+from django.db import connection, connections
+from django.utils import timezone
+
+from accounts.models import User
+from cart.contents import cart_of
+from config import environment
+from events.models import Ticket
+from orders.models import Order
+from orders.placing import place
+from payments.jobs import sweep_once
+from payments.models import Checkout
+from payments.opening import hosted_page
+from payments.pacing import Pace
+from payments.reconciling import reconcile
+from payments.refund_sending import send
+from payments.refunding import Wish, request_refund
+from payments.releasing import release
+from payments.rounds import Round
+from payments.settling import settle
+from payments.states import RefundKind
+from tests.jobs import run_jobs
+from tests.simulator import SimulatorProcess
 
 NOWHERE = "nowhere"
 #: It tells when it begins, and is killed whenever its parent likes.
 ANYWHERE = "anywhere"
+PATIENCE = 60
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload([__name__])
+
+
+class Child:
+    """The process, as its test sees it. `mail` is an EMAIL_URL."""
+
+    def __init__(self, point: str, action: str, key: int, sumup: SimulatorProcess, *, mail: str = "memory:") -> None:
+        self._channel, theirs = SERVER.Pipe()
+        database = str(connection.settings_dict["NAME"])
+        self._process = SERVER.Process(
+            target=live, args=(theirs, action, point, key, database, sumup.url, mail), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    def says(self) -> str:
+        """Its next word: "begins", "here" or "past", or what went wrong; "" when it is gone without one."""
+        if not self._channel.poll(PATIENCE):
+            raise TimeoutError(f"silent for {PATIENCE} seconds")
+        try:
+            return str(self._channel.recv())
+        except EOFError:
+            return ""
+
+    def lives_on(self, seconds: float) -> bool:
+        """Whether it is still at work after so long."""
+        self._process.join(seconds)
+        return self._process.is_alive()
+
+    def kill(self) -> int:
+        """End it by SIGKILL if it has not ended; its exit code."""
+        self._process.kill()
+        self._process.join(PATIENCE)
+        self._channel.close()
+        assert self._process.exitcode is not None
+        return self._process.exitcode
+
+
+def kill_at(point: str, action: str, key: int, sumup: SimulatorProcess, *, mail: str = "memory:") -> None:
+    """Start a process that does `action`, wait until it is at `point`, and kill it there."""
+    process = Child(point, action, key, sumup, mail=mail)
+    said = process.says()
+    assert said == "here", f"{point} was never reached: {said}"
+    assert process.kill() == -signal.SIGKILL
+
+
+# In the process itself
+
+#: The way to its parent.
+_channel: Connection
 
 
 def stop_here() -> None:
     """Tell the parent, then wait for the end, which comes as SIGKILL."""
-    sys.stdout.write("here\n")
-    sys.stdout.flush()
-    sys.stdin.read()
-    os._exit(9)  # the parent is gone
+    _channel.send("here")
+    try:
+        _channel.recv()
+    finally:
+        os._exit(9)  # the parent is gone
 
 
 def before(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,43 +172,37 @@ def install(point: str) -> None:
     setattr(home, name, side(getattr(home, name)))
 
 
-def main(action: str, point: str, key: str) -> None:
-    django.setup()
-    from django.utils import timezone
-
-    from accounts.models import User
-    from cart.contents import cart_of
-    from events.models import Ticket
-    from orders.models import Order
-    from orders.placing import place
-    from payments.jobs import sweep_once
-    from payments.models import Checkout
-    from payments.opening import hosted_page
-    from payments.pacing import Pace
-    from payments.reconciling import reconcile
-    from payments.refund_sending import send
-    from payments.refunding import Wish, request_refund
-    from payments.releasing import release
-    from payments.rounds import Round
-    from payments.settling import settle
-    from payments.states import RefundKind
-    from tests.jobs import run_jobs
-
+def live(channel: Connection, action: str, point: str, key: int, database: str, sumup: str, mail: str) -> None:
+    """Set up the surroundings of the test, and do it."""
+    global _channel
+    _channel = channel
+    connections.databases["default"]["NAME"] = database
+    os.environ["EMAIL_URL"] = mail
+    for name, value in {"SUMUP_API_URL": sumup, **environment.mail("EMAIL_URL", mail)}.items():
+        setattr(settings, name, value)
     if point == ANYWHERE:
-        sys.stdout.write("begins\n")
-        sys.stdout.flush()
+        channel.send("begins")
     elif point != NOWHERE:
         install(point)
+    try:
+        act(action, key)
+    except Exception:
+        channel.send(traceback.format_exc())
+    else:
+        channel.send("past")  # the point was never met
+
+
+def act(action: str, key: int) -> None:
     now = timezone.now()
     match action:
         case "checkout":
-            user = User.objects.get(pk=int(key))
+            user = User.objects.get(pk=key)
             order = place(user, page=None, token=uuid.uuid4(), seen=cart_of(user, at=now).digest(), at=now)
             hosted_page(order, at=now)
         case "settle":
-            settle(Checkout.objects.get(order=int(key)).pk, who="webhook", at=now)
+            settle(Checkout.objects.get(order=key).pk, who="webhook", at=now)
         case "release":
-            order = Order.objects.get(pk=int(key))
+            order = Order.objects.get(pk=key)
             release(order.pk, who="sweep", at=order.hold_until)
         case "jobs":
             run_jobs()
@@ -135,16 +213,11 @@ def main(action: str, point: str, key: str) -> None:
         case "reconcile":
             reconcile(Round(pace=Pace(0)))
         case "refund":
-            checkout = Checkout.objects.get(order=int(key))
-            wishes = [Wish(RefundKind.ROW, f"ticket:{row.pk}") for row in Ticket.objects.filter(order=int(key))]
+            checkout = Checkout.objects.get(order=key)
+            wishes = [Wish(RefundKind.ROW, f"ticket:{row.pk}") for row in Ticket.objects.filter(order=key)]
             refund = request_refund(checkout.pk, wishes, reason="Ill", who="user:1", at=now)
             assert refund is not None
             send(refund.pk, who="refund", at=now)
             run_jobs()
         case _:
-            raise SystemExit(f"no such action: {action}")
-    sys.stdout.write("past\n")  # the point was never met
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+            raise ValueError(f"no such action: {action}")

@@ -1,19 +1,13 @@
 """kill -9 at a named point of a real process: afterwards nothing is lost, and nothing is given or asked for twice."""
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from email.message import Message as EmailMessage
-from urllib.parse import quote
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message
-from django.db import connection
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
@@ -31,45 +25,11 @@ from payments.settling import settle
 from tests.cart.steps import MAIL_JOB, fill, held, later, mail_jobs, moves_to, opened, ordered, paid_at_sumup, states_of
 from tests.config.test_launcher import free_port
 from tests.factories import EventFactory, UserFactory
-from tests.faults.child import NOWHERE, POINTS
+from tests.faults.child import NOWHERE, POINTS, Child, kill_at
 from tests.ledger.psql import run
 from tests.simulator import ROOT, SimulatorProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-PATIENCE = 60
-
-
-def child(point: str, action: str, key: int, sumup: SimulatorProcess, **environment: str) -> "subprocess.Popen[str]":
-    """A process that does `action` on this test's database and simulator."""
-    here = connection.settings_dict
-    socket = f"{here['USER']}:{here['PASSWORD'] or ''}@{quote(here['HOST'], safe='')}:{here['PORT'] or 5432}"
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.child", action, point, str(key)],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "DATABASE_URL": f"postgresql://{socket}/{here['NAME']}",
-            "SUMUP_API_URL": sumup.url,
-            **environment,
-        },
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def kill_at(point: str, action: str, key: int, sumup: SimulatorProcess, **environment: str) -> None:
-    """Start a process that does `action`, wait until it is at `point`, and kill it there."""
-    process = child(point, action, key, sumup, **environment)
-    assert process.stdout is not None
-    said = process.stdout.readline()
-    process.kill()
-    _out, complaints = process.communicate(timeout=PATIENCE)
-    assert said == "here\n", f"{point} was never reached: {said}{complaints}"
-    assert process.returncode == -signal.SIGKILL
 
 
 def in_order(sumup: SimulatorProcess) -> None:
@@ -268,12 +228,11 @@ def test_killed_before_the_buyer_is_told_the_mail_goes_out(
     box, url = postbox
     order = sold(sumup, entry)
 
-    kill_at("refund stored, buyer not told", "refund", order.pk, sumup, EMAIL_URL=url)
+    kill_at("refund stored, buyer not told", "refund", order.pk, sumup, mail=url)
     run("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'")
     rescue.configure(queueing_lock="by hand").defer(timestamp=0)
-    said, complaints = child(NOWHERE, "jobs", 0, sumup, EMAIL_URL=url).communicate("", timeout=PATIENCE)
+    assert Child(NOWHERE, "jobs", 0, sumup, mail=url).says() == "past"
 
-    assert said == "past\n", complaints
     assert len([name for name in box.ids if name.startswith(f"<refund.{Refund.objects.get().pk}@")]) == 1
     in_order(sumup)
 
@@ -310,13 +269,12 @@ def test_killed_at_the_mail_it_goes_out_at_most_twice_under_one_message_id(
     order = ordered(entry, 2)
     settle(paid_at_sumup(sumup, order).pk, who="webhook", at=timezone.now())
 
-    kill_at(point, "jobs", 0, sumup, EMAIL_URL=url)
+    kill_at(point, "jobs", 0, sumup, mail=url)
     assert ProcrastinateJob.objects.get(task_name=MAIL_JOB).status == "doing"
     assert len(box.ids) == copies - 1
     run("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'")  # the worker is long gone
     rescue.configure(queueing_lock="by hand").defer(timestamp=0)
-    said, complaints = child(NOWHERE, "jobs", 0, sumup, EMAIL_URL=url).communicate("", timeout=PATIENCE)
-    assert said == "past\n", complaints
+    assert Child(NOWHERE, "jobs", 0, sumup, mail=url).says() == "past"
 
     assert ProcrastinateJob.objects.get(task_name=MAIL_JOB).status == "succeeded"
     assert len(box.ids) == copies

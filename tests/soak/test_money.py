@@ -6,7 +6,6 @@ SOAK_ORDERS and SOAK_KILLS size it, SOAK_SEED repeats it, SOAK_OUTPUT names a fi
 import os
 import random
 import resource
-import subprocess
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -31,8 +30,7 @@ from payments.settling import settle
 from payments.states import CaseKind, RefundKind, RefundOrigin, RefundState
 from tests.cart.steps import ordered
 from tests.factories import EventFactory
-from tests.faults.child import ANYWHERE
-from tests.faults.test_kills import PATIENCE, child
+from tests.faults.child import ANYWHERE, Child
 from tests.ledger.psql import run
 from tests.payments.lived_in import paid_again
 from tests.simulator import SimulatorProcess, until
@@ -117,16 +115,11 @@ class Soak:
             # The answers of some refunds are lost after the work was done.
             self.sumup.faults(refund=self.chance.choice(["ok", "ok", "ok", "lost_answer", "500_after"]), times=2)
             Checkout.objects.update(asked_at=None)
-            process = child(ANYWHERE, "reconcile" if turn % 2 else "refunds", 0, self.sumup)
-            assert process.stdout is not None
-            assert process.stdout.readline() == "begins\n"
-            try:
-                process.wait(self.chance.uniform(0, WORK_SECONDS))
-                self.done["children that were done before"] += 1
-            except subprocess.TimeoutExpired:
-                process.kill()
-                self.done["kill -9"] += 1
-            process.communicate(timeout=PATIENCE)
+            process = Child(ANYWHERE, "reconcile" if turn % 2 else "refunds", 0, self.sumup)
+            assert process.says() == "begins"
+            alive = process.lives_on(self.chance.uniform(0, WORK_SECONDS))
+            self.done["kill -9" if alive else "children that were done before"] += 1
+            process.kill()
         self.sumup.faults(refund="ok")
 
     def heal(self) -> tuple[Any, Pace, float]:
