@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from events.invitations import ics
 from events.listing import View, Wanted, as_listed, coming, listed, month_of, past, starting_from, week_of
 from events.models import Calendar, CalendarEntry, EntryQuerySet, Page
+from events.paging import Uncounted
 from events.payees import takes_payments
 from events.room_views import room
 from events.rooms import RoomHours
@@ -109,7 +110,8 @@ def _programme(request: HttpRequest, entries: EntryQuerySet, *, today: date, at:
     if wanted.view is View.LIST or is_past:
         if wanted.day and not is_past:
             showing = starting_from(showing, wanted.day)
-        page_obj = Paginator(showing, EVENTS_A_PAGE).get_page(request.GET.get("page"))
+        pages = Paginator if wanted.text or is_past else Uncounted
+        page_obj = pages(showing, EVENTS_A_PAGE).get_page(request.GET.get("page"))
         return context | {"page_obj": page_obj, "events": listed(page_obj, at=at), "is_past": is_past}
     show = month_of if wanted.view is View.MONTH else week_of
     return context | {"period": show(showing, wanted.day or today, today=today, at=at)}

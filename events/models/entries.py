@@ -113,6 +113,7 @@ class CalendarEntry(models.Model):
         indexes = [
             models.Index(fields=["calendar", "starts_at"], name="entry_of_calendar"),
             models.Index(fields=["ends_at"], condition=EVENT & Q(state="confirmed"), name="entry_coming"),
+            models.Index(fields=["starts_at", "id"], condition=EVENT & Q(state="confirmed"), name="entry_in_order"),
             models.Index(fields=["user"], condition=BOOKING & Q(state="pending"), name="entry_pending_of_user"),
             models.Index(fields=["cart_key"], condition=BOOKING & Q(state="pending"), name="entry_pending_of_key"),
         ]
