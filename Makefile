@@ -10,8 +10,10 @@ endif
 BROWSER_PACKAGES := chromium-headless-shell fonts-dejavu-core
 # A command in the tests' surroundings: settings that reach nothing outside, a throw-away PostgreSQL.
 SURROUNDED := $(PYTHON) -m config.testing
+# Three at once on two cores: much of a test is waiting, for a browser or another process.
+TESTS := -n 3 --dist worksteal --durations=20 -m 'not soak'
 
-.PHONY: help run test lint types soak bench backup restore browser
+.PHONY: help run test coverage lint types soak bench backup restore browser
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -21,8 +23,12 @@ run: $(INSTALLED) ## the demo, on PORT (8000), with SumUp's simulator on SIMULAT
 
 test: browser $(INSTALLED) ## lint, types, and all tests
 	@$(MAKE) --no-print-directory --output-sync --jobs=2 lint types
+	@$(PYTHON) -m pytest $(TESTS)
+
+# Not in `make test`: counting lines makes every test half as long again.
+coverage: browser $(INSTALLED) ## all tests, and which lines and branches they pass, with the gate
 	@$(PYTHON) -m coverage erase
-	@$(PYTHON) -m coverage run -m pytest -n 2 --dist worksteal --durations=20 -m 'not soak'
+	@$(PYTHON) -m coverage run -m pytest $(TESTS)
 	@$(PYTHON) -m coverage combine --quiet
 	@$(PYTHON) -m coverage report
 

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import User
-from tests.browser.visitor import AT_A_DESK, HEIGHT, WAYS, Visitor, Way
+from tests.browser.visitor import AT_A_DESK, HEIGHT, RULES_OF_LOOKS, WAYS, Visitor, Way
 from tests.simulator import SimulatorProcess
 
 Visit = Callable[..., Visitor]
@@ -61,6 +61,8 @@ def visit(browser: Browser, shop: str) -> Iterator[Visit]:
         )
         visitor = Visitor(context, shop, way)
         visitor.axe = Axe() if axe else None
+        if scheme == "dark":
+            visitor.axe_options["runOnly"] = RULES_OF_LOOKS
         if user is not None:
             client = Client()
             client.force_login(user)
