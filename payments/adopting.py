@@ -71,6 +71,7 @@ def _adopt(
         return done
     _take_back(checkout, refunds, done, at)
     _explain(checkout, refunds, done, who, at)
+    _take_back_unseen(checkout, refunds, done, at)
     _make_way(checkout, done, who, at)
     _book(checkout, done, who, at)
     return done
@@ -118,13 +119,29 @@ def _take_back(checkout: Checkout, refunds: Collection[Refund], done: Adopted, a
             done.taken_back += 1
 
 
+def _take_back_unseen(checkout: Checkout, refunds: Collection[Refund], done: Adopted, at: datetime) -> None:
+    """What SumUp took and took back before we read of it: its event was FAILED when it was first seen."""
+    for refund in refunds:
+        if refund.state == RefundState.SUCCEEDED and refund.sent_at and not refund.sumup_events.exists():
+            failed = SumUpEvent.objects.filter(_since(refund.sent_at), checkout=checkout, kind=REFUND, refund=None)
+            event = failed.filter(status="FAILED", amount=refund.amount).first()
+            if event is not None:
+                SumUpEvent.objects.filter(pk=event.pk).update(refund=refund)
+                fail(refund, checkout, words=_("SumUp reports that it failed."), at=at)
+                done.taken_back += 1
+
+
+def _since(at: datetime) -> Q:
+    """Events that may be of what was done at `at`; some have no time."""
+    return Q(happened_at=None) | Q(happened_at__gte=at - CLOCKS)
+
+
 def _explain(checkout: Checkout, refunds: Collection[Refund], done: Adopted, who: str, at: datetime) -> None:
     """Match the events that nobody explains with the refunds that were sent and have none, by amount and time."""
     for refund in sorted(refunds, key=_likelihood):
         if refund.sent_at is None or refund.sumup_events.counted().exists():
             continue
-        since = Q(happened_at=None) | Q(happened_at__gte=refund.sent_at - CLOCKS)
-        events = list(unexplained(checkout).filter(since, kind=REFUND))
+        events = list(unexplained(checkout).filter(_since(refund.sent_at), kind=REFUND))
         found = next(([event] for event in events if event.amount == refund.amount), events)
         if not found or sum((event.amount or Decimal(0) for event in found), Decimal(0)) != refund.amount:
             continue
@@ -153,8 +170,8 @@ def _make_way(checkout: Checkout, done: Adopted, who: str, at: datetime) -> None
     waiting = checkout.refunds.filter(state=RefundState.REQUESTED, origin=RefundOrigin.OURS).first()
     if waiting is None:
         return
-    since = Q(happened_at=None) | Q(happened_at__gte=waiting.requested_at - CLOCKS)
-    event = unexplained(checkout).filter(since, kind=REFUND, amount=waiting.amount).first()
+    mine = unexplained(checkout).filter(_since(waiting.requested_at), kind=REFUND, amount=waiting.amount)
+    event = mine.first()
     if event is None or not mark_withdrawn(waiting, at=at):
         return
     lines = [_copied(line) for line in waiting.lines.all()]

@@ -384,10 +384,17 @@ def test_failed_one_whose_event_turns_up_succeeded(sumup: SimulatorProcess, entr
     assert ledgers_agree(sumup)
 
 
-def test_refund_that_sumup_took_back_is_owed_again(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
+@pytest.mark.parametrize("was_read", [True, False], ids=["its event was read", "before its event was read"])
+def test_refund_that_sumup_took_back_is_owed_again(
+    sumup: SimulatorProcess, entry: CalendarEntry, was_read: bool
+) -> None:
     order, checkout = sold(sumup, entry, 1)
+    sumup.faults(refund_event_delay=0 if was_read else 600)
     refund = refunded(sumup, checkout, whole(order))
     follow(refund.pk, who="sweep", at=timezone.now())
+    assert refund.sumup_events.exists() is was_read
+    sumup.faults(refund_event_delay=0)
+    sumup.shift_clock(601)
     sumup.control(f"fail_refund/{sumup.ledger()['refunds'][0]['id']}")
 
     for _turn in range(2):
