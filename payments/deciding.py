@@ -22,7 +22,7 @@ from payments.losses import beyond_price, take_loss
 from payments.models import Case, Checkout
 from payments.releasing import free_anyway
 from payments.rows import unexplained
-from payments.settling import accept_mismatch, can_accept, give_again
+from payments.settling import accept_mismatch, can_accept, give_again, is_whole
 from payments.states import CaseKind
 from payments.strays import LinkRefusal, link
 
@@ -91,6 +91,7 @@ DECISIONS = {
             _("What stood in the way may be gone. If it works, the buyer gets the tickets and a mail."),
             _("The goods are given."),
             lambda case, who, reason, at: give_again(case, who=who, reason=reason, at=at),
+            lambda checkout: checkout is not None and is_whole(checkout),
         ),
         Decision(
             "seen",

@@ -26,6 +26,7 @@ from payments.cases import close_held_cases, open_case, open_merchant_case
 from payments.mails import tell_surplus
 from payments.merchants import PATIENT, client_for
 from payments.models import Case, Checkout
+from payments.rows import left_of
 from payments.states import PAYABLE, CaseKind, CheckoutState
 from payments.sumup import CheckoutAnswer, KeyRefused, SumUpProblem, TransactionAnswer, UnknownCheckout
 from payments.transitions import mark_expired, mark_mismatch, mark_open, mark_paid
@@ -198,6 +199,8 @@ def _give_again(stale: Checkout, who: str, at: datetime, why: str = "paid, goods
     sign(who=who, why=why)
     order = Order.objects.filter(pk=stale.order_id).locked().get()
     checkout = Checkout.objects.filter(pk=stale.pk).locked().get()
+    if order.state != OrderState.PAID and not is_whole(checkout):
+        return Verdict.SETTLED  # a person gives the rest of the money back
     verdict = give(order, checkout, at)
     given = Checkout.objects.filter(pk=checkout.pk, is_applied=True)
     Case.objects.open().filter(checkout__in=given, kind=CaseKind.GOODS).update(
@@ -266,9 +269,14 @@ def _accept_mismatch(case: Case, who: str, reason: str, at: datetime) -> bool:
 
 
 def can_accept(checkout: Checkout) -> bool:
-    """Whether a person may take this mismatch for the payment: it brought what was asked for, in its currency."""
+    """Whether a person may take this mismatch for the payment: it brought what was asked for, and all of it is here."""
     asked, came = (checkout.amount, checkout.currency), (checkout.captured, checkout.captured_currency)
-    return checkout.state == CheckoutState.MISMATCH and asked == came
+    return checkout.state == CheckoutState.MISMATCH and asked == came and is_whole(checkout)
+
+
+def is_whole(checkout: Checkout) -> bool:
+    """Nothing of what was captured went back, or is about to: goods may be given for it."""
+    return left_of(checkout) == checkout.captured
 
 
 def _leave_to_a_person(order: Order, checkout: Checkout, error: Exception, at: datetime) -> None:
