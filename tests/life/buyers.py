@@ -145,7 +145,7 @@ class Buyers(World):
                 self.sumup.pay(str(checkout.sumup_id))
             self.ask(checkout)
 
-    def chooses(self, user: int, entry: int, hour: int, what: int) -> Checkout | None:
+    def chooses(self, user: int, entry: int, hour: int, what: int, fault: str = "ok") -> Checkout | None:
         """The way up to the hosted page, where there is something to pay; `what`: the three kinds as bits."""
         if what & 1:
             self.wants_tickets(user, entry, 2)
@@ -153,8 +153,13 @@ class Buyers(World):
             self.wants_the_room(user % BUYERS, hour, 2)
         if what & 4:
             self.wants_a_thing(user % BUYERS, entry, 1)
-        order = self.order_of(self.users[user % BUYERS], 2, without_short=True)
+        order = self.order_of(self.users[user % BUYERS], 2, without_short=True, fault=fault)
         return Checkout.objects.filter(order=order).latest("pk") if order is not None and order.total else None
+
+    @rule(user=which, entry=which, hour=st.integers(9, 15), what=st.integers(1, 7))
+    def is_refused(self, user: int, entry: int, hour: int, what: int) -> None:
+        """SumUp makes no payment page for a first order."""
+        self.chooses(user, entry, hour, what, "403")
 
     @rule(user=which, entry=which, hour=st.integers(9, 15), what=st.integers(1, 7), rival=st.booleans())
     def comes_too_late(self, user: int, entry: int, hour: int, what: int, rival: bool) -> None:

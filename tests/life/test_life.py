@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.life.buyers import Buyers
 from tests.life.cashier import Cashier
 from tests.life.house import Organisers
 from tests.simulator import SimulatorProcess
@@ -21,7 +20,7 @@ SLICE, STEPS = 4, 40
 SOAK_STEPS = int(os.environ.get("SOAK_STEPS", "20000"))
 
 
-class Life(Buyers, Cashier, Organisers):
+class Life(Cashier, Organisers):
     """All of it at once."""
 
 
