@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from accounts.visitors import Visitor, counts_in_cart, rows_in_cart
 from events.buying import CART_ROWS, PurchaseRefusal
-from events.models import Calendar, CalendarEntry, EntryQuerySet
+from events.models import Calendar, CalendarEntry
 from events.rooms import RoomHours, Span, busy_near, is_taken, nearest_free
 from events.states import EntryKind, EntryState
 
@@ -21,9 +21,7 @@ class TimeRefusal(PurchaseRefusal):
         self.nearest = nearest
 
 
-@counts_in_cart
-def bookings_in_cart(visitor: Visitor) -> EntryQuerySet:
-    return CalendarEntry.objects.in_cart_of(visitor)
+counts_in_cart(CalendarEntry, only="kind = 'booking'")
 
 
 def put_booking_in_cart(

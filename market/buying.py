@@ -7,13 +7,10 @@ from django.utils.translation import gettext as _
 
 from accounts.visitors import Visitor, counts_in_cart, rows_in_cart
 from events.buying import CART_ROWS, PurchaseRefusal
-from market.models import ItemQuerySet, Product, ProductItem
+from market.models import Product, ProductItem
 from market.selling import obstacle
 
-
-@counts_in_cart
-def items_in_cart(visitor: Visitor) -> ItemQuerySet:
-    return ProductItem.objects.in_cart_of(visitor)
+counts_in_cart(ProductItem)
 
 
 def put_items_in_cart(

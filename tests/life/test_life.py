@@ -45,4 +45,4 @@ def test_a_slice_of_life(sumup: SimulatorProcess) -> None:
 
 @pytest.mark.soak
 def test_a_long_life(sumup: SimulatorProcess) -> None:
-    lived(sumup, SOAK_STEPS // STEPS)
+    lived(sumup, SOAK_STEPS // STEPS, shrinks=False)
