@@ -9,14 +9,18 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest
-from django.utils.translation import gettext
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from events.admin.rooms import ROOM_INLINES
+from events.admin.rooms import ROOM_INLINES, booked_outside
 from events.models import Calendar, Page, PageMember, Role
 from events.payees import payee_of, unpayable
 from events.scoping import RUN, ScopedAdmin, ScopedFilter, ScopedInline, choices_for, team_of
+
+#: As many bookings outside the opening hours are named.
+NAMED = 3
 
 
 class MemberForm(ModelForm[PageMember]):
@@ -183,6 +187,19 @@ class CalendarAdmin(ScopedAdmin[Calendar]):
 
     def get_inlines(self, request: HttpRequest, obj: Calendar | None) -> list[Any]:  # noqa: ARG002
         return list(ROOM_INLINES) if obj else []
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Bookings that were made before the hours changed stay valid: who changed them is told, and decides."""
+        super().save_related(request, form, formsets, change)
+        outside = booked_outside(form.instance, at=timezone.now())
+        if outside:
+            words = ngettext(
+                "%(n)d booking to come lies outside the opening hours and stays valid: %(when)s.",
+                "%(n)d bookings to come lie outside the opening hours and stay valid: %(when)s.",
+                len(outside),
+            )
+            when = ", ".join((*outside[:NAMED], *(["…"] if len(outside) > NAMED else [])))
+            messages.warning(request, words % {"n": len(outside), "when": when})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Calendar | None = None) -> tuple[str, ...]:  # noqa: ARG002
         """Its events were sold in the page's name, currency and time zone: it stays where it is."""

@@ -45,12 +45,18 @@ class RoomHours:
         wanted = Span(start, end)
         if (untimely := self._untimely(wanted.start, at)) is not None:
             return untimely
-        around = slots.openings_around(wanted.start, self.hours, self.closed_days, self.zone)
-        if not any(opening.start <= wanted.start and wanted.end <= opening.end for opening in around):
+        if not self.is_open(wanted):
             return Obstacle.CLOSED
-        if not any(slots.is_time_of(opening, self.rules, wanted) for opening in around):
+        if not any(slots.is_time_of(opening, self.rules, wanted) for opening in self._around(start)):
             return Obstacle.NO_SUCH_TIME
         return None
+
+    def is_open(self, wanted: Span) -> bool:
+        """Whether the room is open for all of that time."""
+        return any(span.start <= wanted.start and wanted.end <= span.end for span in self._around(wanted.start))
+
+    def _around(self, start: datetime) -> list[Span]:
+        return slots.openings_around(start, self.hours, self.closed_days, self.zone)
 
     def _untimely(self, start: datetime, at: datetime) -> Obstacle | None:
         """Why a booking may not start at `start` when it is made at `at`."""

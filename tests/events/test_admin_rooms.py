@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from events.models import BookingRules, Calendar, OpeningHours, PeakPrice, Role
+from events.models import BookingRules, Calendar, CalendarEntry, Merchant, OpeningHours, PeakPrice, Role
+from tests.cart.steps import book, order_cart
 from tests.desk import House, change, house, member, sent, signed_in_as
-from tests.factories import CalendarFactory, RoomFactory
+from tests.factories import CalendarFactory, RoomFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -118,6 +119,27 @@ def test_closed_days_in_the_wrong_order_are_refused(organiser: Client, home: Hou
     room = RoomFactory.create(page=home.page)
     days = {"first_day": "2027-01-02", "last_day": "2027-01-01", "reason": ""}
     assert "Not before the first day" in saved(organiser, room, **rows("closed_days", days))
+
+
+def test_booking_that_lies_outside_once_the_room_is_closed_is_told_and_stays(
+    organiser: Client, home: House, merchant: Merchant
+) -> None:
+    room = RoomFactory.create(page=home.page)
+    buyer = UserFactory.create()
+    for days, hour in ((3, 10), (4, 10)):
+        book(buyer, room, days=days, hour=hour)
+    order_cart(buyer)
+    first, _other = CalendarEntry.objects.bookings().order_by("starts_at")
+    day = first.starts_at.astimezone(home.page.zone()).date().isoformat()
+    closed = rows("closed_days", {"first_day": day, "last_day": day, "reason": "Works"})
+
+    answer = organiser.post(change(room), sent(organiser, change(room), **closed), follow=True)
+
+    assert "1 booking to come lies outside the opening hours and stays valid: " in answer.content.decode()
+    first.refresh_from_db()
+    assert first.state == "reserved"
+    again = organiser.post(change(room), sent(organiser, change(room), **{"closed_days-0-DELETE": "on"}), follow=True)
+    assert "outside the opening hours" not in again.content.decode()
 
 
 def test_room_of_another_page_is_not_found_and_the_door_changes_nothing(organiser: Client, home: House) -> None:
