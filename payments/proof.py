@@ -20,7 +20,7 @@ def proof_of(order: Order) -> dict[str, Any]:
     """All that is on record about `order`, as plain JSON; times are UTC, amounts are text in major units."""
     payments = list(Checkout.objects.filter(order=order).select_related("merchant").order_by("pk"))
     goods = list(_goods(order))
-    refunds = list(Refund.objects.filter(checkout__order=order).prefetch_related("lines").order_by("pk"))
+    refunds = list(Refund.objects.filter(checkout__order=order).prefetch_related("lines__loss").order_by("pk"))
     return {
         "version": VERSION,
         "order": {
@@ -82,7 +82,11 @@ def _payment(row: Checkout) -> dict[str, Any]:
 def _refund(row: Refund) -> dict[str, Any]:
     names = ("origin", "state", "amount", "currency", "reason", "requested_by", "requested_at", "sent_at", "words")
     lines = [
-        {**_row(line, "kind", "amount", "currency"), "of": line.ticket_id or line.booking_id or line.item_id}
+        {
+            **_row(line, "kind", "amount", "currency"),
+            "of": line.ticket_id or line.booking_id or line.item_id,
+            "loss": str(line.loss.amount) if hasattr(line, "loss") else None,  # what of it a person took as a loss
+        }
         for line in row.lines.all()
     ]
     return {"id": row.pk, "payment": row.checkout_id, **_row(row, *names, "finished_at"), "lines": lines}

@@ -9,6 +9,7 @@ from django.utils import timezone
 from events.models import Role
 from payments.books import read_books
 from payments.models import Case, Checkout, Refund, RefundLine, RefundLoss
+from payments.proof import proof_of
 from payments.refund_sending import Sent, again, follow
 from tests.desk import member, signed_in_as
 from tests.payments.mixed import Shop, failed, keys, shop, sold, states
@@ -60,6 +61,8 @@ def test_what_went_back_twice_is_taken_as_a_loss_with_a_reason(sumup: SimulatorP
 
     case.refresh_from_db()
     assert (case.decision, RefundLoss.objects.count()) == ("The buyer keeps it", 1)
+    told = [line["loss"] for refund in proof_of(order)["refunds"] for line in refund["lines"]]
+    assert [loss for loss in told if loss] == [str(RefundLoss.objects.get().amount)]
     assert [state for each in states(order) for state in each].count("refunded") == 1
     assert len(at_sumup(sumup)) == 2
     assert ledgers_agree(sumup)

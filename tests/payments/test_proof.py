@@ -106,5 +106,5 @@ def test_a_proof_asks_a_fixed_number_of_times(
     sumup: SimulatorProcess, home: House, number: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     order = Order.objects.select_related("user").get(pk=lived(sumup, home, number).pk)
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         proof_of(order)
