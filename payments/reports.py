@@ -1,6 +1,6 @@
 """Reports: what was sold, paid back, owed, by day, entry, product or merchant; each one statement, whatever it covers.
 
-They are made of the same parts as the books (payments.books): their totals are the ledger's, to the cent. What SumUp
+They are made of the same parts as the books (payments.rules): their totals are the ledger's, to the cent. What SumUp
 keeps as a fee and pays out is not in them: its list of transactions does not tell fees, and payouts are its own report.
 """
 
@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from ledger.money import Money
-from payments.books import REST, SOLD
+from payments.rules import REST, SOLD
 
 #: What is paid for, was, or went back: states of sold things that belong to a paid order.
 PAID = "('confirmed', 'checked_in', 'refund_due', 'refunded', 'cancelled')"

@@ -12,8 +12,9 @@ from django.core.management import call_command
 from django.db import connection
 
 from orders.models import Order
-from payments.books import MONEY_PARTS, RULES, STATEFUL, WATCHED, Breach, breaches, read_books
+from payments.books import Breach, breaches, read_books
 from payments.models import Checkout
+from payments.rules import MONEY_PARTS, RULES, STATEFUL, WATCHED
 from tests.factories import ProductFactory, UserFactory
 from tests.ledger.lives import a_booking
 from tests.ledger.psql import bare, rows, run

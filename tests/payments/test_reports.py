@@ -14,10 +14,11 @@ from pytest_django import DjangoAssertNumQueries
 from events.models import Page, Role, Ticket
 from orders.models import Order
 from payments.admin.reports import HEIGHT, MOST_BARS, WIDTH, bars_of
-from payments.books import LINES, MONEY_PARTS, read_books
+from payments.books import read_books
 from payments.models import Checkout
 from payments.refunding import Wish, request_refund
 from payments.reports import KINDS, Span, report, sales_of, total
+from payments.rules import LINES, MONEY_PARTS
 from payments.states import RefundKind
 from payments.tables import defused
 from tests.desk import House, house, member, signed_in_as
