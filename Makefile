@@ -10,8 +10,8 @@ endif
 BROWSER_PACKAGES := chromium-headless-shell fonts-dejavu-core
 # A command in the tests' surroundings: settings that reach nothing outside, a throw-away PostgreSQL.
 SURROUNDED := $(PYTHON) -m config.testing
-# Three at once on two cores: much of a test is waiting, for a browser or another process.
-TESTS := -n 3 --dist worksteal --durations=20 -m 'not soak'
+# Four at once on two cores: much of a test is waiting, for a browser or another process.
+TESTS := -n 4 --dist worksteal --durations=20 -m 'not soak'
 
 .PHONY: help run test coverage lint types soak bench backup restore browser
 
