@@ -213,6 +213,14 @@ class Cashier(Buyers):
             expected = "confirmed" if given else "cancelled"
         assert {each.key: each.state for each in rows_of(order)}[row.key] == expected
 
+    @there_is(CAPTURES)
+    @rule(number=which, chosen=st.integers(1, 15), given=st.booleans())
+    def is_owed_and_decided(self, number: int, chosen: int, given: bool) -> None:
+        """SumUp refuses a refund: what it was for is owed, until it is kept, or given after all."""
+        self.asks_for_a_refund(number, chosen, None, cash=False)
+        self.is_sent(0, "not_enough_balance")
+        self.is_kept_or_given(number, given)
+
     # What is done at SumUp itself
 
     @there_is(CAPTURES)
