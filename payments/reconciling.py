@@ -17,6 +17,7 @@ from orders.models import Order
 from payments.matching import look_for, match_history, unlisted_captures
 from payments.merchants import PATIENT
 from payments.models import Case, Checkout, ReconcileRun, Refund, RunOutcome
+from payments.payouts import read_payouts
 from payments.refund_jobs import LEFT_BEHIND, refunds_once
 from payments.refund_sending import LONGEST_CALL, follow, send
 from payments.releasing import Release, release
@@ -59,6 +60,7 @@ def reconcile(
                 for pk in unlisted_captures(one, start, run):
                     run.safely(f"payment not listed, {pk}", lambda: look_for(pk, run))  # noqa: B023
                 row.walked.append(one.pk)
+                read_payouts(one, run)
         return _finished(row, run, merchant)
 
 

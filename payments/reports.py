@@ -1,7 +1,7 @@
 """Reports: what was sold, paid back, owed, by day, entry, product or merchant; each one statement, whatever it covers.
 
 They are made of the same parts as the books (payments.rules): their totals are the ledger's, to the cent. What SumUp
-keeps as a fee and pays out is not in them: its list of transactions does not tell fees, and payouts are its own report.
+keeps as a fee and pays out stands beside them (payments.payouts).
 """
 
 from collections.abc import Collection

@@ -16,9 +16,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from events.local_times import told
-from events.models import CalendarEntry, Page, Role, Ticket
+from events.models import CalendarEntry, Merchant, Page, Role, Ticket
 from events.scoping import SEE_EVENTS, team_of
 from events.states import EntryKind
+from payments.payouts import PaidOut, paid_out
 from payments.reports import KINDS, Line, Span, report, sales_of, total
 from payments.tables import csv_response
 
@@ -37,6 +38,7 @@ def report_urls(site: AdminSite) -> list[URLPattern]:
 
     return [
         path("reports/", shown(reports_view), name="payments_reports"),
+        path("reports/payouts.csv", shown(payouts_csv), name="payments_payouts_csv"),
         path("reports/<slug:kind>.csv", shown(report_csv), name="payments_report_csv"),
         path("reports/event/<int:pk>/", shown(event_view), name="payments_report_event"),
         path("reports/event/<int:pk>/guests.csv", shown(guests_csv), name="payments_guests_csv"),
@@ -80,6 +82,25 @@ def _lines(request: HttpRequest, form: ReportForm, kind: str) -> list[Line]:
     return report(kind, pages=pages, span=Span(form.cleaned_data.get("first"), form.cleaned_data.get("last")))
 
 
+def merchants_of(request: HttpRequest) -> set[int] | None:
+    """The merchants whose every page is the user's: a payout is of a payment, which may be of several pages. None: all.
+
+    A page without a merchant of its own sells through the site's.
+    """
+    own = pages_of(request, SEE_SUMS)
+    if own is None:
+        return None
+    site = Merchant.objects.filter(is_site=True).values_list("pk", flat=True).first()
+    pages: dict[int | None, set[int]] = {}
+    for pk, merchant in Page.objects.values_list("pk", "merchant"):
+        pages.setdefault(merchant or site, set()).add(pk)
+    return {merchant for merchant, theirs in pages.items() if merchant is not None and theirs <= own}
+
+
+def _paid_out(merchants: set[int] | None, form: ReportForm) -> list[PaidOut]:
+    return paid_out(merchants, first=form.cleaned_data.get("first"), last=form.cleaned_data.get("last"))
+
+
 def _allowed(request: HttpRequest) -> None:
     own = pages_of(request, SEE_SUMS)
     if own is not None and not own:
@@ -91,10 +112,13 @@ def reports_view(site: AdminSite, request: HttpRequest) -> HttpResponse:
     _allowed(request)
     form = ReportForm(request)
     lines: list[Line] = []
+    payouts: list[PaidOut] = []
+    merchants = merchants_of(request)
     kind = "day"
     if form.is_valid():
         kind = form.cleaned_data["kind"] or kind
         lines = _lines(request, form, kind)
+        payouts = _paid_out(merchants, form)
     context = {
         **site.each_context(request),
         "title": _("Reports"),
@@ -102,6 +126,8 @@ def reports_view(site: AdminSite, request: HttpRequest) -> HttpResponse:
         "kind": kind,
         "lines": lines,
         "totals": total(lines),
+        "payouts": payouts,
+        "sees_payouts": merchants != set(),
         "query": request.GET.urlencode(),
     }
     return TemplateResponse(request, "admin/foyer/reports.html", context, status=200 if form.is_valid() else 422)
@@ -118,6 +144,20 @@ def report_csv(_site: AdminSite, request: HttpRequest, kind: str) -> HttpRespons
         for line in _lines(request, form, kind)
     ]
     return csv_response(f"report-{kind}", header, rows)
+
+
+def payouts_csv(_site: AdminSite, request: HttpRequest) -> HttpResponse:
+    _allowed(request)
+    form = ReportForm(request)
+    if not form.is_valid():
+        raise Http404
+    header = ["merchant", "currency", "paid out", "fees", "deducted", "payments", "payments whose fee is known"]
+    rows = [
+        [row.merchant, row.paid_out.currency, row.paid_out.amount, row.fees.amount, row.deducted.amount, row.payments,
+         row.told]
+        for row in _paid_out(merchants_of(request), form)
+    ]  # fmt: skip
+    return csv_response("payouts", header, rows)
 
 
 # --- One event

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from payments.simulator import faults as faulty
 from payments.simulator.faults import Fault, Faults
 from payments.simulator.history import history
+from payments.simulator.payouts import payouts
 from payments.simulator.reply import Refused, Reply, forbidden, invalid, not_found, problem, refused, told
 from payments.simulator.rows import PENDING, Checkout, Merchant, Transaction
 from payments.simulator.till import Till
@@ -60,6 +61,7 @@ class Api:
             ("GET", re.compile(r"/v2\.1" + merchant + "/transactions"), "transaction", self.transaction),
             ("GET", re.compile(r"/v2\.1" + merchant + "/transactions/history"), "history", self.history),
             ("POST", re.compile(r"/v1\.0" + merchant + "/payments/([^/]+)/refunds"), "refund", self.refund),
+            ("GET", re.compile(r"/v1\.0" + merchant + "/payouts"), "payouts", self.payouts),
         ]
 
     def answer(self, method: str, path: str, query: str, key: str, body: bytes) -> tuple[Reply | None, Fault | None]:
@@ -146,6 +148,11 @@ class Api:
         self._code(asked, not_found)
         with self.ledger.lock:
             return told(history(asked.merchant, asked.query, self.ledger))
+
+    def payouts(self, asked: Asked) -> Reply:
+        self._code(asked, not_found)
+        with self.ledger.lock:
+            return told(payouts(asked.merchant, asked.query, self.ledger))
 
     def refund(self, asked: Asked) -> Reply:
         missing = problem(404, "not-found", "Not Found", "Transaction not found")

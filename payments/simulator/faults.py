@@ -16,7 +16,7 @@ from payments.simulator.reply import (
     told,
 )
 
-OPERATIONS = ("create", "read", "find", "deactivate", "merchant", "transaction", "history", "refund")
+OPERATIONS = ("create", "read", "find", "deactivate", "merchant", "transaction", "history", "refund", "payouts")
 # The work is not done. The server sees to those that are not answers: hang, drop, slow_byte, slow_headers.
 BEFORE = {
     "hang", "drop", "500", "502html", "503", "504", "429", "400", "400array", "401", "403", "404", "404html",

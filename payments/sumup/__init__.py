@@ -6,6 +6,7 @@ It knows no models and reads no settings; everything it needs is passed in.
 from payments.sumup.answers import CheckoutAnswer, MerchantAnswer, TransactionAnswer
 from payments.sumup.client import VERSION, Client
 from payments.sumup.history import HistoryItem
+from payments.sumup.payouts import PAYOUT, PayoutAnswer
 from payments.sumup.problems import (
     AlreadyProcessed,
     AmountTooHigh,
@@ -26,6 +27,7 @@ from payments.sumup.transactions import CHARGE_BACK, REFUND, EventAnswer, FullTr
 
 __all__ = [
     "CHARGE_BACK",
+    "PAYOUT",
     "REFUND",
     "VERSION",
     "AlreadyProcessed",
@@ -43,6 +45,7 @@ __all__ = [
     "NotDeactivatable",
     "NotEnoughBalance",
     "NotRefundable",
+    "PayoutAnswer",
     "Refusal",
     "SumUpProblem",
     "TransactionAnswer",

@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from urllib.parse import quote
 
@@ -21,6 +21,7 @@ from payments.sumup.answers import (
     merchant_from,
 )
 from payments.sumup.history import HistoryItem, Query, walk
+from payments.sumup.payouts import PAYOUTS_MOST, PayoutAnswer, payouts_from
 from payments.sumup.problems import (
     REFUND_REFUSALS,
     KeyRefused,
@@ -153,6 +154,12 @@ class Client:
             return self._ask("GET", path, query=query)
 
         return walk(ask, first)
+
+    def list_payouts(self, first: date, last: date) -> list[PayoutAnswer]:
+        """What was paid out on these days, both included, oldest first (SumUp: GET /v1.0/merchants/{code}/payouts)."""
+        path = f"/v1.0/merchants/{_segment(self.merchant_code)}/payouts"
+        query = {"start_date": first.isoformat(), "end_date": last.isoformat(), "order": "asc"}
+        return payouts_from(self._ask("GET", path, query=query | {"format": "json", "limit": str(PAYOUTS_MOST)}))
 
     # --- Refunds
 

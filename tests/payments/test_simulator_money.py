@@ -1,6 +1,7 @@
 """Refunds, transactions and history at the simulator, asked by SumUp's own SDK, unchanged."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -120,6 +121,18 @@ def test_history_pages_follow_each_other(sdk: Sumup, simulator: SimulatorProcess
     assert [row.transaction_id for row in seen] == [*ids, ids[1]]
     assert [row.type for row in seen] == ["PAYMENT"] * 5 + ["REFUND"]
     assert [row.refunded_amount for row in seen[:3]] == [0, Decimal(7), 0]
+
+
+def test_payouts_follow_the_captures(sdk: Sumup, simulator: SimulatorProcess) -> None:
+    paid(sdk, simulator, "R-1")
+    simulator.shift_clock(86400)
+    today = datetime.fromisoformat(simulator.ledger()["now"]).date()
+
+    (row,) = list(sdk.payouts.list(MERCHANT, start_date=today - timedelta(days=2), end_date=today))
+
+    capture = simulator.ledger()["captures"][0]
+    assert (row.type, row.status, row.transaction_code, row.date) == ("PAYOUT", "SUCCESSFUL", capture["code"], today)
+    assert Decimal(str(row.amount)) + Decimal(str(row.fee)) == Decimal(capture["amount"])
 
 
 def test_history_filters_by_change_and_type(sdk: Sumup, simulator: SimulatorProcess) -> None:

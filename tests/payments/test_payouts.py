@@ -1,0 +1,220 @@
+"""SumUp's payouts and fees: listed, taken in beside reconcile without deciding anything, told in the reports."""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from events.models import CalendarEntry, Page, Role
+from payments.models import Case, Checkout, Payout, ReconcileRun, RunOutcome
+from payments.payouts import paid_out
+from payments.reconciling import reconcile
+from payments.rounds import Round
+from payments.sumup import Refusal, SumUpProblem, Unreadable
+from payments.sumup.payouts import payouts_from
+from tests.desk import member, signed_in_as
+from tests.factories import EventFactory, PageFactory
+from tests.payments.money import sold
+from tests.simulator import SimulatorProcess
+
+TODAY = timezone.now().date()
+REPORTS = "/admin/orders/order/reports/"
+ROW: dict[str, object] = {
+    "id": Decimal(7), "type": "PAYOUT", "amount": Decimal("23.40"), "fee": Decimal("0.60"), "currency": "EUR",
+    "date": "2026-05-02", "status": "SUCCESSFUL", "reference": "payout", "transaction_code": "TAAA",
+}  # fmt: skip
+
+
+def days(simulator: SimulatorProcess, number: float) -> date:
+    """So many days later at SumUp; its day then."""
+    simulator.shift_clock(int(number * 86400))
+    return datetime.fromisoformat(simulator.ledger()["now"]).date()
+
+
+# SumUp's list
+
+
+def test_each_capture_is_paid_out_the_next_day_less_a_fee(simulator: SimulatorProcess) -> None:
+    simulator.pay(simulator.create(amount=24)["id"])
+    capture = simulator.ledger()["captures"][0]
+    simulator.control(f"refund/{capture['id']}", {"amount": "5"})
+    client = simulator.client()
+    assert client.list_payouts(TODAY, TODAY + timedelta(days=3)) == []  # not yet
+    today = days(simulator, 1)
+
+    payout, deduction = client.list_payouts(TODAY, today)
+
+    assert (payout.type, payout.status, payout.currency) == ("PAYOUT", "SUCCESSFUL", "EUR")
+    assert (payout.amount, payout.fee) == (Decimal("23.40"), Decimal("0.60"))
+    assert (deduction.type, deduction.amount, deduction.fee) == ("REFUND_DEDUCTION", Decimal(5), Decimal(0))
+    assert {payout.transaction_code, deduction.transaction_code} == {capture["code"]}
+    assert client.list_payouts(TODAY - timedelta(days=9), TODAY - timedelta(days=8)) == []
+
+
+def test_days_that_are_none_are_refused(simulator: SimulatorProcess) -> None:
+    for query in ("", "?start_date=2026-05-01", "?start_date=x&end_date=2026-05-01"):
+        assert simulator.ask("GET", f"/v1.0/merchants/MDEMO001/payouts{query}").status_code == 400
+    assert (
+        simulator.ask("GET", "/v1.0/merchants/MDEMO002/payouts?start_date=2026-05-01&end_date=2026-05-01").ok is False
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": None},
+        {"id": "7"},
+        {"id": Decimal("7.5")},
+        {"id": Decimal(2**63)},
+        {"amount": "x"},
+        {"date": "2026-13-01"},
+    ],
+    ids=str,
+)
+def test_a_row_that_cannot_be_read_makes_the_answer_unknown(changes: dict[str, object]) -> None:
+    assert payouts_from([ROW])[0].date == date(2026, 5, 2)
+    with pytest.raises(Unreadable):
+        payouts_from([ROW, ROW | changes])
+
+
+@pytest.mark.parametrize("body", [None, {}, {"items": []}, "[]", [None], [[]]], ids=str)
+def test_what_is_no_list_of_payouts_is_unreadable(body: object) -> None:
+    with pytest.raises(Unreadable):
+        payouts_from(body)
+
+
+# Reconcile
+
+
+def run_at(moment: datetime, *, dry: bool = False) -> ReconcileRun:
+    return reconcile(Round(is_dry=dry, clock=lambda: moment))
+
+
+@pytest.fixture
+def later(sumup: SimulatorProcess) -> Callable[[float], datetime]:
+    """So many days later for SumUp and for us."""
+
+    def shifted(number: float) -> datetime:
+        days(sumup, number)
+        return datetime.fromisoformat(sumup.ledger()["now"])
+
+    return shifted
+
+
+@pytest.mark.django_db(transaction=True)
+def test_payouts_are_taken_in_once_with_their_payments(
+    sumup: SimulatorProcess, later: Callable[[float], datetime]
+) -> None:
+    _order, checkout = sold(sumup, EventFactory.create(capacity=9))
+    stray = sumup.create(amount=10, description="another till's")
+    sumup.pay(stray["id"])
+    moment = later(1)
+    assert run_at(moment, dry=True).counts["payouts"] == 2
+    assert not Payout.objects.exists()
+
+    for _time in range(2):
+        run_at(moment)
+
+    known = {row.checkout_id: row for row in Payout.objects.all()}
+    assert set(known) == {checkout.pk, None}
+    mine = known[checkout.pk]
+    assert (mine.amount, mine.fee, mine.currency, mine.kind) == (Decimal("23.40"), Decimal("0.60"), "EUR", "PAYOUT")
+    assert mine.date == Checkout.objects.get(pk=checkout.pk).paid_at.date() + timedelta(days=1)  # type: ignore[union-attr]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("fault", ["403", "404", "500", "hang", "garbage", "huge"])
+def test_payouts_that_sumup_does_not_tell_are_no_fault_of_the_run(
+    sumup: SimulatorProcess, later: Callable[[float], datetime], monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr("payments.payouts.PATIENT", 1)
+    sold(sumup, EventFactory.create(capacity=9))
+    moment = later(1)
+    sumup.faults(payouts=fault)
+
+    row = run_at(moment)
+
+    assert (row.outcome, row.counts["payouts not told"]) == (RunOutcome.IN_ORDER, 1)
+    assert row.walked  # the next run begins here all the same
+    assert not Case.objects.exists()
+    sumup.faults(payouts="ok")
+    run_at(moment + timedelta(minutes=2))
+    assert Payout.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_word_of_sumup_that_changes_is_written_down(
+    sumup: SimulatorProcess, later: Callable[[float], datetime]
+) -> None:
+    sold(sumup, EventFactory.create(capacity=9))
+    moment = later(1)
+    run_at(moment)
+    Payout.objects.update(status="FAILED")
+    assert paid_out(None) == []  # nothing went out
+
+    run_at(moment)
+
+    assert [row.paid_out.amount for row in paid_out(None)] == [Decimal("23.40")]
+
+
+# The reports
+
+
+@pytest.fixture
+def entry() -> CalendarEntry:
+    return EventFactory.create(capacity=9)
+
+
+def words(client: Client, address: str) -> str:
+    return client.get(address).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_reports_tell_what_was_paid_out_and_which_fees_are_known(
+    sumup: SimulatorProcess, later: Callable[[float], datetime], entry: CalendarEntry
+) -> None:
+    owner = signed_in_as(member((entry.calendar.page, Role.OWNER)))
+    assert "SumUp has told of no payout in this time." in words(owner, REPORTS)
+    _order, checkout = sold(sumup, entry)
+    sumup.control(f"refund/{checkout.transaction_id}", {"amount": "5"})
+    run_at(later(1))
+    sumup.shift_clock(-86400)
+    sold(sumup, entry, 1)  # not paid out yet
+
+    page = words(owner, REPORTS)
+
+    for told in ("€ 23.40", "€ 0.60", "€ 5.00", "1 of 2 payments"):
+        assert f'<td class="sum">{told}</td>' in page
+    answer = owner.get(f"{REPORTS}payouts.csv")
+    assert answer.content.decode("utf-8-sig").splitlines()[1] == "Demo,EUR,23.40,0.60,5.00,2,1"
+    day = Payout.objects.filter(kind="PAYOUT").get().date
+    assert "€ 23.40" not in words(owner, f"{REPORTS}?first={day + timedelta(days=1)}")
+    assert "€ 23.40" in words(owner, f"{REPORTS}?first={day}&last={day}")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_does_not_see_all_pages_of_a_merchant_sees_none_of_its_payouts(
+    sumup: SimulatorProcess, later: Callable[[float], datetime], entry: CalendarEntry
+) -> None:
+    sold(sumup, entry)
+    run_at(later(1))
+    other: Page = PageFactory.create()  # the site's merchant takes its payments too
+    owner = signed_in_as(member((entry.calendar.page, Role.OWNER)))
+
+    assert "€ 23.40" not in words(owner, REPORTS)
+    assert "it is shown to those who see the sums of all its pages" in words(owner, REPORTS)
+    assert len(owner.get(f"{REPORTS}payouts.csv").content.decode().splitlines()) == 1
+    both = signed_in_as(member((entry.calendar.page, Role.OWNER), (other, Role.FINANCE)))
+    assert "€ 23.40" in words(both, REPORTS)
+    door = signed_in_as(member((entry.calendar.page, Role.DOOR)))
+    assert door.get(f"{REPORTS}payouts.csv").status_code == 403
+
+
+def test_a_refusal_is_a_problem_with_a_name(simulator: SimulatorProcess) -> None:
+    simulator.faults(payouts="403")
+    with pytest.raises(SumUpProblem) as caught:
+        simulator.client().list_payouts(TODAY, TODAY)
+    assert isinstance(caught.value, Refusal)
