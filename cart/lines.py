@@ -1,5 +1,6 @@
 """The lines of a cart: so many tickets of one kind, a booking, so many pieces of a product."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
@@ -24,7 +25,7 @@ class Sold(TypedDict, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class Line(ABC):
     """So many pending rows of one thing. `fits` of them can be ordered now; `seen` is the price when put in.
 
     `reason` is the sentence that says why none of it can be ordered at all, "" for things that are on sale.
@@ -39,32 +40,32 @@ class Line:
     maximum: int = 1
 
     @property
-    def kind(self) -> LineKind:
-        raise NotImplementedError
+    @abstractmethod
+    def kind(self) -> LineKind: ...
 
     @property
+    @abstractmethod
     def rows(self) -> Sequence[Ticket | CalendarEntry | ProductItem]:
         """The pending rows, oldest first: the first `fits` of them are what an order takes."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """As the line itself calls it, under the title of what it belongs to."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def full_name(self) -> str:
         """As an order, a bill and a screen reader call it."""
-        raise NotImplementedError
 
     @property
-    def sold(self) -> Sold:
-        raise NotImplementedError
+    @abstractmethod
+    def sold(self) -> Sold: ...
 
     @property
+    @abstractmethod
     def identity(self) -> tuple[str, int, int]:
         """What it is a line of, for the digest: its kind and the keys that tell it from any other."""
-        raise NotImplementedError
 
     @property
     def quantity(self) -> int:
