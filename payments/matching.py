@@ -112,13 +112,15 @@ def _match_unknown(merchant: Merchant, item: HistoryItem, known: _Known, run: Ro
                 run.count("found paid", f"Order {order.short_code}: SumUp took {_amount(item)}. It would be settled.")
                 return
             run.pace(merchant.pk)
-            # The sweep may have asked a moment ago, before this payment was made: then its answer is old.
-            if settle(checkout.pk, who=WHO, at=run.clock(), heard=run.heard) is Verdict.BUSY:
-                continue
+            busy = settle(checkout.pk, who=WHO, at=run.clock(), heard=run.heard) is Verdict.BUSY
             checkout.refresh_from_db()
             known.remember(checkout)
             if known.of(item) is not None:
-                run.count("found paid", f"Order {order.short_code}: SumUp took {_amount(item)}. It is settled.")
+                if not busy:
+                    run.count("found paid", f"Order {order.short_code}: SumUp took {_amount(item)}. It is settled.")
+                return
+            if busy:  # a webhook or the sweep is asking at this moment: the next run sees what came of it
+                run.counts["asked by another"] += 1
                 return
     words = _stray_words(item, order)
     if run.is_dry:

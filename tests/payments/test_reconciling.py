@@ -378,11 +378,25 @@ def test_two_at_once_without_the_lock_do_no_double_work(
     assert ours == 60
 
 
+def test_a_payment_about_which_another_asks_at_this_moment_is_no_stray(sumup: SimulatorProcess) -> None:
+    order = ordered(EventFactory.create(capacity=5))
+    checkout = paid_at_sumup(sumup, order)
+    Checkout.objects.filter(pk=checkout.pk).update(asked_at=timezone.now())  # a webhook whose answer is on its way
+
+    row = reconcile(a_round())
+
+    assert row.counts["asked by another"] == 1
+    assert not Case.objects.exists()
+    assert reconciled().counts["now paid"] == 1
+    assert (states_of(order), Case.objects.count()) == (["confirmed"], 0)
+
+
 def test_what_a_killed_run_left_is_called_so(sumup: SimulatorProcess) -> None:
     ReconcileRun.objects.create(started_at=timezone.now(), who="job")
     reconciled()
     assert sorted(ReconcileRun.objects.values_list("outcome", flat=True)) == ["in_order", "killed"]
-    assert rows("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+    held = "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database WHERE locktype = 'advisory'"
+    assert rows(f"{held} AND datname = current_database()") == [(0,)]
 
 
 def test_one_row_that_goes_wrong_keeps_nothing_else_back(
