@@ -18,7 +18,7 @@ from payments.sumup.payouts import payouts_from
 from tests.desk import member, signed_in_as
 from tests.factories import EventFactory, PageFactory
 from tests.payments.money import sold
-from tests.simulator import SimulatorProcess
+from tests.simulator import MERCHANT, OTHER_MERCHANT, SimulatorProcess
 
 TODAY = timezone.now().date()
 REPORTS = "/admin/orders/order/reports/"
@@ -54,12 +54,48 @@ def test_each_capture_is_paid_out_the_next_day_less_a_fee(simulator: SimulatorPr
     assert client.list_payouts(TODAY - timedelta(days=9), TODAY - timedelta(days=8)) == []
 
 
+def test_deductions_keep_their_numbers_when_an_earlier_one_shows_late(simulator: SimulatorProcess) -> None:
+    simulator.pay(simulator.create(amount=24)["id"])
+    capture = simulator.ledger()["captures"][0]
+    simulator.faults(refund_event_delay=2 * 86400)
+    simulator.client().refund(capture["id"], Decimal(5))
+    simulator.faults(refund_event_delay=0)
+    simulator.client().refund(capture["id"], Decimal(7))
+
+    def numbers() -> dict[Decimal, int]:
+        today = datetime.fromisoformat(simulator.ledger()["now"]).date()
+        return {row.amount: row.id for row in simulator.client().list_payouts(TODAY, today)}
+
+    days(simulator, 1)
+    before = numbers()
+    days(simulator, 2)
+
+    assert set(numbers()) - set(before) == {Decimal(5)}
+    assert {amount: numbers()[amount] for amount in before} == before
+
+
+def test_payouts_come_in_the_order_that_is_asked_for(simulator: SimulatorProcess) -> None:
+    for reference in ("R-1", "R-2"):
+        simulator.pay(simulator.create(checkout_reference=reference)["id"])
+        last = days(simulator, 1)
+    days(simulator, 1)
+    asked = f"/v1.0/merchants/{MERCHANT}/payouts?start_date={TODAY}&end_date={last + timedelta(days=1)}"
+
+    told = {order: [row["date"] for row in simulator.ask("GET", f"{asked}&order={order}").json()]
+            for order in ("asc", "desc")}  # fmt: skip
+
+    assert len(set(told["asc"])) == 2
+    assert told["asc"] == sorted(told["asc"]) == told["desc"][::-1]
+    assert simulator.ask("GET", f"{asked}&order=sideways").status_code == 400
+
+
 def test_days_that_are_none_are_refused(simulator: SimulatorProcess) -> None:
     for query in ("", "?start_date=2026-05-01", "?start_date=x&end_date=2026-05-01"):
-        assert simulator.ask("GET", f"/v1.0/merchants/MDEMO001/payouts{query}").status_code == 400
-    assert (
-        simulator.ask("GET", "/v1.0/merchants/MDEMO002/payouts?start_date=2026-05-01&end_date=2026-05-01").ok is False
-    )
+        assert simulator.ask("GET", f"/v1.0/merchants/{MERCHANT}/payouts{query}").status_code == 400
+    backwards = simulator.ask("GET", f"/v1.0/merchants/{MERCHANT}/payouts?start_date=2026-05-02&end_date=2026-05-01")
+    assert (backwards.status_code, backwards.json()[0]["message"]) == (400, "negative date range")
+    others = f"/v1.0/merchants/{OTHER_MERCHANT}/payouts?start_date=2026-05-01&end_date=2026-05-01"
+    assert simulator.ask("GET", others).ok is False
 
 
 @pytest.mark.parametrize(
@@ -69,8 +105,14 @@ def test_days_that_are_none_are_refused(simulator: SimulatorProcess) -> None:
         {"id": "7"},
         {"id": Decimal("7.5")},
         {"id": Decimal(2**63)},
+        {"id": Decimal("1e99")},
         {"amount": "x"},
+        {"fee": "x"},
+        {"fee": None},
         {"date": "2026-13-01"},
+        {"type": None},
+        {"status": 1},
+        {"currency": ""},
     ],
     ids=str,
 )
@@ -84,6 +126,11 @@ def test_a_row_that_cannot_be_read_makes_the_answer_unknown(changes: dict[str, o
 def test_what_is_no_list_of_payouts_is_unreadable(body: object) -> None:
     with pytest.raises(Unreadable):
         payouts_from(body)
+
+
+def test_words_that_no_document_names_are_kept() -> None:
+    (row,) = payouts_from([ROW | {"type": "GIFT", "status": "ON_HOLD", "reference": None, "transaction_code": None}])
+    assert (row.type, row.status, row.reference, row.transaction_code) == ("GIFT", "ON_HOLD", "", "")
 
 
 # Reconcile
