@@ -17,6 +17,8 @@ from payments.sumup import Refusal, SumUpProblem, Unreadable
 from payments.sumup.payouts import payouts_from
 from tests.desk import member, signed_in_as
 from tests.factories import EventFactory, PageFactory
+from tests.ledger.lives import a_checkout
+from tests.ledger.psql import twin, verdict, verdict_of_truncate
 from tests.payments.money import sold
 from tests.simulator import MERCHANT, OTHER_MERCHANT, SimulatorProcess
 
@@ -205,6 +207,42 @@ def test_a_word_of_sumup_that_changes_is_written_down(
     run_at(moment)
 
     assert [row.paid_out.amount for row in paid_out(None)] == [Decimal("23.40")]
+
+
+# What PostgreSQL refuses
+
+
+def a_payout(checkout: Checkout, **changes: object) -> Payout:
+    facts: dict[str, object] = {
+        "merchant": checkout.merchant, "payout_id": 1, "kind": "PAYOUT", "status": "SUCCESSFUL",
+        "amount": Decimal("23.40"), "fee": Decimal("0.60"), "currency": "EUR", "date": TODAY, "reference": "payout",
+        "transaction_code": "TAAA", "first_seen_at": timezone.now(),
+    }  # fmt: skip
+    return Payout.objects.create(**facts | changes)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "change",
+    [
+        "payout_id = 9", "kind = 'GIFT'", "amount = 1", "fee = 0", "currency = 'CHF'", "date = '2026-01-01'",
+        "reference = 'x'", "transaction_code = 'x'", "first_seen_at = now()", "merchant_id = 0",
+    ],
+)  # fmt: skip
+def test_what_sumup_said_of_a_payout_is_never_changed(change: str) -> None:
+    pk = a_payout(a_checkout("open")).pk
+    assert verdict(f"UPDATE payments_payout SET {change} WHERE id = %s", values=[pk]) == "payout_frozen"
+
+
+@pytest.mark.django_db
+def test_a_payout_takes_another_status_and_its_payment_and_is_never_deleted() -> None:
+    checkout = a_checkout("open")
+    pk = a_payout(checkout).pk
+    changes = f"status = 'FAILED', checkout_id = {checkout.pk}"
+    assert verdict(f"UPDATE payments_payout SET {changes} WHERE id = %s", values=[pk]) is None
+    assert verdict("DELETE FROM payments_payout WHERE id = %s", values=[pk]) == "payout_deleted"
+    assert verdict_of_truncate("payments_payout") == "payout_truncated"
+    assert twin("payments_payout", pk) == "payout_once"
 
 
 # The reports
