@@ -10,11 +10,12 @@ from django.utils import timezone
 
 from events.models import CalendarEntry, Page, Role
 from payments.models import Case, Checkout, Payout, ReconcileRun, RunOutcome
-from payments.payouts import paid_out
+from payments.payouts import paid_out, read_payouts
 from payments.reconciling import reconcile
 from payments.rounds import Round
 from payments.sumup import Refusal, SumUpProblem, Unreadable
 from payments.sumup.payouts import payouts_from
+from tests.cart.steps import ordered, paid_at_sumup
 from tests.desk import member, signed_in_as
 from tests.factories import EventFactory, PageFactory
 from tests.ledger.lives import a_checkout
@@ -207,6 +208,99 @@ def test_a_word_of_sumup_that_changes_is_written_down(
     run_at(moment)
 
     assert [row.paid_out.amount for row in paid_out(None)] == [Decimal("23.40")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_payout_known_before_its_payment_is_linked_later(
+    sumup: SimulatorProcess, later: Callable[[float], datetime]
+) -> None:
+    order = ordered(EventFactory.create(capacity=9))
+    checkout = paid_at_sumup(sumup, order)
+    Checkout.objects.filter(pk=checkout.pk).update(paid_at=timezone.now())  # an earlier payment of this merchant
+    moment = later(1)
+    read_payouts(checkout.merchant, Round(clock=lambda: moment))
+    assert [row.checkout_id for row in Payout.objects.all()] == [None]
+
+    run_at(moment)
+
+    assert [row.checkout_id for row in Payout.objects.all()] == [checkout.pk]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_day_that_is_to_come_keeps_no_run_from_asking(
+    sumup: SimulatorProcess, later: Callable[[float], datetime]
+) -> None:
+    _order, checkout = sold(sumup, EventFactory.create(capacity=9))
+    told = a_payout(checkout, date=timezone.now().date() + timedelta(days=9999), transaction_code="TZZZ")
+
+    run_at(later(1))
+
+    assert Payout.objects.exclude(pk=told.pk).get().checkout_id == checkout.pk
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dry_run_says_what_it_would_store_and_change(
+    sumup: SimulatorProcess, later: Callable[[float], datetime]
+) -> None:
+    _order, checkout = sold(sumup, EventFactory.create(capacity=9))
+    moment = later(1)
+    run_at(moment)
+    Payout.objects.update(status="FAILED")
+    sumup.control(f"refund/{checkout.transaction_id}", {"amount": "5"})
+    moment = later(1)
+    lines: list[str] = []
+
+    row = reconcile(Round(is_dry=True, clock=lambda: moment, told=lines.append))
+
+    assert (row.counts["payouts"], row.counts["payouts changed"]) == (1, 1)
+    assert any("1 payouts would be stored and 1 changed" in line for line in lines)
+    assert [row.status for row in Payout.objects.all()] == ["FAILED"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_cannot_be_stored_is_told_and_keeps_no_other_out(
+    sumup: SimulatorProcess, later: Callable[[float], datetime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sold(sumup, EventFactory.create(capacity=9))
+    moment = later(1)
+    monkeypatch.setattr("payments.payouts.MOST", Decimal(20))
+    lines: list[str] = []
+
+    row = reconcile(Round(clock=lambda: moment, told=lines.append))
+
+    assert (row.outcome, row.counts["payouts left out"]) == (RunOutcome.IN_ORDER, 1)
+    assert any("cannot be stored" in line for line in lines)
+    assert not Payout.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_days_that_are_too_much_for_one_answer_are_asked_for_in_parts(
+    sumup: SimulatorProcess, later: Callable[[float], datetime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _order, checkout = sold(sumup, EventFactory.create(capacity=9))
+    for number in range(3):
+        moment = later(1)
+        sumup.pay(sumup.create(checkout_reference=f"R-{number}")["id"])
+    monkeypatch.setattr("payments.sumup.client.BODY_MOST", 300)  # one row
+    moment = later(1)
+    run = Round(clock=lambda: moment)
+
+    read_payouts(checkout.merchant, run)
+
+    assert (run.counts["payouts"], run.counts["payouts not told"]) == (4, 0)
+    assert Payout.objects.values("date").distinct().count() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_not_told_is_logged(
+    sumup: SimulatorProcess, later: Callable[[float], datetime], caplog: pytest.LogCaptureFixture
+) -> None:
+    sold(sumup, EventFactory.create(capacity=9))
+    sumup.faults(payouts="403")
+
+    run_at(later(1))
+
+    assert "MDEMO001: SumUp does not tell its payouts" in caplog.text
 
 
 # What PostgreSQL refuses
