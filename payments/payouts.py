@@ -133,13 +133,14 @@ def _link(merchant: Merchant) -> None:
 class PaidOut:
     """What SumUp paid out to a merchant in one currency in some time, less which fees, and what it took off again.
 
-    Of `payments` of that time SumUp has told the fee of `told`.
+    It is the sum of `lines` of SumUp's list. Of `payments` of that time SumUp has told the fee of `told`.
     """
 
     merchant: str
     paid_out: Money
     fees: Money
     deducted: Money
+    lines: int
     payments: int
     told: int
 
@@ -147,7 +148,10 @@ class PaidOut:
 def paid_out(
     merchants: Collection[int] | None, *, first: date | None = None, last: date | None = None
 ) -> list[PaidOut]:
-    """By merchant (None: all) and currency, for payouts from `first` to `last`, both included."""
+    """By merchant (None: all) and currency, for payouts from `first` to `last`, both included; no failed ones.
+
+    A merchant with payments in that time, of which SumUp has told no payout, has a line of zeros.
+    """
     rows = Payout.objects.filter(status=SUCCESSFUL)
     payments = Checkout.objects.exclude(captured=None)
     if merchants is not None:
@@ -159,15 +163,21 @@ def paid_out(
     counted = {
         row["merchant"]: row
         for row in payments.order_by()
-        .values("merchant")
+        .values("merchant", "merchant__name", "merchant__currency")
         .annotate(number=Count("pk", distinct=True), told=Count("pk", distinct=True, filter=Q(payouts__kind=PAYOUT)))
     }
-    sums = rows.order_by("merchant__name", "merchant", "currency").values("merchant", "merchant__name", "currency")
-    found = []
+    sums = rows.order_by("merchant", "currency").values("merchant", "merchant__name", "currency")
+    found, silent = [], set(counted)
     for row in sums.annotate(
-        out=Sum("amount", filter=Q(kind=PAYOUT)), fees=Sum("fee"), off=Sum("amount", filter=~Q(kind=PAYOUT))
-    ):
+        lines=Count("pk"), out=Sum("amount", filter=Q(kind=PAYOUT)), fees=Sum("fee"),
+        off=Sum("amount", filter=~Q(kind=PAYOUT)),
+    ):  # fmt: skip
         out, fees, off = (Money(row[name] or Decimal(0), row["currency"]) for name in ("out", "fees", "off"))
         count = counted.get(row["merchant"], {"number": 0, "told": 0})
-        found.append(PaidOut(row["merchant__name"], out, fees, off, count["number"], count["told"]))
-    return found
+        found.append(PaidOut(row["merchant__name"], out, fees, off, row["lines"], count["number"], count["told"]))
+        silent.discard(row["merchant"])
+    for merchant in silent:
+        count = counted[merchant]
+        none = Money(Decimal(0), count["merchant__currency"])
+        found.append(PaidOut(count["merchant__name"], none, none, none, 0, count["number"], count["told"]))
+    return sorted(found, key=lambda row: (row.merchant, row.paid_out.currency))

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from events.models import CalendarEntry, Page, Role
+from events.models import CalendarEntry, Merchant, Page, Role
 from payments.models import Case, Checkout, Payout, ReconcileRun, RunOutcome
 from payments.payouts import paid_out, read_payouts
 from payments.reconciling import reconcile
@@ -16,8 +16,8 @@ from payments.rounds import Round
 from payments.sumup import Refusal, SumUpProblem, Unreadable
 from payments.sumup.payouts import payouts_from
 from tests.cart.steps import ordered, paid_at_sumup
-from tests.desk import member, signed_in_as
-from tests.factories import EventFactory, PageFactory
+from tests.desk import house, member, signed_in_as
+from tests.factories import CalendarFactory, EventFactory, PageFactory, UserFactory
 from tests.ledger.lives import a_checkout
 from tests.ledger.psql import twin, verdict, verdict_of_truncate
 from tests.payments.money import sold
@@ -139,8 +139,8 @@ def test_words_that_no_document_names_are_kept() -> None:
 # Reconcile
 
 
-def run_at(moment: datetime, *, dry: bool = False) -> ReconcileRun:
-    return reconcile(Round(is_dry=dry, clock=lambda: moment))
+def run_at(moment: datetime, *, dry: bool = False, only: Merchant | None = None) -> ReconcileRun:
+    return reconcile(Round(is_dry=dry, clock=lambda: moment), merchant=only)
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_a_word_of_sumup_that_changes_is_written_down(
     moment = later(1)
     run_at(moment)
     Payout.objects.update(status="FAILED")
-    assert paid_out(None) == []  # nothing went out
+    assert [(row.paid_out.amount, row.lines) for row in paid_out(None)] == [(Decimal(0), 0)]  # nothing went out
 
     run_at(moment)
 
@@ -397,3 +397,83 @@ def test_a_refusal_is_a_problem_with_a_name(simulator: SimulatorProcess) -> None
     with pytest.raises(SumUpProblem) as caught:
         simulator.client().list_payouts(TODAY, TODAY)
     assert isinstance(caught.value, Refusal)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_totals_are_those_of_the_stored_rows_to_the_cent(
+    sumup: SimulatorProcess, later: Callable[[float], datetime], entry: CalendarEntry
+) -> None:
+    checkouts = [sold(sumup, entry, number)[1] for number in (1, 3, 2)]
+    sumup.control(f"refund/{checkouts[0].transaction_id}", {"amount": "3.33"})
+    sumup.control(f"chargeback/{checkouts[1].transaction_id}", {"amount": "7.77"})
+    run_at(later(1))
+    assert {row.kind for row in Payout.objects.all()} == {"PAYOUT", "REFUND_DEDUCTION", "CHARGE_BACK_DEDUCTION"}
+
+    (line,) = paid_out(None)
+
+    rows = list(Payout.objects.values_list("kind", "amount", "fee"))
+    assert line.paid_out.amount == sum(amount for kind, amount, _fee in rows if kind == "PAYOUT")
+    assert line.deducted.amount == sum(amount for kind, amount, _fee in rows if kind != "PAYOUT") == Decimal("11.10")
+    assert line.fees.amount == sum(fee for _kind, _amount, fee in rows)
+    captured = sum(Checkout.objects.get(pk=row.pk).captured or Decimal(0) for row in checkouts)
+    assert line.paid_out.amount + line.fees.amount == captured
+    assert (line.payments, line.told) == (3, 3)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_another_page_once_sold_through_a_merchant_is_not_shown(
+    sumup: SimulatorProcess, later: Callable[[float], datetime], entry: CalendarEntry
+) -> None:
+    """A page that has got a merchant of its own since leaves its old payments in the account of the old one."""
+    other = EventFactory.create(capacity=9, calendar=CalendarFactory.create(page=PageFactory.create()))
+    sold(sumup, entry)
+    sold(sumup, other)
+    run_at(later(1))
+    mine = Merchant.objects.create(code="MOTHER", name="Other", currency="EUR", api_key="k")
+    Page.objects.filter(pk=other.calendar.page_id).update(merchant=mine)
+    owner = signed_in_as(member((entry.calendar.page, Role.OWNER)))
+    both = signed_in_as(member((entry.calendar.page, Role.OWNER), (other.calendar.page, Role.FINANCE)))
+
+    assert "€ 46.80" in words(both, REPORTS)
+    assert "€ 46.80" not in words(owner, REPORTS)
+    assert "it is shown to those who see the sums of all its pages" in words(owner, REPORTS)
+    assert len(owner.get(f"{REPORTS}payouts.csv").content.decode().splitlines()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_merchant_of_which_sumup_tells_nothing_is_not_left_out(
+    sumup: SimulatorProcess, later: Callable[[float], datetime], entry: CalendarEntry
+) -> None:
+    root = signed_in_as(UserFactory.create(is_staff=True, is_superuser=True))
+    _order, checkout = sold(sumup, entry)
+    assert "SumUp has told of no payout in this time." in words(root, REPORTS)  # its payment alone is no payout
+    silent = house("Silent").checkout
+    Checkout.objects.filter(pk=silent.pk).update(
+        captured=silent.amount, captured_currency="EUR", paid_at=timezone.now()
+    )
+    run_at(later(1), only=checkout.merchant)
+
+    told = {row.merchant: (row.paid_out.amount, row.lines, row.told, row.payments) for row in paid_out(None)}
+
+    assert told == {"Demo": (Decimal("23.40"), 1, 1, 1), "Silent merchant": (Decimal(0), 0, 0, 1)}
+    assert '<th scope="row">Silent merchant</th>' in words(root, REPORTS)
+
+
+@pytest.mark.django_db
+def test_a_page_that_is_chosen_shows_its_merchant_alone() -> None:
+    """The merchant's name is the organiser's own: its file runs nothing in a spreadsheet."""
+    first, second = house("One"), house("Two")
+    Merchant.objects.filter(code="MONE").update(name="=1+1")
+    for place, home in enumerate((first, second)):
+        a_payout(home.checkout, payout_id=place)
+    root = signed_in_as(UserFactory.create(is_staff=True, is_superuser=True))
+
+    def names(query: str) -> list[str]:
+        lines = root.get(f"{REPORTS}payouts.csv{query}").content.decode("utf-8-sig").splitlines()
+        return [line.split(",")[0] for line in lines[1:]]
+
+    assert names("") == ["'=1+1", "Two merchant"]
+    assert names(f"?page={second.page.pk}") == ["Two merchant"]
+    page = words(root, f"{REPORTS}?page={first.page.pk}")
+    assert '<th scope="row">=1+1</th>' in page
+    assert '<th scope="row">Two merchant</th>' not in page
