@@ -1,25 +1,26 @@
 """SumUp's payouts and fees: read beside its list of transactions, and told in the reports; they decide nothing here."""
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, Subquery, Sum
 
 from events.models import Merchant
 from ledger.money import PLACES, Money, rounded
 from payments.merchants import PATIENT, client_for
 from payments.models import Checkout, Payout
 from payments.rounds import Round
-from payments.sumup import PAYOUT, PayoutAnswer, SumUpProblem
+from payments.sumup import PAYOUT, Client, PayoutAnswer, SumUpProblem, Unreadable
+from payments.sumup.payouts import PAYOUTS_MOST
 
 log = logging.getLogger(__name__)
 
 #: What SumUp says of a day may change for so long.
 SETTLES_WITHIN = timedelta(days=14)
-#: Days a question: an answer has at most 9999 rows.
+#: Days a question; fewer where an answer would be too long.
 A_QUESTION = timedelta(days=7)
 SUCCESSFUL = "SUCCESSFUL"
 #: The largest amount that a row can hold.
@@ -29,20 +30,28 @@ MOST = Decimal("9999999999.99")
 def read_payouts(merchant: Merchant, run: Round) -> None:
     """Take in what SumUp lists as paid out to `merchant` since what we know of may have changed.
 
-    A key may lack the right to ask, and nothing depends on it: no answer is told and counted, and is no fault.
+    A key may lack the right to ask, and nothing depends on it: no answer is told and counted, and is no fault. What
+    was stored stays, and the next run asks again from there.
     """
     client = client_for(merchant, deadline=PATIENT)
     try:
         for first, last in _weeks(merchant, run.clock().date()):
-            run.pace(merchant.pk)
-            _store(merchant, client.list_payouts(first, last), run)
+            for answers in _told(client, first, last, lambda: run.pace(merchant.pk)):
+                _store(merchant, answers, run)
     except SumUpProblem as problem:
-        run.count("payouts not told", f"{merchant.code}: SumUp does not tell its payouts ({problem}).")
+        words = f"{merchant.code}: SumUp does not tell its payouts ({problem})."
+        log.warning("%s", words)
+        run.count("payouts not told", words)
+    if not run.is_dry:
+        _link(merchant)
 
 
 def _weeks(merchant: Merchant, today: date) -> Iterator[tuple[date, date]]:
-    """From and to when to ask, oldest first; nothing before there was a payment."""
-    known = Payout.objects.filter(merchant=merchant).aggregate(last=Max("date"))["last"]
+    """From and to when to ask, oldest first; nothing before there was a payment.
+
+    A day that is to come, which SumUp may name by mistake, is not where to begin.
+    """
+    known = Payout.objects.filter(merchant=merchant, date__lte=today).aggregate(last=Max("date"))["last"]
     paid = Checkout.objects.filter(merchant=merchant).aggregate(first=Min("paid_at"))["first"]
     if paid is None:
         return
@@ -53,18 +62,43 @@ def _weeks(merchant: Merchant, today: date) -> Iterator[tuple[date, date]]:
         first = last + timedelta(days=1)
 
 
+def _told(client: Client, first: date, last: date, before: Callable[[], None]) -> Iterator[list[PayoutAnswer]]:
+    """What SumUp lists of these days, oldest first, in parts that an answer can hold: a row is a sale, tills' too."""
+    before()
+    try:
+        answers = client.list_payouts(first, last)
+    except Unreadable:  # too long, perhaps
+        if first == last:
+            raise
+    else:
+        if first == last or len(answers) < PAYOUTS_MOST:
+            yield answers
+            return
+    middle = first + (last - first) // 2
+    yield from _told(client, first, middle, before)
+    yield from _told(client, middle + timedelta(days=1), last, before)
+
+
 def _store(merchant: Merchant, answers: Sequence[PayoutAnswer], run: Round) -> None:
+    """Store what is new, and SumUp's word where it is another; a dry run says how many of each."""
     usable = [row for row in answers if row.currency in PLACES and max(abs(row.amount), abs(row.fee)) <= MOST]
+    if left_out := len(answers) - len(usable):
+        words = f"{merchant.code}: {left_out} of SumUp's payouts cannot be stored (amount or currency)."
+        log.warning("%s", words)
+        run.told(words)
+        run.counts["payouts left out"] += left_out
     known = {
         row.payout_id: row for row in Payout.objects.filter(merchant=merchant, payout_id__in=[r.id for r in usable])
     }
     fresh = [row for row in usable if row.id not in known]
+    changed = [row for row in usable if row.id in known and known[row.id].status != row.status[:60]]
     run.counts["payouts"] += len(fresh)
+    if changed:
+        run.counts["payouts changed"] += len(changed)
     if run.is_dry:
+        if fresh or changed:
+            run.told(f"{merchant.code}: {len(fresh)} payouts would be stored and {len(changed)} changed.")
         return
-    codes = {row.transaction_code for row in fresh} - {""}
-    rows = Checkout.objects.filter(merchant=merchant, transaction_code__in=codes).values_list("transaction_code", "pk")
-    checkouts = dict(rows)
     Payout.objects.bulk_create(
         [
             Payout(
@@ -78,30 +112,35 @@ def _store(merchant: Merchant, answers: Sequence[PayoutAnswer], run: Round) -> N
                 date=row.date,
                 reference=row.reference[:255],
                 transaction_code=row.transaction_code[:255],
-                checkout_id=checkouts.get(row.transaction_code),
                 first_seen_at=run.clock(),
             )
             for row in fresh
         ],
         ignore_conflicts=True,  # two runs at once
     )
-    for row in usable:
-        before = known.get(row.id)
-        if before is not None and before.status != row.status[:60]:
-            Payout.objects.filter(pk=before.pk).update(status=row.status[:60])
+    for row in changed:
+        Payout.objects.filter(pk=known[row.id].pk).update(status=row.status[:60])
+
+
+def _link(merchant: Merchant) -> None:
+    """Payouts to their payments, one statement for all: a payment may be known to us only after its payout."""
+    paid = Checkout.objects.filter(merchant=merchant, transaction_code=OuterRef("transaction_code")).values("pk")
+    unlinked = Payout.objects.filter(Exists(paid), merchant=merchant, checkout=None).exclude(transaction_code="")
+    unlinked.update(checkout=Subquery(paid))
 
 
 @dataclass(frozen=True)
 class PaidOut:
     """What SumUp paid out to a merchant in one currency in some time, less which fees, and what it took off again.
 
-    Of `payments` of that time SumUp has told the fee of `told`.
+    It is the sum of `lines` of SumUp's list. Of `payments` of that time SumUp has told the fee of `told`.
     """
 
     merchant: str
     paid_out: Money
     fees: Money
     deducted: Money
+    lines: int
     payments: int
     told: int
 
@@ -109,7 +148,10 @@ class PaidOut:
 def paid_out(
     merchants: Collection[int] | None, *, first: date | None = None, last: date | None = None
 ) -> list[PaidOut]:
-    """By merchant (None: all) and currency, for payouts from `first` to `last`, both included."""
+    """By merchant (None: all) and currency, for payouts from `first` to `last`, both included; no failed ones.
+
+    A merchant with payments in that time, of which SumUp has told no payout, has a line of zeros.
+    """
     rows = Payout.objects.filter(status=SUCCESSFUL)
     payments = Checkout.objects.exclude(captured=None)
     if merchants is not None:
@@ -121,15 +163,21 @@ def paid_out(
     counted = {
         row["merchant"]: row
         for row in payments.order_by()
-        .values("merchant")
+        .values("merchant", "merchant__name", "merchant__currency")
         .annotate(number=Count("pk", distinct=True), told=Count("pk", distinct=True, filter=Q(payouts__kind=PAYOUT)))
     }
-    sums = rows.order_by("merchant__name", "merchant", "currency").values("merchant", "merchant__name", "currency")
-    found = []
+    sums = rows.order_by("merchant", "currency").values("merchant", "merchant__name", "currency")
+    found, silent = [], set(counted)
     for row in sums.annotate(
-        out=Sum("amount", filter=Q(kind=PAYOUT)), fees=Sum("fee"), off=Sum("amount", filter=~Q(kind=PAYOUT))
-    ):
+        lines=Count("pk"), out=Sum("amount", filter=Q(kind=PAYOUT)), fees=Sum("fee"),
+        off=Sum("amount", filter=~Q(kind=PAYOUT)),
+    ):  # fmt: skip
         out, fees, off = (Money(row[name] or Decimal(0), row["currency"]) for name in ("out", "fees", "off"))
         count = counted.get(row["merchant"], {"number": 0, "told": 0})
-        found.append(PaidOut(row["merchant__name"], out, fees, off, count["number"], count["told"]))
-    return found
+        found.append(PaidOut(row["merchant__name"], out, fees, off, row["lines"], count["number"], count["told"]))
+        silent.discard(row["merchant"])
+    for merchant in silent:
+        count = counted[merchant]
+        none = Money(Decimal(0), count["merchant__currency"])
+        found.append(PaidOut(count["merchant__name"], none, none, none, 0, count["number"], count["told"]))
+    return sorted(found, key=lambda row: (row.merchant, row.paid_out.currency))

@@ -60,7 +60,7 @@ def reconcile(
                 for pk in unlisted_captures(one, start, run):
                     run.safely(f"payment not listed, {pk}", lambda: look_for(pk, run))  # noqa: B023
                 row.walked.append(one.pk)
-                read_payouts(one, run)
+                run.safely(f"payouts of {one.code}", lambda: read_payouts(one, run))  # noqa: B023
         return _finished(row, run, merchant)
 
 

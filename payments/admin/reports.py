@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from django import forms
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -19,6 +20,7 @@ from events.local_times import told
 from events.models import CalendarEntry, Merchant, Page, Role, Ticket
 from events.scoping import SEE_EVENTS, team_of
 from events.states import EntryKind
+from orders.models import OrderLine
 from payments.payouts import PaidOut, paid_out
 from payments.reports import KINDS, Line, Span, report, sales_of, total
 from payments.tables import csv_response
@@ -85,16 +87,36 @@ def _lines(request: HttpRequest, form: ReportForm, kind: str) -> list[Line]:
 def merchants_of(request: HttpRequest) -> set[int] | None:
     """The merchants whose every page is the user's: a payout is of a payment, which may be of several pages. None: all.
 
-    A page without a merchant of its own sells through the site's.
+    A page without a merchant of its own sells through the site's. One that was paid through a merchant before it got
+    another counts too: its payments are in that account still.
     """
     own = pages_of(request, SEE_SUMS)
     if own is None:
         return None
-    site = Merchant.objects.filter(is_site=True).values_list("pk", flat=True).first()
+    site = _site_merchant()
     pages: dict[int | None, set[int]] = {}
     for pk, merchant in Page.objects.values_list("pk", "merchant"):
         pages.setdefault(merchant or site, set()).add(pk)
-    return {merchant for merchant, theirs in pages.items() if merchant is not None and theirs <= own}
+    now = [merchant for merchant, theirs in pages.items() if merchant is not None and theirs <= own]
+    others = OrderLine.objects.filter(order__merchant=OuterRef("pk"), order__checkouts__captured__isnull=False).exclude(
+        page__in=own
+    )
+    return set(Merchant.objects.filter(~Exists(others), pk__in=now).values_list("pk", flat=True))
+
+
+def _site_merchant() -> int | None:
+    return Merchant.objects.filter(is_site=True).values_list("pk", flat=True).first()
+
+
+def _merchants(request: HttpRequest, form: ReportForm) -> set[int] | None:
+    """Those that the user sees whole; of a chosen page its own. None: all."""
+    seen = merchants_of(request)
+    page = form.cleaned_data.get("page")
+    if page is None:
+        return seen
+    merchant = page.merchant_id or _site_merchant()
+    takes = set() if merchant is None else {merchant}
+    return takes if seen is None else takes & seen
 
 
 def _paid_out(merchants: set[int] | None, form: ReportForm) -> list[PaidOut]:
@@ -113,11 +135,13 @@ def reports_view(site: AdminSite, request: HttpRequest) -> HttpResponse:
     form = ReportForm(request)
     lines: list[Line] = []
     payouts: list[PaidOut] = []
-    merchants = merchants_of(request)
+    sees_payouts = True
     kind = "day"
     if form.is_valid():
         kind = form.cleaned_data["kind"] or kind
         lines = _lines(request, form, kind)
+        merchants = _merchants(request, form)
+        sees_payouts = merchants != set() or team_of(request).is_superuser
         payouts = _paid_out(merchants, form)
     context = {
         **site.each_context(request),
@@ -126,8 +150,8 @@ def reports_view(site: AdminSite, request: HttpRequest) -> HttpResponse:
         "kind": kind,
         "lines": lines,
         "totals": total(lines),
-        "payouts": payouts,
-        "sees_payouts": merchants != set(),
+        "payouts": payouts if any(row.lines for row in payouts) else [],
+        "sees_payouts": sees_payouts,
         "query": request.GET.urlencode(),
     }
     return TemplateResponse(request, "admin/foyer/reports.html", context, status=200 if form.is_valid() else 422)
@@ -155,7 +179,7 @@ def payouts_csv(_site: AdminSite, request: HttpRequest) -> HttpResponse:
     rows = [
         [row.merchant, row.paid_out.currency, row.paid_out.amount, row.fees.amount, row.deducted.amount, row.payments,
          row.told]
-        for row in _paid_out(merchants_of(request), form)
+        for row in _paid_out(_merchants(request, form), form)
     ]  # fmt: skip
     return csv_response("payouts", header, rows)
 

@@ -1,16 +1,19 @@
 """Payout: what SumUp says that it sent to a merchant, or took off again, for one payment."""
 
+import pgtrigger
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from events.models import Merchant
+from ledger.arrows import frozen_trigger, no_truncate, refusal
 from payments.models.checkouts import Checkout
 
 
 class Payout(models.Model):
     """One row of SumUp's list of payouts, its words verbatim; it explains fees and changes nothing that we know.
 
-    `amount` of a PAYOUT is net of `fee`. `checkout` is the payment that it is of, where that is one of ours.
+    `amount` of a PAYOUT is net of `fee`. `checkout` is the payment that it is of, where that is one of ours; it and
+    `status` alone may change.
     """
 
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="+", verbose_name=_("merchant"))
@@ -34,6 +37,20 @@ class Payout(models.Model):
         ordering = ["date", "id"]
         indexes = [models.Index(fields=["merchant", "date"], name="payout_of_merchant")]
         constraints = [models.UniqueConstraint(fields=["merchant", "payout_id"], name="payout_once")]
+        triggers = [
+            frozen_trigger(
+                "payout_frozen",
+                ["merchant_id", "payout_id", "kind", "amount", "fee", "currency", "date", "reference",
+                 "transaction_code", "first_seen_at"],
+            ),
+            pgtrigger.Trigger(
+                name="payout_deleted",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Delete,
+                func=refusal("payout_deleted", "what SumUp said of a payout is never deleted"),
+            ),
+            no_truncate("payout"),
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.kind} {self.status} {self.amount}"

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from payments.simulator.ledger import Ledger
-from payments.simulator.reply import invalid
+from payments.simulator.reply import Refused, invalid, told
 from payments.simulator.rows import SUCCESSFUL, Merchant, Transaction
 from payments.simulator.views import Json, number, shown_refunds
 
@@ -16,14 +16,18 @@ DEDUCTIONS = {"REFUND": "REFUND_DEDUCTION", "CHARGE_BACK": "CHARGE_BACK_DEDUCTIO
 
 
 def payouts(merchant: Merchant, query: dict[str, list[str]], ledger: Ledger) -> list[Json]:
-    """SumUp: GET /v1.0/merchants/{code}/payouts."""
+    """SumUp: GET /v1.0/merchants/{code}/payouts, in JSON only; nothing that is to come."""
     first, last = (_day(query, name) for name in ("start_date", "end_date"))
-    limit = query.get("limit", [str(LIMIT)])[0]
+    if first > last:
+        raise Refused(told([{"error_code": "INVALID", "message": "negative date range"}], 400))
+    limit, order = (query.get(name, [usual])[0] for name, usual in (("limit", str(LIMIT)), ("order", "asc")))
     if not limit.isdigit() or not 1 <= int(limit) <= LIMIT:
         raise invalid([("limit", "INVALID")])
+    if order not in ("asc", "desc"):
+        raise invalid([("order", "INVALID")])
     last = min(last, ledger.now().date())
     rows = [row for row in _rows(merchant, ledger) if first <= date.fromisoformat(str(row["date"])) <= last]
-    return sorted(rows, key=lambda row: str(row["date"]))[: int(limit)]
+    return sorted(rows, key=lambda row: str(row["date"]), reverse=order == "desc")[: int(limit)]
 
 
 def fee_of(amount: str, currency: str) -> Decimal:
@@ -39,8 +43,9 @@ def _rows(merchant: Merchant, ledger: Ledger) -> Iterator[Json]:
             continue
         fee = fee_of(row.amount, row.currency)
         yield _row(row, place * 1000, "PAYOUT", Decimal(row.amount) - fee, fee, row.timestamp)
-        for turn, refund in enumerate(shown_refunds(row, ledger), 1):
-            if refund.status != "FAILED":
+        shown = {refund.id for refund in shown_refunds(row, ledger)}
+        for turn, refund in enumerate(ledger.refunds_of(row.id), 1):
+            if refund.id in shown and refund.status != "FAILED":
                 amount = Decimal(refund.amount)
                 yield _row(row, place * 1000 + turn, DEDUCTIONS[refund.kind], amount, Decimal(0), refund.timestamp)
 

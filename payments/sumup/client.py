@@ -156,7 +156,10 @@ class Client:
         return walk(ask, first)
 
     def list_payouts(self, first: date, last: date) -> list[PayoutAnswer]:
-        """What was paid out on these days, both included, oldest first (SumUp: GET /v1.0/merchants/{code}/payouts)."""
+        """What was paid out on these days, both included, oldest first (SumUp: GET /v1.0/merchants/{code}/payouts).
+
+        At most PAYOUTS_MOST rows; SumUp does not say when there are more.
+        """
         path = f"/v1.0/merchants/{_segment(self.merchant_code)}/payouts"
         query = {"start_date": first.isoformat(), "end_date": last.isoformat(), "order": "asc"}
         return payouts_from(self._ask("GET", path, query=query | {"format": "json", "limit": str(PAYOUTS_MOST)}))

@@ -18,7 +18,8 @@ ID_MOST = 2**63 - 1
 class PayoutAnswer:
     """One row (SumUp: FinancialPayout): a payout, or a deduction for a refund or a chargeback; words as told.
 
-    `amount` of a payout is what was sent, net of `fee`; both in major units. `transaction_code` is the payment's.
+    `amount` of a payout is what was sent, net of `fee`; both in major units. `transaction_code` is the payment's, ""
+    where SumUp names none.
     """
 
     id: int
@@ -33,7 +34,10 @@ class PayoutAnswer:
 
 
 def payouts_from(body: object) -> list[PayoutAnswer]:
-    """The rows of a bare JSON array; one that cannot be read makes the whole answer unknown (Unreadable)."""
+    """The rows of a bare JSON array; one that cannot be read makes the whole answer unknown (Unreadable).
+
+    A fee that cannot be read is no fee of 0.
+    """
     if not isinstance(body, list):
         raise Unreadable("SumUp's answer is not a list of payouts.")
     return [_payout_from(item) for item in body]
@@ -46,14 +50,18 @@ def _payout_from(item: object) -> PayoutAnswer:
         day = date.fromisoformat(text_of(facts, "date"))
     except ValueError:
         day = None
-    if not isinstance(number, Decimal) or number % 1 or not 0 <= number <= ID_MOST or amount is None or day is None:
-        raise Unreadable("SumUp's answer has a payout without id, amount or date.")
+    if not isinstance(number, Decimal) or not 0 <= number <= ID_MOST or number % 1:
+        raise Unreadable("SumUp's answer has a payout without an id.")
+    if amount is None or fee is None or day is None:
+        raise Unreadable("SumUp's answer has a payout without amount, fee or date.")
+    if not all(text_of(facts, name) for name in ("type", "status", "currency")):
+        raise Unreadable("SumUp's answer has a payout without type, status or currency.")
     return PayoutAnswer(
         id=int(number),
         type=text_of(facts, "type"),
         status=text_of(facts, "status"),
         amount=amount,
-        fee=fee or Decimal(0),
+        fee=fee,
         currency=text_of(facts, "currency"),
         date=day,
         reference=text_of(facts, "reference"),
