@@ -1,6 +1,7 @@
 """The admin's pages about money and rooms, looked at by axe: empty and with rows, at a desk and on a phone."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Literal
 
 import pytest
@@ -10,6 +11,7 @@ from playwright.sync_api import expect
 from events.calling_off import call_off
 from orders.models import Order
 from payments.models import Case, ReconcileRun, SumUpEvent
+from payments.payouts import read_payouts
 from payments.reconciling import reconcile
 from payments.rounds import Round
 from payments.settling import settle
@@ -51,6 +53,9 @@ def order_of_all_three(sumup: SimulatorProcess) -> Order:
     checkout.refresh_from_db()
     sumup.control(f"refund/{checkout.transaction_id}", {"amount": 1})
     reconcile(Round())
+    sumup.shift_clock(86400)
+    read_payouts(checkout.merchant, Round(clock=lambda: timezone.now() + timedelta(days=1)))
+    sumup.shift_clock(-86400)
     return order
 
 
@@ -95,5 +100,6 @@ def test_axe_finds_nothing_on_the_pages_of_money_and_rooms(
     desk.link("Make it an event").click()
     desk.link("No, go back").click()
     desk.go(f"/admin/{reports}?kind=entry")
+    expect(desk.page.get_by_role("region", name="Payouts")).to_contain_text("1 of 2 payments")
     desk.page.locator("#content").get_by_role("link", name="Rehearsal room, ").click()
     assert desk.path == f"/admin/events/booking/{booking.pk}/change/"

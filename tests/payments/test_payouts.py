@@ -274,6 +274,27 @@ def test_a_row_that_cannot_be_stored_is_told_and_keeps_no_other_out(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_another_run_at_the_same_time_stores_each_payout_once(
+    sumup: SimulatorProcess, later: Callable[[float], datetime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _order, checkout = sold(sumup, EventFactory.create(capacity=9))
+    moment = later(1)
+    create = Payout.objects.bulk_create
+
+    def beaten(rows: list[Payout], *, ignore_conflicts: bool) -> list[Payout]:
+        """The rival has read the same list, and stores it first."""
+        patch.undo()
+        read_payouts(checkout.merchant, Round(clock=lambda: moment))
+        return create(rows, ignore_conflicts=ignore_conflicts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Payout.objects, "bulk_create", beaten)
+        read_payouts(checkout.merchant, Round(clock=lambda: moment))
+
+    assert [row.checkout_id for row in Payout.objects.all()] == [checkout.pk]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_days_that_are_too_much_for_one_answer_are_asked_for_in_parts(
     sumup: SimulatorProcess, later: Callable[[float], datetime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
