@@ -124,7 +124,7 @@ class SumUp:
         answer.read()
         took = time.perf_counter() - started
         if answer.status == 503:  # the sweep asks about the same checkout at this moment: SumUp sends it again
-            time.sleep(2.5)
+            time.sleep(2.5)  # in SumUp's place, once the pause between two questions is over
             return took + self.notify(checkout)
         if answer.status != 204:
             raise Unexpected(f"webhook: {answer.status}")

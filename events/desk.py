@@ -40,6 +40,7 @@ class DeskAdmin(ScopedAdmin[Row]):
     change_form_template = "admin/foyer/told.html"
 
     def zone_of(self, row: Row) -> str:
+        """Each subclass says whose clock it is; Django's metaclass of admins leaves no room for abc's."""
         raise NotImplementedError
 
     def steps_of(self, request: HttpRequest, row: Row) -> list[Step]:  # noqa: ARG002
