@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 
 from accounts.models import User
 from accounts.visitors import SESSION_KEY
 from cart.adopting import adopt
+from ledger import clock
 
 
 class AdoptionMiddleware:
@@ -19,6 +19,6 @@ class AdoptionMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         # Without the cookie there is no session: nothing is asked of the database for a webhook or a robot.
         if request.session.session_key and SESSION_KEY in request.session and isinstance(request.user, User):
-            adopt(request.user, str(request.session[SESSION_KEY]), at=timezone.now())
+            adopt(request.user, str(request.session[SESSION_KEY]), at=clock.now())
             del request.session[SESSION_KEY]
         return self.get_response(request)

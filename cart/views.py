@@ -10,7 +10,6 @@ from django.contrib import messages
 from django.core.validators import slug_re
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -28,6 +27,7 @@ from events.buying import PurchaseRefusal
 from events.forms import BadQuantity, whole_number
 from events.models import CalendarEntry, Page
 from events.states import LineKind
+from ledger import clock
 from ledger.money import Money
 from market.models import Product
 
@@ -59,7 +59,7 @@ def line(request: Request, pk: int, key: int) -> HttpResponse:
 
     def change() -> str:
         quantity = whole_number(request.POST.get("quantity", ""))
-        set_quantity(user, entry, key, quantity, at=timezone.now())
+        set_quantity(user, entry, key, quantity, at=clock.now())
         return "" if quantity else _removed(_name(entry, key))
 
     return _changed(request, change)
@@ -72,7 +72,7 @@ def pieces(request: Request, pk: int) -> HttpResponse:
 
     def change() -> str:
         quantity = whole_number(request.POST.get("quantity", ""))
-        set_pieces(visitor_of(request), product, quantity, at=timezone.now())
+        set_pieces(visitor_of(request), product, quantity, at=clock.now())
         return "" if quantity else _removed(product.name)
 
     return _changed(request, change)
@@ -90,7 +90,7 @@ def booking(request: Request, pk: int) -> HttpResponse:
             remove_booking(visitor, row.pk)
             return _removed(row.title)
         start = _moment(typed)
-        move_booking(visitor, row, start, at=timezone.now())
+        move_booking(visitor, row, start, at=clock.now())
         return ""
 
     return _changed(request, change)
@@ -165,7 +165,7 @@ class GroupShown:
 
 
 def _cart_of(request: HttpRequest) -> Cart:
-    contents = cart_of(visitor_of(request), at=timezone.now())
+    contents = cart_of(visitor_of(request), at=clock.now())
     setattr(request, COUNTED, contents.count)
     return contents
 

@@ -9,10 +9,10 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from ledger import clock
 from ledger.locking import Contention
 from payments.health import troubles
 
@@ -38,7 +38,7 @@ def readyz(_request: HttpRequest) -> JsonResponse:
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             problems.append("migrations are missing")
         else:
-            problems += [trouble.words for trouble in troubles(at=timezone.now())]
+            problems += [trouble.words for trouble in troubles(at=clock.now())]
     except (DatabaseError, ImproperlyConfigured):
         problems.append("the database does not answer")
     status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK

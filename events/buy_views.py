@@ -4,7 +4,6 @@ from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
@@ -15,6 +14,7 @@ from events.buying import PurchaseRefusal, put_in_cart
 from events.forms import BadQuantity, read_quantities
 from events.models import CalendarEntry
 from events.views import entry_context
+from ledger import clock
 
 
 @require_POST
@@ -25,7 +25,7 @@ def buy(request: Request, pk: int) -> HttpResponse:
     if not isinstance(user, User):
         to_login = redirect_to_login(entry.get_absolute_url())
         return HttpResponseClientRedirect(to_login.url) if request.htmx else to_login
-    now = timezone.now()
+    now = clock.now()
     chosen = None
     try:
         chosen = read_quantities(request.POST)

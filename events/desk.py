@@ -24,7 +24,7 @@ def link(name: str, pk: int, text: object) -> str:
     return format_html('<a href="{}">{}</a>', reverse(f"admin:{name}_change", args=[pk]), text)
 
 
-def clock(field: str, label: StrOrPromise) -> Any:
+def moment(field: str, label: StrOrPromise) -> Any:
     """A read-only field of a DeskAdmin: the moment `field`, told on the page's clock."""
 
     @admin.display(description=label)

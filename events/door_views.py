@@ -8,7 +8,6 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -18,6 +17,7 @@ from events.models import CalendarEntry, Role, Ticket
 from events.scoping import team_of
 from events.states import EntryState, TicketState
 from events.ticket_views import private
+from ledger import clock
 
 AT_THE_DOOR = frozenset({Role.OWNER, Role.ORGANISER, Role.BOX_OFFICE, Role.DOOR})
 FOUND = 20
@@ -41,7 +41,7 @@ def doors(request: HttpRequest) -> HttpResponse:
     """Which event? Those of today and the days around it."""
     if not request.user.is_authenticated:
         return to_login(request)
-    now = timezone.now()
+    now = clock.now()
     near = own_entries(request).filter(
         starts_at__lt=now + timedelta(days=7), ends_at__gt=now - timedelta(hours=12), state=EntryState.CONFIRMED
     )
@@ -58,7 +58,7 @@ def door(request: Request, pk: int) -> HttpResponse:
     who = f"user:{signed_in(request).pk}"
     answer = answered(
         request,
-        let_in=lambda code: check_in(entry, code, who=who, at=timezone.now()),
+        let_in=lambda code: check_in(entry, code, who=who, at=clock.now()),
         take_back=lambda pk: undone(entry, pk, who),
     )
     inside, valid = counts(entry)

@@ -1,11 +1,11 @@
 """Jobs of events: mail to the new holder of a ticket, and carts that lapse."""
 
-from django.utils import timezone
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from events.lapsing import lapse
 from events.mails import send_called_off_mail, send_moved_mail, send_ticket_mail
+from ledger import clock
 
 #: A mail server that is away is asked again for about a day.
 MAIL_RETRY = RetryStrategy(max_attempts=12, exponential_wait=3)
@@ -33,4 +33,4 @@ def tell_moved(entry_id: int, order_id: int, old_start: str, old_place: str) -> 
 @app.task(queue="carts", lock="lapse", queueing_lock="lapse")
 def lapse_carts(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
     """Every hour: empty the carts of what has lain there too long."""
-    lapse(at=timezone.now())
+    lapse(at=clock.now())

@@ -8,7 +8,6 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from events.documents import tickets_pdf
@@ -16,6 +15,7 @@ from events.invitations import ics
 from events.models import CalendarEntry, Ticket
 from events.states import TicketState
 from events.ticket_links import link_token
+from ledger import clock
 
 
 def send_ticket_mail(ticket_id: int) -> None:
@@ -33,7 +33,7 @@ def send_ticket_mail(ticket_id: int) -> None:
     )
     mail.attach_alternative(render_to_string("events/mail/sent.html", context), "text/html")
     mail.attach("ticket.pdf", tickets_pdf([ticket]), "application/pdf")
-    mail.attach("event.ics", ics([ticket.entry], name=ticket.entry.title, at=timezone.now()), "text/calendar")
+    mail.attach("event.ics", ics([ticket.entry], name=ticket.entry.title, at=clock.now()), "text/calendar")
     mail.send()
 
 
@@ -55,7 +55,7 @@ def send_moved_mail(entry_id: int, order_id: int, *, old_start: str, old_place: 
     context = {"entry": entry, "old_start": datetime.fromisoformat(old_start), "old_place": old_place}
     subject = _("New time or place: %(title)s") % {"title": entry.title}
     number = f"moved.{entry.pk}.{order_id}.{int(entry.starts_at.timestamp())}"
-    _tell(tickets, "moved", subject, number, context, ics([entry], name=entry.title, at=timezone.now()))
+    _tell(tickets, "moved", subject, number, context, ics([entry], name=entry.title, at=clock.now()))
 
 
 def _tell(

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
@@ -19,6 +18,7 @@ from events.models import Calendar, CalendarEntry
 from events.rooms import RoomHours, Span, busy_in
 from events.rooms.reading import BadTime, read_time
 from events.rooms.showing import RoomWanted, Standing, Time, busy_around, shown
+from ledger import clock
 
 #: Coming events that a room's page shows below its times.
 EVENTS_SHOWN = 6
@@ -26,7 +26,7 @@ EVENTS_SHOWN = 6
 
 def room(request: HttpRequest, hours: RoomHours) -> HttpResponse:
     """The page of a bookable calendar (events.views.calendar found it)."""
-    now = timezone.now()
+    now = clock.now()
     context = room_context(hours, visitor_of(request), RoomWanted.of(request.GET.dict()), at=now)
     return render(request, "events/room.html", context | events_context(hours.calendar, at=now))
 
@@ -37,7 +37,7 @@ def book(request: Request, page_slug: str, slug: str) -> HttpResponse:
     calendar = get_object_or_404(
         Calendar.objects.select_related("page"), page__slug=page_slug, page__is_published=True, slug=slug
     )
-    hours, now = RoomHours.of(calendar), timezone.now()
+    hours, now = RoomHours.of(calendar), clock.now()
     wanted = RoomWanted.of(request.GET.dict())
     if hours.rules is None or not hours.calendar.is_bookable:  # switched off while the page was open
         messages.error(request, _("This room cannot be booked here."))

@@ -4,7 +4,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
@@ -17,6 +16,7 @@ from events.invitations import ics
 from events.models import Ticket
 from events.states import TicketState
 from events.ticket_links import ticket_of_link
+from ledger import clock
 
 private = cache_control(private=True, no_store=True)
 
@@ -26,7 +26,7 @@ private = cache_control(private=True, no_store=True)
 @require_safe
 def tickets(request: HttpRequest) -> HttpResponse:
     """The signed-in person's tickets, bought or received: those to come first, then the past ones."""
-    now = timezone.now()
+    now = clock.now()
     shown = [TicketState.CONFIRMED, TicketState.CHECKED_IN, TicketState.REFUND_DUE, TicketState.REFUNDED]
     mine = Ticket.objects.shown_to(signed_in(request)).filter(state__in=shown)
     rows = mine.with_page().order_by("entry__starts_at", "pk")
@@ -64,7 +64,7 @@ def context_of(shown: Ticket) -> dict[str, object]:
     context: dict[str, object] = {"ticket": shown, "entry": shown.entry, "grouped_code": grouped(shown.code)}
     if shown.is_valid:
         context["qr"] = qr_svg(shown.code)
-        context["can_hand_on"] = shown.state == TicketState.CONFIRMED and shown.entry.ends_at > timezone.now()
+        context["can_hand_on"] = shown.state == TicketState.CONFIRMED and shown.entry.ends_at > clock.now()
     return context
 
 
@@ -80,7 +80,7 @@ def pdf(request: HttpRequest, code: str) -> HttpResponse:
 @require_safe
 def calendar_file(request: HttpRequest, code: str) -> HttpResponse:
     entry = own_ticket(request, code).entry
-    return as_file(ics([entry], name=entry.title, at=timezone.now()), "event.ics", "text/calendar")
+    return as_file(ics([entry], name=entry.title, at=clock.now()), "event.ics", "text/calendar")
 
 
 def pdf_of(shown: Ticket) -> HttpResponse:
@@ -102,7 +102,7 @@ def holder(request: HttpRequest, code: str) -> HttpResponse:
     if not form.is_valid():
         return render(request, "events/ticket.html", context_of(shown) | {"holder_form": form}, status=422)
     try:
-        rename(shown, form.cleaned_data["holder"], at=timezone.now())
+        rename(shown, form.cleaned_data["holder"], at=clock.now())
     except HandingRefusal:
         messages.error(request, _("This ticket can no longer be changed."))
     else:
@@ -119,7 +119,7 @@ def send(request: HttpRequest, code: str) -> HttpResponse:
         return render(request, "events/ticket.html", context_of(shown) | {"send_form": form}, status=422)
     user, to = signed_in(request), form.cleaned_data["email"]
     try:
-        send_on(shown, to=to, holder=form.cleaned_data["name"], who=f"user:{user.pk}", at=timezone.now())
+        send_on(shown, to=to, holder=form.cleaned_data["name"], who=f"user:{user.pk}", at=clock.now())
     except HandingRefusal:
         messages.error(request, _("This ticket can no longer be sent to somebody else."))
         return redirect(shown)

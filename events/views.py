@@ -18,6 +18,7 @@ from events.payees import takes_payments
 from events.room_views import room
 from events.rooms import RoomHours
 from events.selling import offers_of
+from ledger import clock
 
 EVENTS_A_PAGE = 30
 FEED_EVENTS = 2000
@@ -27,7 +28,7 @@ ORGANISERS = 30
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    now = timezone.now()
+    now = clock.now()
     context = _programme(request, CalendarEntry.objects.all(), today=timezone.localdate(now), at=now)
     return render(request, "events/index.html", context | {"organisers": _organisers()})
 
@@ -41,7 +42,7 @@ def _organisers() -> QuerySet[Page]:
 @require_safe
 def page(request: HttpRequest, slug: str) -> HttpResponse:
     shown = get_object_or_404(Page.objects.published().prefetch_related("calendars"), slug=slug)
-    now = timezone.now()
+    now = clock.now()
     entries = CalendarEntry.objects.filter(calendar__page=shown)
     context = _programme(request, entries, today=timezone.localdate(now, shown.zone()), at=now)
     return render(request, "events/page.html", context | {"page": shown})
@@ -56,7 +57,7 @@ def calendar(request: HttpRequest, page_slug: str, slug: str) -> HttpResponse:
         hours = RoomHours.of(shown)
         if hours.rules is not None:
             return room(request, hours)
-    now = timezone.now()
+    now = clock.now()
     entries = CalendarEntry.objects.filter(calendar=shown)
     context = _programme(request, entries, today=timezone.localdate(now, shown.page.zone()), at=now)
     return render(request, "events/calendar.html", context | {"calendar": shown, "page": shown.page})
@@ -65,7 +66,7 @@ def calendar(request: HttpRequest, page_slug: str, slug: str) -> HttpResponse:
 @require_safe
 def feed(request: HttpRequest, slug: str | None = None) -> HttpResponse:  # noqa: ARG001  (Django's signature)
     """Events to subscribe to, of all pages or of one: from a month ago on, cancelled ones included."""
-    now = timezone.now()
+    now = clock.now()
     shown = get_object_or_404(Page.objects.published(), slug=slug) if slug else None
     rows = CalendarEntry.objects.public().with_page().filter(ends_at__gt=now - timedelta(days=31))
     entries = (rows.filter(calendar__page=shown) if shown else rows).order_by("starts_at", "pk")[:FEED_EVENTS]
@@ -78,7 +79,7 @@ def entry(request: HttpRequest, pk: int, slug: str) -> HttpResponse | HttpRespon
     shown = get_object_or_404(CalendarEntry.objects.public().with_page().prefetch_related("ticket_types"), pk=pk)
     if slug != shown.slug:
         return redirect(shown, permanent=True)
-    return render(request, "events/entry.html", entry_context(shown, at=timezone.now()))
+    return render(request, "events/entry.html", entry_context(shown, at=clock.now()))
 
 
 def entry_context(shown: CalendarEntry, *, at: datetime, chosen: Mapping[int, int] | None = None) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -12,6 +11,7 @@ from accounts.requests import Request
 from accounts.visitors import visitor_of
 from events.buying import PurchaseRefusal
 from events.forms import BadQuantity, whole_number
+from ledger import clock
 from market.buying import put_items_in_cart
 from market.models import Product
 from market.selling import on_shelf
@@ -35,7 +35,7 @@ def buy(request: Request, page_slug: str, slug: str) -> HttpResponse:
     number = 1
     try:
         number = whole_number(request.POST.get("quantity", ""))
-        added = put_items_in_cart(visitor_of(request, with_cart=True), shown, number, at=timezone.now())
+        added = put_items_in_cart(visitor_of(request, with_cart=True), shown, number, at=clock.now())
     except (PurchaseRefusal, BadQuantity) as refusal:
         template = "market/product.html#buy" if request.htmx else "market/product.html"
         return render(request, template, context_of(shown, number) | {"refusal": str(refusal)}, status=422)

@@ -5,7 +5,6 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -17,6 +16,7 @@ from events.models import Page
 from events.scoping import team_of
 from events.states import TicketState
 from events.ticket_views import private
+from ledger import clock
 from market.handing_out import counts, hand_out, undo
 from market.models import ProductItem
 
@@ -51,7 +51,7 @@ def counter(request: Request, slug: str) -> HttpResponse:
     who = f"user:{signed_in(request).pk}"
     answer = answered(
         request,
-        let_in=lambda code: hand_out(page, code, who=who, at=timezone.now()),
+        let_in=lambda code: hand_out(page, code, who=who, at=clock.now()),
         take_back=lambda pk: undone(page, pk, who),
     )
     handed_out, valid = counts(page)

@@ -6,10 +6,9 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ledger import tracing
+from ledger import clock, tracing
 from orders.documents import order_ics, order_pdf
 from orders.holdings import Holdings
 from orders.links import link_token
@@ -46,7 +45,7 @@ def send_confirmation_mail(order_id: int, *, copy: int = 0) -> None:
         name = f"order-{order.short_code}"
         mail.attach(f"{name}.pdf", order_pdf(held), "application/pdf")
         if held.dated:
-            mail.attach(f"{name}.ics", order_ics(held, at=timezone.now()), "text/calendar")
+            mail.attach(f"{name}.ics", order_ics(held, at=clock.now()), "text/calendar")
     mail.send()
 
 

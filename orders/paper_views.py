@@ -7,13 +7,13 @@ from django.contrib.auth.decorators import login_required
 from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.requests import signed_in
 from events.documents import qr_svg
 from events.ticket_views import as_file, private
+from ledger import clock
 from orders.documents import order_ics, order_pdf
 from orders.holdings import Holdings
 from orders.jobs import send_confirmation
@@ -49,7 +49,7 @@ def pdf_of(order: Order) -> HttpResponse:
 @require_safe
 def calendar_file(request: HttpRequest, code: str) -> HttpResponse:
     order = own_order(request, code)
-    content = order_ics(held_of(order), at=timezone.now())
+    content = order_ics(held_of(order), at=clock.now())
     return as_file(content, f"order-{order.short_code}.ics", "text/calendar")
 
 

@@ -6,13 +6,13 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.requests import signed_in
+from ledger import clock
 from orders.holdings import Holdings
 from orders.models import Order
 from orders.returning import put_back
@@ -41,7 +41,7 @@ def order(request: HttpRequest, code: str) -> HttpResponse:
     lines = list(shown.lines.select_related("entry", "page"))
     shown.first_page = lines[0].page
     held = Holdings.of(shown, lines) if shown.state == OrderState.PAID else Holdings(shown)
-    context = {"order": shown, "lines": lines, "held": held, "can_pay": shown.can_still_pay(timezone.now())}
+    context = {"order": shown, "lines": lines, "held": held, "can_pay": shown.can_still_pay(clock.now())}
     return render(request, "orders/order.html", context)
 
 
@@ -51,7 +51,7 @@ def again(request: HttpRequest, code: str) -> HttpResponse:
     if not request.user.is_authenticated:
         return redirect_to_login(reverse("order", args=[code]))
     order = get_object_or_404(Order.objects.select_related("user"), code=code, user=signed_in(request))
-    if count := put_back(order, at=timezone.now()):
+    if count := put_back(order, at=clock.now()):
         words = ngettext("%(n)s thing is back in your cart.", "%(n)s things are back in your cart.", count)
         messages.success(request, words % {"n": count})
         return redirect("cart")

@@ -10,11 +10,11 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
-from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from events.models import CalendarEntry, Ticket
 from events.states import TicketState
+from ledger import clock
 from ledger.locking import Contention
 from ledger.money import Money, total
 from orders.models import Order
@@ -99,9 +99,9 @@ def run(batch_pk: int) -> bool:
         if not RefundBatch.objects.filter(pk=batch_pk, stopped_at=None, finished_at=None).exists():
             return True
         refund = _request(batch, checkout)
-        if refund is not None and send(refund.pk, who="refund", at=timezone.now()) is Sent.WAITING:
+        if refund is not None and send(refund.pk, who="refund", at=clock.now()) is Sent.WAITING:
             return False
-    RefundBatch.objects.filter(pk=batch_pk, stopped_at=None, finished_at=None).update(finished_at=timezone.now())
+    RefundBatch.objects.filter(pk=batch_pk, stopped_at=None, finished_at=None).update(finished_at=clock.now())
     return True
 
 
@@ -119,7 +119,7 @@ def _request(batch: RefundBatch, checkout: Checkout) -> Refund | None:
         return None
     try:
         return request_refund(
-            checkout.pk, wishes, reason=batch.reason, who=batch.requested_by, at=timezone.now(), batch=batch
+            checkout.pk, wishes, reason=batch.reason, who=batch.requested_by, at=clock.now(), batch=batch
         )
     except (RefundRefused, Contention) as refusal:
         log.warning("batch %s: order %s is not paid back: %s", batch.pk, checkout.order_id, refusal)

@@ -11,12 +11,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.reasons import ReasonForm
+from ledger import clock
 from payments.cases import close_case
 from payments.losses import beyond_price, take_loss
 from payments.models import Case, Checkout
@@ -179,8 +179,8 @@ def offered(case: Case) -> list[Decision]:
 
 def _act(decision: Decision, case: Case, who: str, data: Mapping[str, str]) -> bool:
     if decision.act_on is not None:
-        return decision.act_on(case, who, data, timezone.now())
-    return decision.act(case, who, data["reason"], timezone.now())
+        return decision.act_on(case, who, data, clock.now())
+    return decision.act(case, who, data["reason"], clock.now())
 
 
 def decision_view(model_admin: "CaseAdmin", request: HttpRequest, pk: int, name: str) -> HttpResponse:

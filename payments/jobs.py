@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from django.db.models import F, Q
-from django.utils import timezone
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
 import payments.reconcile_jobs
 import payments.refund_jobs  # noqa: F401  (so that the worker knows its tasks)
+from ledger import clock
 from orders.models import Order
 from payments.merchants import WrongAccount, ensure_site_merchant
 from payments.models import Checkout
@@ -34,7 +34,7 @@ class StillUnknown(Exception):
 @app.task(queue="payments", retry=RetryStrategy(max_attempts=8, exponential_wait=3))
 def ask_about(checkout_pk: int) -> None:
     """Settle one checkout, again after a while when SumUp could not be asked."""
-    if settle(checkout_pk, who="job", at=timezone.now()) in (Verdict.UNKNOWN, Verdict.BUSY):
+    if settle(checkout_pk, who="job", at=clock.now()) in (Verdict.UNKNOWN, Verdict.BUSY):
         raise StillUnknown
 
 
@@ -68,7 +68,7 @@ async def rescue(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes
 def sweep_once() -> None:
     """One pass over at most SWEEP_MOST checkouts and orders each: the never asked first, then the longest unasked."""
     _meet_site_merchant()
-    now = timezone.now()
+    now = clock.now()
     due = Checkout.objects.unsettled().filter(Q(asked_at=None) | Q(asked_at__lt=now - SWEEP_PAUSE))
     for pk in list(due.order_by(F("asked_at").asc(nulls_first=True)).values_list("pk", flat=True)[:SWEEP_MOST]):
         _quietly("checkout", pk, settle)
@@ -94,6 +94,6 @@ class _Work(Protocol):
 
 def _quietly(what: str, pk: int, work: _Work) -> None:
     try:
-        work(pk, who="sweep", at=timezone.now())
+        work(pk, who="sweep", at=clock.now())
     except Exception:  # one row that cannot be settled must not keep the sweep from the others
         log.exception("sweep: %s %s", what, pk)

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
-from django.utils import timezone
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
+from ledger import clock
 from ledger.locking import retried
 from ledger.money import Money
 from ledger.signing import sign
@@ -40,7 +40,7 @@ class NotSent(Exception):
 @app.task(queue="payments", retry=RetryStrategy(max_attempts=6, exponential_wait=4))
 def send_refund(refund_pk: int) -> None:
     """Send one refund; again after a while when SumUp could not be asked what it knows of the payment."""
-    if send(refund_pk, who="refund", at=timezone.now()) is Sent.WAITING:
+    if send(refund_pk, who="refund", at=clock.now()) is Sent.WAITING:
         raise NotSent
 
 
@@ -55,7 +55,7 @@ def run_batch(batch_pk: int) -> None:
 @app.task(queue="payments", lock="refunds", queueing_lock="refunds")
 def sweep_refunds(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
     """Every minute: send what was left behind, ask about what is unknown, and tell a person what stays so."""
-    refunds_once(at=timezone.now())
+    refunds_once(at=clock.now())
 
 
 def refunds_once(*, at: datetime) -> None:

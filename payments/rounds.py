@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import models
-from django.utils import timezone
 
+from ledger.clock import now
 from payments.pacing import Pace
 from payments.sumup import KeyRefused, SumUpProblem
 
@@ -29,7 +29,7 @@ class Round:
     pace: Pace = field(default_factory=lambda: Pace(10))
     told: Callable[[str], None] = lambda _line: None
     progress: Callable[[str, int, int | None], None] = lambda _step, _done, _of: None
-    clock: Callable[[], datetime] = timezone.now
+    clock: Callable[[], datetime] = now
     counts: Counter[str] = field(default_factory=Counter)
     #: Why something could not be asked: it is asked again by the next run, which begins where this one began.
     unanswered: list[str] = field(default_factory=list)

@@ -10,7 +10,6 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
@@ -20,6 +19,7 @@ from accounts.requests import Request, signed_in
 from cart.contents import cart_of
 from cart.views import context_of
 from events.models import Page
+from ledger import clock
 from ledger.locking import Contention
 from orders.models import Order
 from orders.placing import (
@@ -59,7 +59,7 @@ def checkout(request: HttpRequest, slug: str | None = None) -> HttpResponse:
     except ValueError:
         return _back_to_cart(request, user, page, CartChanged())
     try:
-        order = place(user, page=page, token=token, seen=request.POST.get("digest", ""), at=timezone.now())
+        order = place(user, page=page, token=token, seen=request.POST.get("digest", ""), at=clock.now())
     except (OrderRefusal, Contention) as refusal:
         return _back_to_cart(request, user, page, refusal)
     return _to_payment(request, order)
@@ -68,7 +68,7 @@ def checkout(request: HttpRequest, slug: str | None = None) -> HttpResponse:
 def _to_payment(request: HttpRequest, order: Order) -> HttpResponse:
     """SumUp's page, or the order's own page with the reason why not."""
     try:
-        address = hosted_page(order, at=timezone.now())
+        address = hosted_page(order, at=clock.now())
     except NotPayable:
         return redirect(order)
     except PageUnavailable:
@@ -87,7 +87,7 @@ def _to_payment(request: HttpRequest, order: Order) -> HttpResponse:
 
 
 def _back_to_cart(request: HttpRequest, user: User, page: Page | None, refusal: Exception) -> HttpResponse:
-    contents = cart_of(user, at=timezone.now())
+    contents = cart_of(user, at=clock.now())
     context = context_of(contents.of_page(page) if page else contents)
     context |= {"page": page, "refusal": _words(refusal)}
     if isinstance(refusal, OrderAwaiting):
@@ -126,8 +126,8 @@ def cancel(request: HttpRequest, code: str) -> HttpResponse:
     if not request.user.is_authenticated:
         return redirect_to_login(reverse("order", args=[code]))
     order = get_object_or_404(Order, code=code, user=signed_in(request))
-    if request_cancel(order, at=timezone.now()):
-        ending = release(order.pk, who=f"user:{order.user_id}", at=timezone.now(), deadline=QUICK)
+    if request_cancel(order, at=clock.now()):
+        ending = release(order.pk, who=f"user:{order.user_id}", at=clock.now(), deadline=QUICK)
         if ending is Release.FREED:
             messages.success(request, _("Your order is cancelled and nothing was charged."))
         else:
@@ -147,10 +147,10 @@ def status(request: Request, code: str) -> HttpResponse:
         raise Http404
     latest = Checkout.objects.filter(order=order).order_by("-pk").first()
     if latest is not None and order.state == OrderState.AWAITING_PAYMENT:
-        settle_on_hint(latest.pk, who="poll", at=timezone.now())
+        settle_on_hint(latest.pk, who="poll", at=clock.now())
         order.refresh_from_db()
         latest.refresh_from_db()
-    context = {"order": order, "checkout": latest, "can_pay": order.can_still_pay(timezone.now())}
+    context = {"order": order, "checkout": latest, "can_pay": order.can_still_pay(clock.now())}
     if not request.htmx:
         waits = order.state == OrderState.AWAITING_PAYMENT
         return render(request, "payments/status.html", context) if waits else redirect(order)
@@ -175,7 +175,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
     pk = Checkout.objects.filter(sumup_id=checkout_id).values_list("pk", flat=True).first()
     if pk is None:
         return HttpResponse(status=HTTPStatus.NOT_FOUND)
-    if settle_on_hint(pk, who="webhook", at=timezone.now()) in (Verdict.UNKNOWN, Verdict.BUSY):
+    if settle_on_hint(pk, who="webhook", at=clock.now()) in (Verdict.UNKNOWN, Verdict.BUSY):
         ask_soon(pk)
         return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
     return HttpResponse(status=HTTPStatus.NO_CONTENT)

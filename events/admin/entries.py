@@ -9,7 +9,6 @@ from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -25,6 +24,7 @@ from events.scoping import RUN, SEE_EVENTS, ScopedFilter, ScopedInline, choices_
 from events.states import EntryState, TicketState
 from events.telling import entry_steps
 from events.transitions import delete_draft
+from ledger import clock
 from ledger.money import Money
 from ledger.telling import Step
 
@@ -54,7 +54,7 @@ class WhenFilter(admin.SimpleListFilter):
         return [("coming", _("on now or coming")), ("past", _("over"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
-        now = timezone.now()
+        now = clock.now()
         if self.value() == "coming":
             return queryset.filter(ends_at__gt=now)
         return queryset.filter(ends_at__lte=now) if self.value() == "past" else queryset

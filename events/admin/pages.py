@@ -9,7 +9,6 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -18,6 +17,7 @@ from events.admin.rooms import ROOM_INLINES, booked_outside
 from events.models import Calendar, Page, PageMember, Role
 from events.payees import payee_of, unpayable
 from events.scoping import RUN, ScopedAdmin, ScopedFilter, ScopedInline, choices_for, team_of
+from ledger import clock
 
 #: As many bookings outside the opening hours are named.
 NAMED = 3
@@ -191,7 +191,7 @@ class CalendarAdmin(ScopedAdmin[Calendar]):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Bookings that were made before the hours changed stay valid: who changed them is told, and decides."""
         super().save_related(request, form, formsets, change)
-        outside = booked_outside(form.instance, at=timezone.now())
+        outside = booked_outside(form.instance, at=clock.now())
         if outside:
             words = ngettext(
                 "%(n)d booking to come lies outside the opening hours and stays valid: %(when)s.",

@@ -6,7 +6,6 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -18,6 +17,7 @@ from events.local_times import told
 from events.models import Ticket
 from events.scoping import ScopedFilter
 from events.telling import ticket_steps
+from ledger import clock
 from ledger.telling import Step
 
 MOST_AT_ONCE = 200
@@ -26,7 +26,7 @@ MOST_AT_ONCE = 200
 @admin.action(description=_("Check in"))
 def let_in(model_admin: "TicketAdmin", request: HttpRequest, rows: QuerySet[Ticket]) -> None:
     def one(ticket: Ticket) -> bool:
-        answer = check_in(ticket.entry, ticket.code, who=f"user:{request.user.pk}", at=timezone.now())
+        answer = check_in(ticket.entry, ticket.code, who=f"user:{request.user.pk}", at=clock.now())
         return answer.light is Light.GREEN
 
     model_admin.at_the_door(request, rows, one, gettext("checked in"))

@@ -7,7 +7,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -15,6 +14,7 @@ from events.admin.reasons import ReasonForm
 from events.models import CalendarEntry
 from events.scoping import SEE_EVENTS, team_of
 from events.states import EntryState
+from ledger import clock
 from payments.admin.orders import DECIDE
 from payments.batches import owed_orders, resume, shares_of, start, stop, sums
 from payments.models import RefundBatch
@@ -52,7 +52,7 @@ def start_view(desk: "RefundAdmin", request: HttpRequest, pk: int) -> HttpRespon
     shares = owed_orders(entry) if entry.state == EntryState.CANCELLED else []
     if form.is_bound and form.is_valid() and shares:
         who = f"user:{request.user.pk}"
-        batch = start(entry, reason=form.cleaned_data["reason"], who=who, at=timezone.now())
+        batch = start(entry, reason=form.cleaned_data["reason"], who=who, at=clock.now())
         return redirect("admin:payments_batch", batch.pk)
     context = {
         **desk.admin_site.each_context(request),
@@ -106,7 +106,7 @@ def _batch(request: HttpRequest, pk: int) -> RefundBatch:
 def turn_view(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Stop it, or go on."""
     batch = _batch(request, pk)
-    turned = stop(batch, at=timezone.now()) if name == "stop" else resume(batch)
+    turned = stop(batch, at=clock.now()) if name == "stop" else resume(batch)
     if turned:
         messages.success(request, _("Stopped: no further refund is begun.") if name == "stop" else _("It goes on."))
     else:

@@ -9,10 +9,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from events.admin.reasons import ReasonForm
+from ledger import clock
 from ledger.locking import Contention
 from ledger.money import Money, total
 from payments.admin.refund_scope import Reach, reach_of
@@ -118,7 +118,7 @@ def _do(part: Part, who: str, reason: str) -> None:
     checkout = part.reach.checkout
     wishes = [Wish(RefundKind.ROW, row.key) for row in part.rows]
     try:
-        request_refund(checkout.pk, wishes, reason=reason, who=who, at=timezone.now(), left=left_of(checkout))
+        request_refund(checkout.pk, wishes, reason=reason, who=who, at=clock.now(), left=left_of(checkout))
     except (RefundRefused, Contention) as refusal:
         part.outcome = str(refusal) or _("Please try again.")
     else:

@@ -7,16 +7,16 @@ from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
 
-from events.desk import clock, link
+from events.desk import link, moment
 from events.models import Booking, Page, Ticket
 from events.scoping import team_of
 from events.states import TicketState
+from ledger import clock
 from ledger.money import Money
 from market.models import ProductItem
 from payments.admin.orders import DECIDE, MoneyAdmin
@@ -46,8 +46,8 @@ class OpenFilter(admin.SimpleListFilter):
 
 @admin.register(Case)
 class CaseAdmin(MoneyAdmin):
-    opened = clock("opened_at", _("opened"))
-    closed = clock("closed_at", _("decided"))
+    opened = moment("opened_at", _("opened"))
+    closed = moment("closed_at", _("decided"))
     list_display = ("kind", "age", "money", "words", "in_order", "opened", "closed")
     list_filter = (OpenFilter, "kind")
     list_select_related = ("order", "merchant", "checkout")
@@ -94,7 +94,7 @@ class CaseAdmin(MoneyAdmin):
 
     @admin.display(description=_("age"))
     def age(self, row: Case) -> str:
-        return timesince(row.opened_at, timezone.now(), depth=1) if row.closed_at is None else ""
+        return timesince(row.opened_at, clock.now(), depth=1) if row.closed_at is None else ""
 
     @admin.display(description=_("what can be done"))
     def actions_now(self, row: Any) -> SafeString | str:

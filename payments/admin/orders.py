@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.sold import typed_code
-from events.desk import DeskAdmin, clock, link
+from events.desk import DeskAdmin, link, moment
 from events.models import Page, Role, Ticket
 from events.scoping import SEE_MONEY, SEE_ORDERS, team_of
 from ledger.telling import Step
@@ -109,10 +109,10 @@ class OrderAdmin(OfOrders):
     actions = (resend, revoke, pay_back)
     change_form_template = "admin/foyer/order.html"
     order_path = "pk"
-    placed = clock("placed_at", _("placed"))
-    held_until = clock("hold_until", _("held until"))
-    paid = clock("paid_at", _("paid"))
-    cancel_asked = clock("cancel_requested_at", _("buyer asked to cancel"))
+    placed = moment("placed_at", _("placed"))
+    held_until = moment("hold_until", _("held until"))
+    paid = moment("paid_at", _("paid"))
+    cancel_asked = moment("cancel_requested_at", _("buyer asked to cancel"))
     inlines = (LineInline, TicketInline, BookingInline, ItemInline, CheckoutInline)
     list_display = ("short_code", "buyer", "what", "state", "money", "placed")
     list_filter = ("state", PageFilter)
@@ -243,10 +243,10 @@ class MoneyAdmin(OfOrders):
 
 @admin.register(Checkout)
 class CheckoutAdmin(MoneyAdmin):
-    made = clock("created_at", _("made"))
-    payable_until = clock("valid_until", _("payable until"))
-    asked = clock("asked_at", _("SumUp last asked"))
-    paid = clock("paid_at", _("paid"))
+    made = moment("created_at", _("made"))
+    payable_until = moment("valid_until", _("payable until"))
+    asked = moment("asked_at", _("SumUp last asked"))
+    paid = moment("paid_at", _("paid"))
     list_display = ("reference", "in_order", "state", "sumup_status", "money", "transaction_code", "is_applied", "made")
     list_filter = ("state", "is_applied")
     search_fields = ("reference", "transaction_code", "sumup_id", "order__code", "order__user__email")

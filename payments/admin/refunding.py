@@ -9,10 +9,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ledger import clock
 from ledger.locking import Contention
 from ledger.money import Money, total
 from payments.admin.refund_forms import ELSEWHERE, GIVE, KEEP, ExplainForm, RefundForm, SurplusForm
@@ -102,7 +102,7 @@ def _worth(wish: Wish, form: RefundForm, checkout: Checkout) -> Money:
 
 def _acted(request: HttpRequest, reach: Reach, form: RefundForm) -> HttpResponse:
     """Do it, and say what was done; raises RefundRefused."""
-    cleaned, checkout, now = form.cleaned_data, reach.checkout, timezone.now()
+    cleaned, checkout, now = form.cleaned_data, reach.checkout, clock.now()
     who, reason = f"user:{request.user.pk}", cleaned["reason"]
     if cleaned["how"] == KEEP:
         keep(checkout.order_id, cleaned["rows"], reason=reason, who=who)
@@ -170,7 +170,7 @@ def explain_view(desk: "RefundAdmin", request: HttpRequest, pk: int) -> HttpResp
         try:
             wishes = form.wishes(amount)
             who, reason = f"user:{request.user.pk}", form.cleaned_data["reason"]
-            refund = explain(event.pk, wishes, reason=reason, who=who, at=timezone.now())
+            refund = explain(event.pk, wishes, reason=reason, who=who, at=clock.now())
         except (RefundRefused, Contention) as refusal:
             context["refusal"] = str(refusal) or str(BUSY)
         else:

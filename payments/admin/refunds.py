@@ -11,7 +11,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -19,7 +18,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.reasons import ReasonForm
-from events.desk import clock, link
+from events.desk import link, moment
+from ledger import clock
 from ledger.locking import Contention
 from ledger.telling import Step
 from orders.models import OrderLine
@@ -46,13 +46,13 @@ class Act:
 
 
 def _withdraw(refund: Refund, who: str, reason: str) -> str:
-    if not withdraw(refund.pk, reason=reason, who=who, at=timezone.now()):
+    if not withdraw(refund.pk, reason=reason, who=who, at=clock.now()):
         raise RefundRefused(gettext("It was sent meanwhile."))
     return gettext("The refund is withdrawn; what it was for stays owed.")
 
 
 def _ask(refund: Refund, who: str, _reason: str) -> str:
-    if not follow(refund.pk, who=who, at=timezone.now()):
+    if not follow(refund.pk, who=who, at=clock.now()):
         raise RefundRefused(gettext("SumUp does not say at the moment."))
     refund.refresh_from_db()
     if refund.state == RefundState.UNKNOWN:
@@ -61,7 +61,7 @@ def _ask(refund: Refund, who: str, _reason: str) -> str:
 
 
 def _again(refund: Refund, who: str, reason: str) -> str:
-    again(refund.pk, reason=reason, who=who, at=timezone.now())
+    again(refund.pk, reason=reason, who=who, at=clock.now())
     return gettext("A new refund is on its way.")
 
 
@@ -86,9 +86,9 @@ ACTS = {
 @admin.register(Refund)
 class RefundAdmin(MoneyAdmin):
     order_path = "checkout__order_id"
-    asked_for = clock("requested_at", _("asked for"))
-    sent = clock("sent_at", _("sent"))
-    finished = clock("finished_at", _("answered"))
+    asked_for = moment("requested_at", _("asked for"))
+    sent = moment("sent_at", _("sent"))
+    finished = moment("finished_at", _("answered"))
     list_display = ("money", "in_order", "origin", "state", "reason", "asked_for", "finished")
     list_filter = ("state", "origin", PageFilter)
     list_select_related = ("checkout__order", "checkout__merchant")

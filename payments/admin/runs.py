@@ -5,7 +5,6 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.text import capfirst
 from django.utils.timesince import timesince
@@ -14,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events.local_times import told
 from events.scoping import team_of
+from ledger import clock
 from payments.models import ReconcileRun
 
 
@@ -83,4 +83,4 @@ def last_run() -> dict[str, Any] | None:
     row = ReconcileRun.objects.whole().exclude(finished_at=None).first()
     if row is None:
         return None
-    return {"row": row, "age": timesince(row.started_at, timezone.now(), depth=1)}
+    return {"row": row, "age": timesince(row.started_at, clock.now(), depth=1)}

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.utils import timezone
 
+from ledger import clock
 from payments.doctor import examine
 
 
@@ -21,7 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         findings = []
-        for finding in examine(at=timezone.now()):
+        for finding in examine(at=clock.now()):
             findings.append(finding)
             if not options["json"]:
                 self.stdout.write(f"{'ok   ' if finding.is_well else 'WRONG'} {finding.name}: {finding.words}")

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from events.models import Merchant
+from ledger import clock
 from payments.models import ReconcileRun, RunOutcome
 from payments.pacing import Pace
 from payments.reconciling import AlreadyRunning, reconcile
@@ -106,7 +106,7 @@ class Command(BaseCommand):
         return EXIT[RunOutcome(row.outcome)]
 
     def _tell(self, row: ReconcileRun, lines: list[str], *, as_json: bool) -> None:
-        seconds = ((row.finished_at or timezone.now()) - row.started_at).total_seconds()
+        seconds = ((row.finished_at or clock.now()) - row.started_at).total_seconds()
         if as_json:
             told = {
                 "outcome": row.outcome, "dry_run": row.is_dry, "started_at": row.started_at.isoformat(),

@@ -2,9 +2,9 @@
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from accounts.demo import DEMO_ACCOUNTS, DEMO_PASSWORD
+from ledger import clock
 from payments.seeding import seed
 from payments.sumup import SumUpProblem
 
@@ -16,7 +16,7 @@ class Command(BaseCommand):
         if not settings.DEBUG or "api.sumup.com" in settings.SUMUP_API_URL:
             raise CommandError("seed_demo is for a demo: DEBUG on and SUMUP_API_URL set to the simulator.")
         try:
-            seed(at=timezone.now())
+            seed(at=clock.now())
         except SumUpProblem as problem:
             raise CommandError(f"The simulator does not answer as it should: {problem}") from problem
         for email, role in DEMO_ACCOUNTS.items():
