@@ -18,10 +18,13 @@ DEBUG = env.flag("DEBUG", default=False)
 SECRET_KEY = env.text("SECRET_KEY")
 if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("SECRET_KEY is shorter than 32 characters.")
+# Earlier ones: sessions, links and keys of before they are replaced still work; nothing is signed with them.
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
+if any(len(key) < 32 for key in SECRET_KEY_FALLBACKS):
+    raise ImproperlyConfigured("SECRET_KEY_FALLBACKS holds one that is shorter than 32 characters.")
 FIELD_KEYS = env.words("FIELD_KEYS")
 if not FIELD_KEYS:
     raise ImproperlyConfigured("FIELD_KEYS is not set: the keys that encrypt merchants' API keys, newest first.")
-SALT_KEY = FIELD_KEYS  # django-fernet-encrypted-fields: first one encrypts, all decrypt
 
 SITE_URL = env.web_address("SITE_URL", "http://localhost:8000" if DEBUG else None)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", urlsplit(SITE_URL).hostname or "")
@@ -61,7 +64,6 @@ INSTALLED_APPS = [
     "django_htmx",
     "template_partials",
     "csp",
-    "encrypted_fields",
     "pgtrigger",
     "procrastinate.contrib.django",
     "ledger",

@@ -32,6 +32,7 @@ ENVIRONMENT = {
     "DATABASE_POOL": "0",
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",  # Playwright runs an event loop in the tests' thread
 }
+SECRETS = ("SECRET_KEY_FALLBACKS", "STATUS_TOKEN", "SUMUP_MERCHANT_CODE", "SUMUP_API_KEY")
 # What a developer's shell may hold and a test must not meet.
 ABSENT = (
     "ALLOWED_HOSTS",
@@ -41,9 +42,8 @@ ABSENT = (
     "READY_MAIL_MINUTES",
     "READY_RECONCILE_HOURS",
     "READY_UNDECIDED_DAYS",
-    "SUMUP_MERCHANT_CODE",
-    "SUMUP_API_KEY",
-    *(f"{name}_FILE" for name in (*ENVIRONMENT, "DATABASE_URL", "SUMUP_MERCHANT_CODE", "SUMUP_API_KEY")),
+    *SECRETS,
+    *(f"{name}_FILE" for name in (*ENVIRONMENT, "DATABASE_URL", *SECRETS)),
 )
 
 
