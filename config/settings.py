@@ -133,7 +133,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "BACKEND": "ledger.cache.ExactCache",
         "LOCATION": "foyer_cache",
         # Django's 300 would let a flood of addresses push out the counters of the rate limits.
         "OPTIONS": {"MAX_ENTRIES": 20_000},
