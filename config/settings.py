@@ -49,6 +49,10 @@ HOLD_MINUTES = env.number("HOLD_MINUTES", 30, least=8, most=24 * 60)
 READY_RECONCILE_HOURS = env.number("READY_RECONCILE_HOURS", 6, least=1, most=24 * 30)
 READY_UNDECIDED_DAYS = env.number("READY_UNDECIDED_DAYS", 7, least=1, most=365)
 READY_MAIL_MINUTES = env.number("READY_MAIL_MINUTES", 60, least=1, most=24 * 60)
+# Who shows it is told what is red; strangers are told only that something is.
+STATUS_TOKEN = env.text("STATUS_TOKEN", "").strip()
+if STATUS_TOKEN and len(STATUS_TOKEN) < 16:
+    raise ImproperlyConfigured("STATUS_TOKEN is shorter than 16 characters.")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
