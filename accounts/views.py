@@ -28,6 +28,7 @@ from accounts.codes import CodeProcess, signed_in_by_code
 from accounts.demo import DEMO_ACCOUNTS, DEMO_PASSWORD
 from accounts.forms import EnterCodeForm, SignInForm
 from accounts.requests import signed_in
+from accounts.watching import sign_in_failed
 from ledger import clock
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ class EnterCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ship
         try:
             response: HttpResponse = super().dispatch(request, *args, **kwargs)
         except RateLimited:
+            self.failed("a code, too many tries")
             return too_many(request)
         return response
 
@@ -92,6 +94,7 @@ class EnterCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ship
             ratelimit.consume(request, action="login_code_attempt", key=email, raise_exception=True)
             # Before the code is looked at, so that a hundred at once are five tries.
             if not self.code.row.try_once():
+                self.failed("a code, tried or used before")
                 return self.ask_again()
         response: HttpResponse = super().post(request, *args, **kwargs)
         return response
@@ -110,10 +113,12 @@ class EnterCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ship
 
     def _verify_form_valid(self, form: Form) -> HttpResponse:  # noqa: ARG002  (allauth's signature)
         if not self.code.row.use(at=clock.now()):
+            self.failed("a code, tried or used before")
             return self.ask_again()
         return self.code.finish(self.get_next_url())
 
     def form_invalid(self, form: Form) -> HttpResponse:
+        self.failed("a code")
         if not self.code.row.open().exists():
             return self.ask_again(_("Too many wrong codes. Ask for a new one."))
         context = self.get_context_data(form=form)
@@ -123,6 +128,9 @@ class EnterCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ship
     @property
     def code(self) -> CodeProcess:
         return CodeProcess(stage=self.stage)
+
+    def failed(self, how: str) -> None:
+        sign_in_failed(self.request, self.code.state["email"], by=how)
 
     def ask_again(self, why: str = "") -> HttpResponse:
         """Back to the address. The session is not written: a rival's sign-in may have ended it."""
