@@ -12,6 +12,8 @@ from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
+from accounts.watching import sign_in_failed
+
 
 class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no types
     """allauth's adapter with Foyer's mails, stricter redirects and a page of its own for too many tries."""
@@ -30,7 +32,11 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no 
         try:
             super().pre_authenticate(request, **credentials)
         except ValidationError as error:
+            sign_in_failed(request, credentials.get("email", ""), by="a password, too many tries")
             raise RateLimited from error
+
+    def authentication_failed(self, request: HttpRequest, **credentials: str) -> None:
+        sign_in_failed(request, credentials.get("email", ""), by="a password")
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, object]) -> None:
         """Send the mail made of `<prefix>_subject.txt`, `<prefix>_message.txt` and `.html` to `email`.

@@ -10,14 +10,17 @@ from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.internal.flows.login_by_code import LoginCodeVerificationProcess
 from allauth.account.models import EmailAddress, Login
 from allauth.account.stages import LoginByCodeStage, LoginStageController
+from allauth.core.exceptions import RateLimited
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from accounts.adapter import Adapter
-from accounts.models import User
+from accounts.models import SignInCode, SignInCodeQuerySet, User
+from ledger import clock
 
 RECENT = 15 * 60  # seconds
+ROW = "row"  # where the session's state keeps which SignInCode counts for it
 
 
 class CodeProcess(LoginCodeVerificationProcess):  # type: ignore[misc]  # allauth ships no types
@@ -34,14 +37,28 @@ class CodeProcess(LoginCodeVerificationProcess):  # type: ignore[misc]  # allaut
         stage.state.update(cls.initial_state(user=None, email=email), initiated_by_user=True)
         process = cls(stage=stage)
         process.send()
+        now = clock.now()
+        SignInCode.objects.delete_old(at=now)
+        process.state[ROW] = SignInCode.objects.create(made_at=now).pk
         process.persist()
 
     @classmethod
     def pending(cls, request: HttpRequest) -> "CodeProcess | None":
-        """The code that this session waits for, unless it has expired."""
+        """The code that this session waits for, unless it has expired, was used, or was tried too often."""
         stage = LoginStageController.enter(request, LoginByCodeStage.key)
         process = cls(stage=stage) if stage else None
-        return process if process and process.is_valid() else None
+        return process if process and process.is_valid() and process.row.open().exists() else None
+
+    @property
+    def row(self) -> SignInCodeQuerySet:
+        """Its row; none for a session of before there were rows."""
+        return SignInCode.objects.filter(pk=self.state.get(ROW))
+
+    def resend(self) -> None:
+        """Send a new code, which replaces the earlier one; raises RateLimited after three, OSError without mail."""
+        if not self.row.send_once_more():
+            raise RateLimited
+        super().resend()
 
     def send_by_email(self, email: str, skip_enumeration_mails: bool = False) -> None:  # noqa: ARG002  (allauth's signature)
         known = User.objects.filter(email=email).exists()

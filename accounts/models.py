@@ -1,12 +1,15 @@
 """The user: a person known by an e-mail address."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.db import models
+from django.db import models, transaction
+from django.db.models import F
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -80,3 +83,53 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self) -> str:
         return self.name or self.email.partition("@")[0]
+
+
+class SignInCodeQuerySet(models.QuerySet["SignInCode"]):
+    """Each guard stands in its UPDATE: of requests at once only as many get a row as the limit says."""
+
+    def open(self) -> "SignInCodeQuerySet":
+        return self.filter(used_at=None, tries__lt=settings.ACCOUNT_LOGIN_BY_CODE_MAX_ATTEMPTS)
+
+    def try_once(self) -> bool:
+        """Count a try before the code is looked at; False when it was used, or tried too often."""
+        return bool(self.open().update(tries=F("tries") + 1))
+
+    def send_once_more(self) -> bool:
+        """Count a mail with a new code before it is sent; False when enough were sent."""
+        return bool(
+            self.open()
+            .filter(resends__lt=settings.ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND)
+            .update(resends=F("resends") + 1)
+        )
+
+    def use(self, *, at: datetime) -> bool:
+        """Use it up; False when somebody was quicker."""
+        return bool(self.filter(used_at=None).update(used_at=at))
+
+    def delete_old(self, *, at: datetime) -> None:
+        """Delete some that are past all use; what a rival deletes is left to it."""
+        with transaction.atomic():
+            old = self.filter(made_at__lt=at - timedelta(days=1)).select_for_update(skip_locked=True)
+            self.filter(pk__in=list(old.values_list("pk", flat=True)[:100])).delete()
+
+
+class SignInCode(models.Model):
+    """How often a code that is on its way was tried and sent. The code and the address stay in the asker's session.
+
+    A session is written whole by each request that has it, so two at once would count as one.
+    """
+
+    tries = models.PositiveSmallIntegerField(default=0)
+    resends = models.PositiveSmallIntegerField(default=0)
+    made_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField(null=True)
+
+    objects = SignInCodeQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("sign-in code")
+        verbose_name_plural = _("sign-in codes")
+
+    def __str__(self) -> str:
+        return str(self.pk)

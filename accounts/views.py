@@ -28,6 +28,8 @@ from accounts.codes import CodeProcess, signed_in_by_code
 from accounts.demo import DEMO_ACCOUNTS, DEMO_PASSWORD
 from accounts.forms import EnterCodeForm, SignInForm
 from accounts.requests import signed_in
+from accounts.watching import sign_in_failed
+from ledger import clock
 
 log = logging.getLogger(__name__)
 
@@ -78,18 +80,22 @@ class EnterCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ship
 
     def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         if request.user.is_anonymous and CodeProcess.pending(request) is None:
-            return self.ask_again(_("That code has expired or was used. Ask for a new one."))
+            return self.ask_again()
         try:
             response: HttpResponse = super().dispatch(request, *args, **kwargs)
         except RateLimited:
+            self.failed("a code, too many tries")
             return too_many(request)
         return response
 
     def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        # The session counts wrong codes too, but two requests at once read the same count.
         if self._action == "verify":
             email = self._process.state["email"]
             ratelimit.consume(request, action="login_code_attempt", key=email, raise_exception=True)
+            # Before the code is looked at, so that a hundred at once are five tries.
+            if not self.code.row.try_once():
+                self.failed("a code, tried or used before")
+                return self.ask_again()
         response: HttpResponse = super().post(request, *args, **kwargs)
         return response
 
@@ -97,7 +103,7 @@ class EnterCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ship
         email = self._process.state["email"]
         ratelimit.consume(self.request, action="request_login_code", key=email, raise_exception=True)
         try:
-            CodeProcess(stage=self.stage).resend()
+            self.code.resend()
         except OSError as error:
             log.error("sign-in mail not sent: %s", type(error).__name__)
             messages.error(self.request, _("We cannot send mail at the moment. Please try again in a few minutes."))
@@ -106,17 +112,29 @@ class EnterCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ship
         return redirect(with_next("account_confirm_login_code", self.get_next_url()))
 
     def _verify_form_valid(self, form: Form) -> HttpResponse:  # noqa: ARG002  (allauth's signature)
-        return CodeProcess(stage=self.stage).finish(self.get_next_url())
+        if not self.code.row.use(at=clock.now()):
+            self.failed("a code, tried or used before")
+            return self.ask_again()
+        return self.code.finish(self.get_next_url())
 
     def form_invalid(self, form: Form) -> HttpResponse:
-        if not self._process.record_invalid_attempt():
+        self.failed("a code")
+        if not self.code.row.open().exists():
             return self.ask_again(_("Too many wrong codes. Ask for a new one."))
         context = self.get_context_data(form=form)
         response: HttpResponse = self.render_to_response(context, status=HTTPStatus.UNPROCESSABLE_ENTITY)
         return response
 
-    def ask_again(self, why: str) -> HttpResponse:
-        messages.error(self.request, why)
+    @property
+    def code(self) -> CodeProcess:
+        return CodeProcess(stage=self.stage)
+
+    def failed(self, how: str) -> None:
+        sign_in_failed(self.request, self.code.state["email"], by=how)
+
+    def ask_again(self, why: str = "") -> HttpResponse:
+        """Back to the address. The session is not written: a rival's sign-in may have ended it."""
+        messages.error(self.request, why or _("That code has expired or was used. Ask for a new one."))
         return redirect(with_next("account_login", self.get_next_url()))
 
     def get_context_data(self, **kwargs: object) -> dict[str, object]:

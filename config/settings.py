@@ -18,10 +18,13 @@ DEBUG = env.flag("DEBUG", default=False)
 SECRET_KEY = env.text("SECRET_KEY")
 if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("SECRET_KEY is shorter than 32 characters.")
+# Earlier ones: sessions, links and keys of before they are replaced still work; nothing is signed with them.
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
+if any(len(key) < 32 for key in SECRET_KEY_FALLBACKS):
+    raise ImproperlyConfigured("SECRET_KEY_FALLBACKS holds one that is shorter than 32 characters.")
 FIELD_KEYS = env.words("FIELD_KEYS")
 if not FIELD_KEYS:
     raise ImproperlyConfigured("FIELD_KEYS is not set: the keys that encrypt merchants' API keys, newest first.")
-SALT_KEY = FIELD_KEYS  # django-fernet-encrypted-fields: first one encrypts, all decrypt
 
 SITE_URL = env.web_address("SITE_URL", "http://localhost:8000" if DEBUG else None)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", urlsplit(SITE_URL).hostname or "")
@@ -46,6 +49,10 @@ HOLD_MINUTES = env.number("HOLD_MINUTES", 30, least=8, most=24 * 60)
 READY_RECONCILE_HOURS = env.number("READY_RECONCILE_HOURS", 6, least=1, most=24 * 30)
 READY_UNDECIDED_DAYS = env.number("READY_UNDECIDED_DAYS", 7, least=1, most=365)
 READY_MAIL_MINUTES = env.number("READY_MAIL_MINUTES", 60, least=1, most=24 * 60)
+# Who shows it is told what is red; strangers are told only that something is.
+STATUS_TOKEN = env.text("STATUS_TOKEN", "").strip()
+if STATUS_TOKEN and len(STATUS_TOKEN) < 16:
+    raise ImproperlyConfigured("STATUS_TOKEN is shorter than 16 characters.")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -61,7 +68,6 @@ INSTALLED_APPS = [
     "django_htmx",
     "template_partials",
     "csp",
-    "encrypted_fields",
     "pgtrigger",
     "procrastinate.contrib.django",
     "ledger",
@@ -76,14 +82,16 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "ledger.tracing.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "config.headers.HeadersMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "cart.middleware.AdoptionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "accounts.watching.StaffSessionMiddleware",
+    "cart.middleware.AdoptionMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -131,7 +139,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "BACKEND": "ledger.cache.ExactCache",
         "LOCATION": "foyer_cache",
         # Django's 300 would let a flood of addresses push out the counters of the rate limits.
         "OPTIONS": {"MAX_ENTRIES": 20_000},

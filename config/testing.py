@@ -27,11 +27,13 @@ ENVIRONMENT = {
     "SECRET_KEY": "for-tests-only-not-a-secret-at-all-0123456789",
     "FIELD_KEYS": "for-tests-only-newest,for-tests-only-oldest",
     "SITE_URL": "http://testserver",
+    "STATUS_TOKEN": "for-tests-only-status",
     "SUMUP_API_URL": "http://127.0.0.1:9",  # the discard port: a forgotten call fails at once and goes nowhere
     "EMAIL_URL": "memory:",
     "DATABASE_POOL": "0",
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",  # Playwright runs an event loop in the tests' thread
 }
+SECRETS = ("SECRET_KEY_FALLBACKS", "SUMUP_MERCHANT_CODE", "SUMUP_API_KEY")
 # What a developer's shell may hold and a test must not meet.
 ABSENT = (
     "ALLOWED_HOSTS",
@@ -41,9 +43,8 @@ ABSENT = (
     "READY_MAIL_MINUTES",
     "READY_RECONCILE_HOURS",
     "READY_UNDECIDED_DAYS",
-    "SUMUP_MERCHANT_CODE",
-    "SUMUP_API_KEY",
-    *(f"{name}_FILE" for name in (*ENVIRONMENT, "DATABASE_URL", "SUMUP_MERCHANT_CODE", "SUMUP_API_KEY")),
+    *SECRETS,
+    *(f"{name}_FILE" for name in (*ENVIRONMENT, "DATABASE_URL", *SECRETS)),
 )
 
 

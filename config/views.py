@@ -3,15 +3,18 @@
 import sys
 from http import HTTPStatus
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from accounts.models import User
 from ledger import clock
 from ledger.locking import Contention
 from payments.health import troubles
@@ -26,8 +29,8 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_safe
-def readyz(_request: HttpRequest) -> JsonResponse:
-    """Able to serve and in order; 503 names what is wrong.
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Able to serve and in order; 503 when not. Whoever may know is told what is wrong, all others only that it is.
 
     The database and its migrations, how old the last comparison with SumUp is, how long money and mail wait, and
     whether SumUp refuses a merchant.
@@ -41,8 +44,21 @@ def readyz(_request: HttpRequest) -> JsonResponse:
             problems += [trouble.words for trouble in troubles(at=clock.now())]
     except (DatabaseError, ImproperlyConfigured):
         problems.append("the database does not answer")
-    status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
-    return JsonResponse({"ready": not problems, "problems": problems}, status=status)
+    told: dict[str, object] = {"ready": not problems}
+    if _may_know(request):
+        told["problems"] = problems
+    return JsonResponse(told, status=HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK)
+
+
+def _may_know(request: HttpRequest) -> bool:
+    """Who shows STATUS_TOKEN, or a superuser; never an address: behind a proxy all have the same."""
+    scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+    if settings.STATUS_TOKEN and scheme.lower() == "bearer" and constant_time_compare(token, settings.STATUS_TOKEN):
+        return True
+    try:
+        return isinstance(request.user, User) and request.user.is_superuser
+    except DatabaseError:
+        return False
 
 
 def server_error(_request: HttpRequest) -> HttpResponse:

@@ -13,6 +13,7 @@ class Unpayable(enum.Enum):
 
     NOBODY = _("There is no merchant for this page, and none of the site's.")
     NO_KEY = _("The merchant has no key.")
+    LOST_KEY = _("The merchant's stored key cannot be read: it must be entered again.")
     SANDBOX = _("The merchant is a sandbox account: nobody would pay real money.")
     CURRENCY = _("The merchant does not take the page's currency.")
 
@@ -30,7 +31,7 @@ def unpayable(page: Page, merchant: Merchant | None) -> Unpayable | None:
     if merchant.currency != page.currency:
         return Unpayable.CURRENCY
     if not merchant.secret():
-        return Unpayable.NO_KEY
+        return Unpayable.LOST_KEY if merchant.has_lost_key else Unpayable.NO_KEY
     if merchant.is_sandbox and not settings.DEBUG:
         return Unpayable.SANDBOX
     return None

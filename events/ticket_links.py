@@ -1,6 +1,7 @@
-"""Links that open one ticket without signing in: signed, and dead as soon as the ticket's code is."""
+"""Links that open one ticket without signing in: signed, dead as soon as the ticket's code is, and 30 days after."""
 
 import hashlib
+from datetime import datetime, timedelta
 
 from django.core import signing
 
@@ -8,6 +9,8 @@ from events.models import Ticket
 from events.states import TicketState
 
 SALT = "ticket-link"
+#: A link lies in a mailbox for ever: what it opens without signing in ends so long after the event has.
+AFTER_THE_EVENT = timedelta(days=30)
 
 
 def link_token(ticket: Ticket) -> str:
@@ -23,6 +26,11 @@ def ticket_of_link(token: str) -> Ticket | None:
         return None
     found = Ticket.objects.with_page().select_related("order").filter(pk=pk).exclude(state=TicketState.PENDING).first()
     return found if found is not None and _digest(found.code) == digest else None
+
+
+def has_ended(ticket: Ticket, *, at: datetime) -> bool:
+    """Whether the link of `ticket` opens nothing any more, as its event is long over."""
+    return at > ticket.entry.ends_at + AFTER_THE_EVENT
 
 
 def _digest(code: str) -> str:

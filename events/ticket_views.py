@@ -1,9 +1,12 @@
 """What one holds: my tickets, a ticket on the page, on paper and in the calendar, its name, and sending it on."""
 
+from http import HTTPStatus
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
@@ -15,7 +18,7 @@ from events.handing import HandingRefusal, rename, send_on
 from events.invitations import ics
 from events.models import Ticket
 from events.states import TicketState
-from events.ticket_links import ticket_of_link
+from events.ticket_links import has_ended, ticket_of_link
 from ledger import clock
 
 private = cache_control(private=True, no_store=True)
@@ -131,9 +134,9 @@ def send(request: HttpRequest, code: str) -> HttpResponse:
 @require_safe
 def linked(request: HttpRequest, token: str) -> HttpResponse:
     """A ticket by the link in the receiver's mail, without signing in."""
-    shown = ticket_of_link(token)
-    if shown is None:
-        raise Http404
+    shown = _linked(token)
+    if has_ended(shown, at=clock.now()):
+        return link_ended(request, reverse("tickets"))
     response = render(request, "events/ticket_linked.html", context_of(shown) | {"token": token})
     response["Referrer-Policy"] = "no-referrer"
     return response
@@ -141,8 +144,18 @@ def linked(request: HttpRequest, token: str) -> HttpResponse:
 
 @private
 @require_safe
-def linked_pdf(request: HttpRequest, token: str) -> HttpResponse:  # noqa: ARG001  (Django's signature)
+def linked_pdf(request: HttpRequest, token: str) -> HttpResponse:
+    shown = _linked(token)
+    return link_ended(request, reverse("tickets")) if has_ended(shown, at=clock.now()) else pdf_of(shown)
+
+
+def _linked(token: str) -> Ticket:
     shown = ticket_of_link(token)
     if shown is None:
         raise Http404
-    return pdf_of(shown)
+    return shown
+
+
+def link_ended(request: HttpRequest, next_url: str) -> HttpResponse:
+    """The page of a link that was good and has ended: it says what now, and nothing of what it opened."""
+    return render(request, "link_ended.html", {"next": next_url}, status=HTTPStatus.GONE)

@@ -12,12 +12,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.requests import signed_in
 from events.documents import qr_svg
-from events.ticket_views import as_file, private
+from events.ticket_views import as_file, link_ended, private
 from ledger import clock
 from orders.documents import order_ics, order_pdf
 from orders.holdings import Holdings
 from orders.jobs import send_confirmation
-from orders.links import order_of_link, revoke_links
+from orders.links import has_ended, order_of_link, revoke_links
 from orders.models import Order
 from orders.states import OrderState
 
@@ -87,6 +87,8 @@ def _linked(token: str) -> Order:
 def linked(request: HttpRequest, token: str) -> HttpResponse:
     """What an order holds, by the link in its mail, nobody signed in: to show at the door, nothing to change."""
     order = _linked(token)
+    if has_ended(order, at=clock.now()):
+        return link_ended(request, order.get_absolute_url())
     held = held_of(order)
     context = {
         "order": order,
@@ -102,5 +104,6 @@ def linked(request: HttpRequest, token: str) -> HttpResponse:
 
 @private
 @require_safe
-def linked_pdf(request: HttpRequest, token: str) -> HttpResponse:  # noqa: ARG001  (Django's signature)
-    return pdf_of(_linked(token))
+def linked_pdf(request: HttpRequest, token: str) -> HttpResponse:
+    order = _linked(token)
+    return link_ended(request, order.get_absolute_url()) if has_ended(order, at=clock.now()) else pdf_of(order)

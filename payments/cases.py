@@ -11,6 +11,12 @@ from payments.states import CaseKind
 #: Decided once, they can come up again with something new.
 RECURRING = frozenset({CaseKind.GOODS, CaseKind.OUTSIDE, CaseKind.REFUND})
 
+#: What a case says of a key that is stored and cannot be read.
+LOST_KEY = (
+    "Its stored API key cannot be read: FIELD_KEYS or SECRET_KEY are not those that it was stored with. Nobody can pay"
+    " to it. Enter the key again, or bring the earlier setting back (docs/keys.md)."
+)
+
 
 def open_case(kind: CaseKind, checkout: Checkout, *, words: str, at: datetime, amount: Decimal | None = None) -> bool:
     """A case about `checkout`, which is locked; False when there was one of this kind already.
@@ -41,10 +47,18 @@ def open_case(kind: CaseKind, checkout: Checkout, *, words: str, at: datetime, a
 
 
 def open_merchant_case(merchant: Merchant, *, words: str, at: datetime) -> None:
-    """SumUp refuses a merchant's key or rights: one open case, loud in the admin."""
+    """SumUp refuses a merchant's key or rights, or we cannot read the key: one open case, loud in the admin."""
+    told = LOST_KEY if merchant.has_lost_key else words
     Case.objects.bulk_create(
-        [Case(kind=CaseKind.REFUSED, merchant=merchant, words=words, opened_at=at)], ignore_conflicts=True
+        [Case(kind=CaseKind.REFUSED, merchant=merchant, words=told, opened_at=at)], ignore_conflicts=True
     )
+
+
+def open_lost_key_cases(*, at: datetime) -> None:
+    """A case for each merchant whose stored key cannot be read, before a buyer meets it."""
+    for merchant in Merchant.objects.exclude(api_key=None):
+        if merchant.has_lost_key:
+            open_merchant_case(merchant, words=LOST_KEY, at=at)
 
 
 def close_held_cases(order: Order, *, who: str, at: datetime) -> None:

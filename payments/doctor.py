@@ -97,6 +97,9 @@ def _merchants() -> Iterator[Finding]:
 
 def _merchant(merchant: Merchant) -> Finding:
     name = f"merchant {merchant.code}"
+    if merchant.has_lost_key:
+        advice = "Enter it again in the admin, or bring back the setting it was stored with: docs/keys.md."
+        return Finding(name, "Its stored API key cannot be read: it counts as none.", advice)
     if not merchant.secret():
         return Finding(name, "It has no API key.", "Enter its secret key (sup_sk_…) in the admin.")
     try:

@@ -14,6 +14,7 @@ import payments.reconcile_jobs
 import payments.refund_jobs  # noqa: F401  (so that the worker knows its tasks)
 from ledger import clock
 from orders.models import Order
+from payments.cases import open_lost_key_cases
 from payments.merchants import WrongAccount, ensure_site_merchant
 from payments.models import Checkout
 from payments.releasing import release
@@ -69,6 +70,7 @@ def sweep_once() -> None:
     """One pass over at most SWEEP_MOST checkouts and orders each: the never asked first, then the longest unasked."""
     _meet_site_merchant()
     now = clock.now()
+    open_lost_key_cases(at=now)
     due = Checkout.objects.unsettled().filter(Q(asked_at=None) | Q(asked_at__lt=now - SWEEP_PAUSE))
     for pk in list(due.order_by(F("asked_at").asc(nulls_first=True)).values_list("pk", flat=True)[:SWEEP_MOST]):
         _quietly("checkout", pk, settle)

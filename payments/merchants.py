@@ -76,6 +76,9 @@ def check_account(merchant: Merchant) -> Check:
 
     No row is read or written; not to be called in a transaction.
     """
+    if merchant.has_lost_key:
+        words = _("The stored key cannot be read, so nobody can pay to this account. Enter the key again.")
+        return Check(words=words, field="new_api_key")
     if not merchant.secret():
         return Check(words=_("Without a key nobody can pay to this account."), field="new_api_key")
     try:

@@ -9,11 +9,11 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from encrypted_fields.fields import EncryptedCharField
 
 from accounts.models import User
 from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES
+from ledger.sealed import SealedField, Unreadable
 
 
 def validate_time_zone(name: str) -> None:
@@ -26,7 +26,7 @@ class Merchant(models.Model):
 
     code = models.CharField(_("merchant code"), max_length=32, unique=True)
     name = models.CharField(_("name"), max_length=200)
-    api_key = EncryptedCharField(_("secret API key"), max_length=512, null=True, blank=True)
+    api_key = SealedField(_("secret API key"), null=True, blank=True)
     currency = models.CharField(_("currency"), max_length=3, choices=CURRENCY_CHOICES)
     is_site = models.BooleanField(_("the site's merchant"), default=False)
     is_sandbox = models.BooleanField(_("sandbox"), default=False)
@@ -50,6 +50,11 @@ class Merchant(models.Model):
         if self.code == settings.SUMUP_MERCHANT_CODE:
             return settings.SUMUP_API_KEY
         return self.api_key or ""
+
+    @property
+    def has_lost_key(self) -> bool:
+        """A key is stored that nobody can read: it counts as none until it is entered again."""
+        return isinstance(self.api_key, Unreadable) and self.code != settings.SUMUP_MERCHANT_CODE
 
 
 class PageQuerySet(LockableQuerySet["Page"]):

@@ -12,6 +12,7 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
+from django_stubs_ext import StrOrPromise
 
 from events.models import Merchant
 from events.scoping import SuperuserAdmin, team_of
@@ -42,11 +43,17 @@ class MerchantForm(ModelForm[Merchant]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["new_api_key"].help_text = (
-            _("A key is stored. It is never shown; leave this empty to keep it.")
-            if self.instance.pk and self.instance.secret()
-            else _("From SumUp's dashboard; stored encrypted and never shown again.")
-        )
+        self.fields["new_api_key"].help_text = self._about_the_key()
+
+    def _about_the_key(self) -> StrOrPromise:
+        if self.instance.has_lost_key:
+            return _(
+                "The stored key cannot be read with the keys of this installation: nobody can pay to this account."
+                " Enter the key again; until then what is stored stays as it is."
+            )
+        if self.instance.pk and self.instance.secret():
+            return _("A key is stored. It is never shown; leave this empty to keep it.")
+        return _("From SumUp's dashboard; stored encrypted and never shown again.")
 
     def clean_is_site(self) -> bool:
         chosen = bool(self.cleaned_data["is_site"])

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.models import User
+from accounts.models import SignInCode, User
 from tests.accounts.steps import CONFIRM, LOGIN, ask_for_code, enter_code, is_signed_in, mailed_code, shown, wrong_code
 from tests.factories import UserFactory
 
@@ -273,3 +273,12 @@ def test_demo_accounts_are_listed_in_debug_only(client: Client, settings: Settin
     page = client.get(LOGIN).content.decode()
     assert "organiser@example.org" in page
     assert "foyer-demo" in page
+
+
+def test_rows_of_codes_are_gone_a_day_later(client: Client) -> None:
+    ask_for_code(client, "old@example.org")
+    with time_machine.travel(timezone.now() + timedelta(days=1, minutes=1)):
+        ask_for_code(client, "new@example.org")
+        assert SignInCode.objects.count() == 1
+        enter_code(client, mailed_code())
+        assert is_signed_in(client)

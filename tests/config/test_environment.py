@@ -131,6 +131,8 @@ def test_mail_without_a_server_has_its_backend(monkeypatch: pytest.MonkeyPatch, 
     ("name", "value"),
     [
         ("SECRET_KEY", "short"),
+        ("SECRET_KEY_FALLBACKS", f"{'long enough ' * 3},short"),
+        ("STATUS_TOKEN", "fifteen letters"),
         ("FIELD_KEYS", ","),
         ("SITE_URL", "localhost"),
         ("DATABASE_URL", "sqlite:///foyer.db"),

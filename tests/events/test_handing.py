@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
@@ -228,3 +229,16 @@ def test_a_title_with_a_line_break_makes_no_header(client: Client, ticket: Ticke
     CalendarEntry.objects.filter(pk=ticket.entry_id).update(title="Jazz\r\nBcc: x@example.org")
 
     assert given(client, ticket).subject == "A ticket for you: Jazz Bcc: x@example.org"
+
+
+def test_the_link_ends_thirty_days_after_the_event(client: Client, ticket: Ticket) -> None:
+    link = link_in(given(client, ticket))
+    ends, stranger = ticket.entry.ends_at + timedelta(days=30), Client()
+    for address_ in (link, link.rstrip("/") + ".pdf"):
+        with time_machine.travel(ends - timedelta(minutes=1), tick=False):
+            assert stranger.get(address_).status_code == 200
+        with time_machine.travel(ends + timedelta(minutes=1), tick=False):
+            page = stranger.get(address_)
+            assert page.status_code == 410
+            assert 'href="/accounts/login/?next=%2Ftickets%2F"' in page.content.decode()
+            assert not [secret for secret in (fresh(ticket).code, "Jazz") if secret in page.content.decode()]

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.db.utils import OperationalError
 from django.test import Client
 from django.utils import timezone
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 def problems(client: Client, status: int) -> list[str]:
-    answer = client.get("/readyz")
+    answer = client.get("/readyz", headers={"Authorization": f"Bearer {settings.STATUS_TOKEN}"})
     assert answer.status_code == status
     told: list[str] = answer.json()["problems"]
     return told

@@ -1,21 +1,25 @@
 """An order in hand: PDF, calendar file, the mail with both, the mail once more, the link in it."""
 
 import re
+from datetime import timedelta
 
 import pytest
+import time_machine
 from django.core import mail
 from django.core.cache import cache
+from django.db.models import Max
 from django.test import Client
+from django.utils import timezone
 from icalendar import Calendar
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import User
-from events.models import Role
+from events.models import CalendarEntry, Role
 from orders.jobs import send_confirmation
 from orders.models import Order
-from tests.cart.steps import fill, order_cart
+from tests.cart.steps import book, fill, order_cart, take
 from tests.desk import house, member, signed_in_as
-from tests.factories import EventFactory, TicketTypeFactory, UserFactory
+from tests.factories import EventFactory, ProductFactory, RoomFactory, TicketTypeFactory, UserFactory
 from tests.papers import codes_of, pages_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
@@ -143,3 +147,53 @@ def test_the_admin_sends_again_and_revokes(role: Role, sends: bool) -> None:
 
     assert ProcrastinateJob.objects.count() == before + sends
     assert Order.objects.get(pk=home.order.pk).link_version == int(sends)
+
+
+def free_order_of(buyer: User, *kinds: str) -> Order:
+    """An order, paid now, of an event in two days, an hour in a room, or a product; all of them free."""
+    if "ticket" in kinds:
+        fill(buyer, EventFactory.create(title="Jazz", ticket_price=0, starts_at=timezone.now() + timedelta(days=2)))
+    if "booking" in kinds:
+        book(buyer, RoomFactory.create(rules__price=0))
+    if "product" in kinds:
+        take(buyer, ProductFactory.create(price=0))
+    return Order.objects.get(pk=order_cart(buyer).pk)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "days_after", "of"),
+    [
+        (["ticket"], 30, "the last end"),
+        (["booking"], 30, "the last end"),
+        (["ticket", "booking"], 30, "the last end"),
+        (["product"], 365, "payment"),
+        (["ticket", "booking", "product"], 365, "payment"),
+    ],
+)
+def test_the_link_ends_with_what_it_opens(buyer: User, kinds: list[str], days_after: int, of: str) -> None:
+    order = free_order_of(buyer, *kinds)
+    ends = order.lines.aggregate(last=Max("entry__ends_at"))["last"] if of == "the last end" else order.paid_at
+    assert ends is not None
+    link, stranger = link_in(mailed(order)), Client()
+    ends += timedelta(days=days_after)
+    for address in (link, link.rstrip("/") + ".pdf"):
+        with time_machine.travel(ends - timedelta(minutes=1), tick=False):
+            assert stranger.get(address).status_code == 200
+        with time_machine.travel(ends + timedelta(minutes=1), tick=False):
+            page = stranger.get(address)
+            assert page.status_code == 410
+            assert page["Cache-Control"] == "private, no-store"
+            body = page.content.decode()
+            assert "sign in with the address that the mail went to" in body
+            assert f'href="/accounts/login/?next=%2Forders%2F{order.code}%2F"' in body
+            assert not [secret for secret in [*codes(order), "Jazz", buyer.email] if secret in body]
+
+
+def test_a_link_of_an_event_that_was_moved_moves_along(order: Order) -> None:
+    link = link_in(mailed(order))
+    last = CalendarEntry.objects.filter(tickets__order=order).latest("ends_at")
+    with time_machine.travel(last.ends_at + timedelta(days=31), tick=False):
+        assert Client().get(link).status_code == 410
+        moved = timezone.now() + timedelta(days=7)
+        CalendarEntry.objects.filter(pk=last.pk).update(starts_at=moved, ends_at=moved + timedelta(hours=2))
+        assert Client().get(link).status_code == 200

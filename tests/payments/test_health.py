@@ -8,6 +8,7 @@ from io import StringIO
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
+from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
@@ -20,6 +21,8 @@ from payments.doctor import examine, is_local
 from payments.models import Case, ReconcileRun
 from payments.states import CaseKind
 from tests.config.test_launcher import free_port
+from tests.desk import signed_in_as
+from tests.factories import UserFactory
 from tests.ledger.psql import run
 from tests.simulator import OTHER_KEY, SimulatorProcess
 
@@ -27,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 
 def ready(client: Client) -> tuple[int, list[str]]:
-    answer = client.get("/readyz")
+    answer = client.get("/readyz", headers={"Authorization": f"Bearer {settings.STATUS_TOKEN}"})
     return answer.status_code, answer.json()["problems"]
 
 
@@ -113,6 +116,38 @@ def test_it_asks_a_fixed_number_of_times(
         )
     with django_assert_num_queries(6):
         client.get("/readyz")
+
+
+# --- Who is told what
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "", "Bearer", "Bearer ", "Bearer wrong-token-of-16", "bearer {token}x", "Basic {token}", "{token}",
+        "Bearer {token} ", "Bearer \u00e9{token}",
+    ],
+)  # fmt: skip
+def test_strangers_are_told_red_or_green_and_no_more(client: Client, merchant: Merchant, header: str) -> None:
+    headers = {"Authorization": header.format(token=settings.STATUS_TOKEN)}
+    assert client.get("/readyz", headers=headers).json() == {"ready": True}
+    open_merchant_case(merchant, words="401", at=timezone.now())
+    answer = client.get("/readyz", headers=headers, REMOTE_ADDR="127.0.0.1")
+    assert (answer.status_code, answer.json()) == (503, {"ready": False})
+
+
+def test_a_superuser_is_told_all_of_it_and_other_staff_not(client: Client, merchant: Merchant) -> None:
+    open_merchant_case(merchant, words="401", at=timezone.now())
+    told = {"ready": False, "problems": ["SumUp refuses a merchant"]}
+    assert signed_in_as(UserFactory.create(is_staff=True, is_superuser=True)).get("/readyz").json() == told
+    assert signed_in_as(UserFactory.create(is_staff=True)).get("/readyz").json() == {"ready": False}
+    assert client.get("/readyz", headers={"Authorization": f"bearer {settings.STATUS_TOKEN}"}).json() == told
+
+
+def test_without_a_token_set_none_opens_it(client: Client, settings: Settings) -> None:
+    settings.STATUS_TOKEN = ""
+    for header in ("Bearer", "Bearer ", "Bearer  ", ""):
+        assert client.get("/readyz", headers={"Authorization": header}).json() == {"ready": True}
 
 
 # --- The doctor
