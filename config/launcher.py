@@ -221,7 +221,8 @@ def run() -> int:
                 raise StartFailure(f"Port {number}: {trouble}. Choose another one: make run {name}={number + 10}")
         demo = Demo(port, simulator_port, data)
         check_settings(demo.environment)
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        # SIGINT too: what a script starts with & inherits that it is ignored, and Python leaves it so.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler)
         try:
             with demo.running():

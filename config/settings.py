@@ -124,6 +124,7 @@ except (ValueError, dj_database_url.UnknownSchemeError) as error:
     raise ImproperlyConfigured(f"DATABASE_URL cannot be read ({type(error).__name__}).") from error
 if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL must be a postgresql:// address: Foyer runs on PostgreSQL only.")
+DATABASES["default"]["ENGINE"] = "ledger.postgresql"  # Django's own, but for what its pool hands out
 DATABASE_POOL = env.number("DATABASE_POOL", 8, least=0, most=64)
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
@@ -134,7 +135,13 @@ DATABASES["default"]["OPTIONS"] = {
     "prepare_threshold": 3,
 }
 if DATABASE_POOL:
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 5}
+    # Longer tries to connect again would, after an outage, still pause while visitors wait for their five seconds.
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": DATABASE_POOL,
+        "timeout": 5,
+        "reconnect_timeout": 5,
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {

@@ -14,12 +14,16 @@ from django.urls import reverse
 
 from config.postgres import OLDEST_MAJOR
 from events.models import Merchant
+from ledger import clock
 from payments.health import HEARTBEAT, pending_mail, reconciled_at, troubles, worker_seen_at
 from payments.merchants import PATIENT, client_for
-from payments.sumup import KeyRefused, Refusal, SumUpProblem
+from payments.sumup import KeyRefused, Refusal, SumUpProblem, skew
 
 #: Where mail goes when it goes to nobody.
 NOWHERE = ("console", "filebased", "locmem", "dummy")
+
+#: So far SumUp's clock may be from ours: a hold and a payment page's end are two minutes apart.
+SUMUP_MOST_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ def examine(*, at: datetime) -> Iterator[Finding]:
         yield Finding("database", f"It does not answer: {str(error).splitlines()[0]}", "Mend DATABASE_URL.")
         return
     yield from _merchants()
+    yield from _sumup_clock()
     yield _mail()
     yield from _work(at)
     for trouble in troubles(at=at):
@@ -119,6 +124,20 @@ def _merchant(merchant: Merchant) -> Finding:
     if answer.sandbox and not settings.DEBUG:
         return Finding(name, f"It is {kind}.", "Use the key of the live account.")
     return Finding(name, f"{merchant.name}, {merchant.currency}, {kind}")
+
+
+def _sumup_clock() -> Iterator[Finding]:
+    """SumUp's against ours, by the answers that the merchants have just got; nothing when there was none."""
+    apart = skew(settings.SUMUP_API_URL)
+    if apart is None:
+        return
+    apart -= clock.difference()
+    seconds = abs(apart).total_seconds()
+    if seconds <= SUMUP_MOST_SECONDS:
+        yield Finding("SumUp's clock", "It and ours agree.")
+        return
+    words = f"It is {seconds:.0f} s {'ahead of' if apart.total_seconds() > 0 else 'behind'} ours."
+    yield Finding("SumUp's clock", words, "Set the clock of the database's machine by NTP (chrony, systemd-timesyncd).")
 
 
 def _mail() -> Finding:

@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Min
 
+from ledger import clock
 from payments.models import Case, ReconcileRun
 from payments.states import CaseKind
 
@@ -30,11 +31,26 @@ class Trouble:
 
 def troubles(*, at: datetime) -> Iterator[Trouble]:
     """What is not in order now; empty: all is."""
+    if trouble := _clock():
+        yield trouble
     if trouble := _reconcile(at):
         yield trouble
     yield from _cases(at)
     if trouble := _mail(at):
         yield trouble
+
+
+def _clock() -> Trouble | None:
+    """Moments are right all the same: they follow the database's clock. The two machines are not in order."""
+    apart = clock.difference()
+    if abs(apart) <= clock.MOST:
+        return None
+    seconds = abs(apart).total_seconds()
+    return Trouble(
+        "clock",
+        f"this machine's clock is {seconds:.1f} s {'behind' if apart > timedelta(0) else 'ahead of'} the database's",
+        "Set both machines' clocks by NTP (chrony, systemd-timesyncd), and keep that running.",
+    )
 
 
 def reconciled_at() -> datetime | None:

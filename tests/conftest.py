@@ -1,6 +1,7 @@
 """Fixtures of all tests."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker, Settings
 
 from events.models import Merchant
+from ledger import clock
 from tests.chromium import browser
 from tests.emptying import empty_database
 from tests.simulator import KEY, MERCHANT, SimulatorProcess, simulator_process
@@ -21,6 +23,7 @@ def pytest_configure() -> None:
     """What is slow in a server that starts once is slow in each test: neither is what a test is about."""
     PBKDF2PasswordHasher.iterations = 1000  # the hash that is used outside, in a thousandth of its rounds
     settings.WHITENOISE_AUTOREFRESH = True  # static files are looked up when asked for, not all for each new client
+    clock.plant(timedelta(0))  # no test's clock follows the database's: many travel
 
 
 @pytest.fixture(scope="session")

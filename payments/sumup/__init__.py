@@ -23,6 +23,7 @@ from payments.sumup.problems import (
     UnknownTransaction,
     Unreadable,
 )
+from payments.sumup.skew import skew
 from payments.sumup.transactions import CHARGE_BACK, REFUND, EventAnswer, FullTransactionAnswer
 
 __all__ = [
@@ -52,4 +53,5 @@ __all__ = [
     "UnknownCheckout",
     "UnknownTransaction",
     "Unreadable",
+    "skew",
 ]

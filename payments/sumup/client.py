@@ -34,6 +34,7 @@ from payments.sumup.problems import (
     problem_from,
 )
 from payments.sumup.silence import Silent
+from payments.sumup.skew import note
 from payments.sumup.transactions import FullTransactionAnswer, transaction_from
 
 VERSION = "0.1.0"
@@ -256,6 +257,7 @@ class Client:
             "Accept-Encoding": "identity",
             "User-Agent": f"Foyer/{VERSION}",
         }
+        sent = datetime.now(UTC)
         with (
             wire.question(deadline) as session,
             session.request(
@@ -270,6 +272,7 @@ class Client:
                 stream=True,
             ) as response,
         ):
+            note(self.base_url, response.headers.get("Date", ""), sent, datetime.now(UTC))
             content = bytearray()
             while chunk := response.raw.read(65536, decode_content=False):
                 content += chunk

@@ -40,6 +40,8 @@ signal.signal(signal.SIGTERM, leave)
 note("start " + command)
 if os.environ.get("FAILS") == command:
     sys.exit("the reason of " + command)
+if os.environ.get("SLOW") == command:
+    time.sleep(600)
 if command == "seed_demo":
     print("buyer@example.org / foyer-demo")
 if command == "sumup_simulator":
@@ -68,7 +70,8 @@ def eventually(condition: Callable[[], bool], patience: float = DEADLINE) -> Non
 class Launch:
     """One run of the launcher in a folder of its own, with what it says."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, deaf: bool = False, **settings: str) -> None:
+        """`deaf`: as a shell without job control starts what a script puts in the background with `&`."""
         self.data = folder / "data"
         self.port, self.simulator_port = free_port(), free_port()
         stand_in = folder / "stand_in.py"
@@ -87,7 +90,7 @@ class Launch:
             cwd=PROJECT,
             env=self.environment,
             # A shell starts what it puts in the background deaf to Ctrl-C, this suite included.
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_IGN if deaf else signal.SIG_DFL),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -156,12 +159,20 @@ def processes_with(words: str) -> dict[int, str]:
     return found
 
 
+def ignores(pid: int, number: signal.Signals) -> bool:
+    """Whether a process ignores a signal, as the kernel tells it."""
+    told = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    mask = re.search(r"^SigIgn:\s*([0-9a-f]+)$", told, re.MULTILINE)
+    assert mask, told
+    return bool(int(mask[1], 16) >> (number - 1) & 1)
+
+
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Callable[..., Launch]]:
     launches: list[Launch] = []
 
-    def start(**settings: str) -> Launch:
-        launches.append(Launch(tmp_path, **settings))
+    def start(*, deaf: bool = False, **settings: str) -> Launch:
+        launches.append(Launch(tmp_path, deaf=deaf, **settings))
         return launches[-1]
 
     yield start
@@ -189,6 +200,27 @@ def test_run_serves_stops_in_order_and_starts_again(launch: Callable[..., Launch
     assert (second.data / "secrets.json").read_text(encoding="utf-8") == secrets
     second.process.terminate()
     assert second.end() == 0
+
+
+def test_run_in_the_background_of_a_script_stops_by_ctrl_c(launch: Callable[..., Launch]) -> None:
+    """`make run &` in a script: SIGINT is ignored by inheritance, in the launcher and in all that it starts."""
+    started = launch(deaf=True)
+    started.ready()
+    children = {pid for pid in processes_with(str(started.data)) if pid != started.process.pid}
+    deaf = {pid for pid in children if ignores(pid, signal.SIGINT)}
+    assert children
+    assert deaf == set()
+    started.process.send_signal(signal.SIGINT)
+    assert started.end() == 0
+    assert started.book()[-2:] == ["stop procrastinate", "stop sumup_simulator"]
+
+
+def test_run_in_the_background_of_a_script_stops_by_ctrl_c_while_it_starts(launch: Callable[..., Launch]) -> None:
+    started = launch(deaf=True, SLOW="seed_demo")
+    eventually(lambda: (started.data / "book").exists() and "start seed_demo" in started.book())
+    started.process.send_signal(signal.SIGINT)
+    assert started.end() == 0
+    assert started.book()[-1] == "stop sumup_simulator"
 
 
 def test_run_ends_with_its_child(launch: Callable[..., Launch]) -> None:

@@ -26,7 +26,7 @@ from payments.jobs import sweep_once
 from payments.models import Checkout
 from tests.cart.steps import WEBHOOK, states_of
 from tests.factories import EventFactory
-from tests.faults.web import address_of_test_database, at_database, web_server
+from tests.faults.web import POOL, address_of_test_database, at_database, web_server
 from tests.simulator import KEY, MERCHANT, SimulatorProcess, until
 
 CONNECTIONS = 20
@@ -182,6 +182,42 @@ def test_connections_used_up_and_a_restart_are_an_honest_page_and_pass(
     assert read_books() == []
 
 
+def test_connections_that_died_in_the_pool_are_found_before_a_visitor_gets_one(
+    simulator: SimulatorProcess, cluster: Cluster, entry: CalendarEntry, tmp_path: Path
+) -> None:
+    """Restarted at night, with nobody there: all of the pool is dead, and the first visitor sees a page."""
+    path = entry.get_absolute_url()
+    with web_server(simulator, tmp_path, cluster.url) as host:
+        fill_pool(host, path)
+        cluster.stop()
+        cluster.start()
+        assert statuses_of(host, path, 2 * POOL) == [200] * 2 * POOL
+    connection.close()
+
+
+def fill_pool(host: str, path: str) -> None:
+    """As many at once as the pool has connections, each held until all are there: a lock keeps them."""
+    crowd = [threading.Thread(target=statuses_of, args=(host, path, 1)) for _ in range(POOL)]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE events_calendarentry IN ACCESS EXCLUSIVE MODE")
+        for visitor in crowd:
+            visitor.start()
+        until(lambda: waiting_for_a_lock() == POOL)
+    for visitor in crowd:
+        visitor.join()
+    connection.close()
+
+
+def statuses_of(host: str, path: str, number: int) -> list[int]:
+    """The answers to so many visits, one after the other, each over a connection of its own."""
+    found = []
+    for _visit in range(number):
+        visitor = Buyer(host, "", "")
+        found.append(visitor.ask("GET", path)[0])
+        visitor.connection.close()
+    return found
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_pool_that_is_used_up_is_an_honest_page(sumup: SimulatorProcess, tmp_path: Path) -> None:
     """One connection for all, and it waits for a lock: the next visitor is told so after the pool's five seconds."""
@@ -192,7 +228,7 @@ def test_a_pool_that_is_used_up_is_an_honest_page(sumup: SimulatorProcess, tmp_p
             cursor.execute("LOCK TABLE events_calendarentry IN ACCESS EXCLUSIVE MODE")
             waits = threading.Thread(target=first.ask, args=("GET", path))
             waits.start()
-            until(somebody_waits_for_a_lock)
+            until(lambda: waiting_for_a_lock() == 1)
             assert second.ask("GET", path)[0] == 503
         waits.join()
         assert second.ask("GET", path)[0] == 200
@@ -200,10 +236,11 @@ def test_a_pool_that_is_used_up_is_an_honest_page(sumup: SimulatorProcess, tmp_p
             visitor.connection.close()
 
 
-def somebody_waits_for_a_lock() -> bool:
+def waiting_for_a_lock() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+            "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
             " WHERE NOT granted AND datname = current_database()"
         )
-        return bool(cursor.fetchone() != (0,))
+        (number,) = cursor.fetchone() or (0,)
+        return int(number)

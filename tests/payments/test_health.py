@@ -1,8 +1,11 @@
 """/readyz and the doctor: red when money, mail, keys or the comparison with SumUp need somebody, and what to do."""
 
 import json
-from collections.abc import Iterator
-from datetime import timedelta
+import re
+import socket
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from io import StringIO
 
 import pytest
@@ -15,16 +18,19 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from events.models import Merchant
+from ledger import clock
 from orders.jobs import send_confirmation
 from payments.cases import open_merchant_case
 from payments.doctor import examine, is_local
 from payments.models import Case, ReconcileRun
 from payments.states import CaseKind
+from payments.sumup.skew import note, skew
 from tests.config.test_launcher import free_port
 from tests.desk import signed_in_as
 from tests.factories import UserFactory
 from tests.ledger.psql import run
-from tests.simulator import OTHER_KEY, SimulatorProcess
+from tests.payments.test_sumup_wire import serving
+from tests.simulator import MERCHANT, OTHER_KEY, SimulatorProcess
 
 pytestmark = pytest.mark.django_db
 
@@ -104,6 +110,24 @@ def test_mail_that_waits_too_long_is_red(client: Client) -> None:
     assert ready(client) == (503, ["1 mails wait, the oldest for 1 hours"])
     run("UPDATE procrastinate_jobs SET status = 'failed'")
     assert ready(client) == (200, [])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (2, []),
+        (-2, []),
+        (2.5, ["this machine's clock is 2.5 s behind the database's"]),
+        (-3600, ["this machine's clock is 3600.0 s ahead of the database's"]),
+    ],
+)
+def test_a_clock_that_is_not_the_database_s_is_red(client: Client, seconds: float, words: list[str]) -> None:
+    try:
+        clock.plant(timedelta(seconds=seconds))
+        ran(1)
+        assert ready(client) == (503 if words else 200, words)
+    finally:
+        clock.plant(timedelta(0))
 
 
 def test_it_asks_a_fixed_number_of_times(
@@ -260,3 +284,50 @@ def test_the_command_tells_and_exits(well: None, settings: Settings) -> None:
     told = json.loads(out.getvalue())
     assert told["ok"] is False
     assert [row["name"] for row in told["findings"] if not row["ok"]] == ["merchant MDEMO001"]
+
+
+def told_at(seconds: float) -> Callable[[socket.socket], None]:
+    """SumUp's answer about a merchant, with a clock that is so many seconds ahead of ours."""
+
+    def play(link: socket.socket) -> None:
+        link.recv(65536)
+        date = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+        body = json.dumps({"merchant_code": MERCHANT, "default_currency": "EUR"})
+        head = f"HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        link.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+
+    return play
+
+
+@pytest.mark.parametrize(
+    ("seconds", "planted", "words"),
+    [
+        (0, 0, "It and ours agree."),
+        (4, 0, "It and ours agree."),
+        (-4, 0, "It and ours agree."),
+        (600, 0, r"It is (59\d|60\d) s ahead of ours\."),
+        (-600, 0, r"It is (59\d|60\d) s behind ours\."),
+        (0, 600, r"It is 600 s behind ours\."),
+        (600, 600, "It and ours agree."),
+    ],
+)
+def test_doctor_compares_sumups_clock_with_ours(
+    merchant: Merchant, settings: Settings, seconds: int, planted: int, words: str
+) -> None:
+    """Ours is the database's: one machine with a wrong clock of its own does no harm."""
+    try:
+        clock.plant(timedelta(seconds=planted))
+        with serving(told_at(seconds)) as port:
+            settings.SUMUP_API_URL = f"http://127.0.0.1:{port}"
+            [found] = [row for row in examine(at=timezone.now()) if row.name == "SumUp's clock"]
+    finally:
+        clock.plant(timedelta(0))
+    assert re.fullmatch(words, found.words)
+    assert found.is_well is ("agree" in words)
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Fri, 99 Nov 2026 10:00:00 GMT", "12"])
+def test_an_answer_whose_date_is_nonsense_says_nothing(date: str) -> None:
+    now = datetime.now(UTC)
+    note("http://nonsense", date, now, now)
+    assert skew("http://nonsense") is None
