@@ -66,6 +66,7 @@ class Api:
 
     def answer(self, method: str, path: str, query: str, key: str, body: bytes) -> tuple[Reply | None, Fault | None]:
         """SumUp's answer, and the fault that the server is to play with it; no reply at all for hang and drop."""
+        self.faults.note(method, path, query, body)
         route = self._route(method, path)
         if route is None:
             return not_found().reply, None

@@ -78,6 +78,7 @@ class Control:
                 "refunds": [asdict(row) for row in self.ledger.refunds.values()],
                 "webhooks": [asdict(row) for row in self.ledger.webhooks.values()],
                 "calls": dict(self.faults.calls),
+                "questions": list(self.faults.questions),
             }
 
     def _switch(self, body: Mapping[str, object]) -> None:

@@ -1,7 +1,7 @@
 """What goes wrong on demand. A fault is set for an operation, for ever or for so many times."""
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from payments.simulator.reply import (
@@ -28,6 +28,7 @@ AFTER = {
     "lost_answer", "hang_after", "500_after", "garbage", "truncated", "empty", "array", "huge", "nul", "deep",
     "slow_byte", "slow_headers", "stale", "missing_fields", "unknown_state", "204",
 }  # fmt: skip
+QUESTIONS_KEPT = 500
 WEBHOOK_MODES = ("on", "never", "twice", "late:", "early", "out_of_order")
 
 
@@ -41,13 +42,14 @@ class Fault:
 
 @dataclass
 class Faults:
-    """The switches as they stand, and how often each operation was called."""
+    """The switches as they stand, how often each operation was called, and the latest questions as they came."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     active: dict[str, tuple[Fault, int | None]] = field(default_factory=dict)
     tamper: dict[str, object] = field(default_factory=dict)
     refund_event_delay: float = 0
     calls: Counter[str] = field(default_factory=Counter)
+    questions: deque[dict[str, str]] = field(default_factory=lambda: deque(maxlen=QUESTIONS_KEPT))
     released: threading.Event = field(default_factory=threading.Event)
 
     def put(self, operation: str, value: object, times: int | None) -> None:
@@ -67,6 +69,12 @@ class Faults:
         with self.lock:
             self.calls[name] += 1
 
+    def note(self, method: str, path: str, query: str, body: bytes) -> None:
+        """Keeps a question as it came, without its headers: the key is none of anybody's business."""
+        with self.lock:
+            text = body.decode("utf-8", "replace")
+            self.questions.append({"method": method, "path": path, "query": query, "body": text})
+
     def take(self, operation: str) -> Fault | None:
         """Counts the call and uses up one of the fault's times."""
         with self.lock:
@@ -85,6 +93,7 @@ class Faults:
             self.active.clear()
             self.tamper.clear()
             self.calls.clear()
+            self.questions.clear()
             self.refund_event_delay = 0
             self.released.set()
             self.released = threading.Event()
