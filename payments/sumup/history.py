@@ -10,7 +10,6 @@ from payments.sumup.answers import amount_of, id_of, text_of
 from payments.sumup.problems import Unreadable
 
 PAYMENT, REFUND, CHARGE_BACK = "PAYMENT", "REFUND", "CHARGE_BACK"
-ECOM = "ECOM"
 #: A server whose pages never end must not keep us for ever.
 MOST_PAGES = 20_000
 LINK_MOST = 2000
