@@ -21,10 +21,10 @@ from payments.settling import ASKABLE, MOST, Verdict, settle
 from payments.states import CaseKind, CheckoutState
 from payments.strays import close_found, open_stray
 from payments.sumup import HistoryItem, SumUpProblem, UnknownTransaction
-from payments.sumup.history import CHARGE_BACK, ECOM, PAYMENT, REFUND
+from payments.sumup.history import CHARGE_BACK, PAYMENT, REFUND
 
-#: What SumUp gets as description begins so (payments.opening): the order's code.
-SHAPE = re.compile(r"([A-Z2-7]{26})(?![A-Z0-9])")
+#: What SumUp gets as description begins so (payments.opening), whatever it puts before it: the order's code.
+SHAPE = re.compile(r"(?<![A-Z0-9])([A-Z2-7]{26})(?![A-Z0-9])")
 #: Words of a payment that took no money (SumUp: statuses of the history, and what integrators met beside them).
 NOT_TAKEN = {"FAILED", "CANCELLED", "PENDING", "EXPIRED"}
 #: So long may a capture take to show in SumUp's list before a person hears of it.
@@ -93,9 +93,12 @@ class _Known:
 
 
 def order_code(item: HistoryItem) -> str | None:
-    """The order's code at the beginning of its description; None for what did not come of a shop like ours."""
-    found = SHAPE.match(item.summary)
-    return found[1] if found and item.payment_type == ECOM else None
+    """The order's code in its description; None for what did not come of a shop like ours.
+
+    Its type says nothing: on one payment page people pay by card, bank or wallet, and SumUp adds to its words.
+    """
+    found = SHAPE.search(item.summary)
+    return found[1] if found else None
 
 
 def _match_unknown(merchant: Merchant, item: HistoryItem, known: _Known, run: Round) -> None:
@@ -122,7 +125,7 @@ def _match_unknown(merchant: Merchant, item: HistoryItem, known: _Known, run: Ro
             if busy:  # a webhook or the sweep is asking at this moment: the next run sees what came of it
                 run.counts["asked by another"] += 1
                 return
-    words = _stray_words(item, order)
+    words = _stray_words(item, order, code)
     if run.is_dry:
         run.count("of no order", f"{words} A case would be opened.")
         return
@@ -143,16 +146,34 @@ def _taken(item: HistoryItem) -> tuple[Decimal | None, str]:
 
 
 def _amount(item: HistoryItem) -> str:
-    return f"{item.amount} {item.currency}"
+    return _written(item.amount, item.currency)
 
 
-def _stray_words(item: HistoryItem, order: Order | None) -> str:
+def _written(amount: Decimal | None, currency: str) -> str:
+    """As a person reads it, 12.50 and not 12.5, where the currency is known."""
+    if amount is not None and currency in PLACES and abs(amount) <= MOST:
+        amount = rounded(amount, currency)
+    return f"{amount} {currency}"
+
+
+def _stray_words(item: HistoryItem, order: Order | None, code: str) -> str:
     where = (
         f"Its description names order {order.short_code}, but no payment of that order can be it."
         if order
-        else f"Its description names an order that is not here: {item.summary[:8]}."
+        else f"Its description names an order that is not here: {code[:8]}."
     )
-    return f"SumUp took {_amount(item)} (transaction {item.transaction_code}, {item.timestamp[:16]}). {where}"
+    facts = ", ".join(filter(None, [f"transaction {item.transaction_code}", item.payment_type, item.timestamp[:16]]))
+    took = f"SumUp took {_amount(item)} ({facts})."
+    return " ".join(filter(None, [took, _gone_words(item), where]))
+
+
+def _gone_words(item: HistoryItem) -> str:
+    """What of a payment went back already, as far as SumUp's list says so; "" for nothing."""
+    if item.refunded and item.refunded == item.amount:
+        return "All of it went back already."
+    if item.refunded:
+        return f"{_written(item.refunded, item.currency)} of it went back already."
+    return "SumUp says that it went back already, and not how much." if item.status == "REFUNDED" else ""
 
 
 # --- Refunds and chargebacks

@@ -1,7 +1,6 @@
 """Checkout, paying, cancelling, the order page's poll, and SumUp's webhook."""
 
 import json
-import re
 import uuid
 from http import HTTPStatus
 
@@ -41,10 +40,10 @@ from payments.models import Checkout
 from payments.opening import NotPayable, PageUnavailable, PaymentRefused, hosted_page
 from payments.releasing import Release, release
 from payments.settling import Verdict
+from payments.sumup.answers import is_id
 
 #: A webhook of SumUp is about a hundred bytes (SumUp: {"event_type", "id"}).
 WEBHOOK_MOST = 16 * 1024
-SUMUP_ID = re.compile(r"^[A-Za-z0-9_-]{1,255}$")
 
 
 @require_POST
@@ -190,4 +189,4 @@ def _hinted_id(request: HttpRequest) -> str | None:
     except (ValueError, RecursionError):
         return None
     checkout_id = body.get("id") if isinstance(body, dict) else None
-    return checkout_id if isinstance(checkout_id, str) and SUMUP_ID.match(checkout_id) else None
+    return checkout_id if is_id(checkout_id) else None

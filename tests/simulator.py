@@ -114,13 +114,17 @@ class SimulatorProcess:
         self.control("clock", {"seconds": seconds})
 
     def ledger(self) -> dict[str, Any]:
-        """checkouts, captures, attempts, refunds, webhooks, calls."""
+        """checkouts, captures, attempts, refunds, webhooks, calls, questions."""
         told: dict[str, Any] = self._session.get(f"{self.url}/simulator/ledger", timeout=10).json()
         return told
 
     def calls(self, operation: str) -> int:
         """How often an operation was called since the last reset."""
         return int(self.ledger()["calls"].get(operation, 0))
+
+    def questions(self, path: str = "") -> list[dict[str, str]]:
+        """The latest questions to addresses that hold `path`, as they came: method, path, query, body."""
+        return [row for row in self.ledger()["questions"] if path in row["path"]]
 
     def reset(self) -> None:
         """Empties it; no faults, no webhooks. This process forgets that it was silent in another test."""

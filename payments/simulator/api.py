@@ -1,27 +1,24 @@
 """SumUp's paths: what is asked is checked as SumUp checks it, done at the till, and shown as SumUp shows it."""
 
-import json
 import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from urllib.parse import parse_qs
+from decimal import Decimal
+from urllib.parse import parse_qs, unquote
 
 from payments.simulator import faults as faulty
+from payments.simulator.checks import is_amount, moment_from, numeral, object_from, wrong_fields
 from payments.simulator.faults import Fault, Faults
 from payments.simulator.history import history
 from payments.simulator.payouts import payouts
-from payments.simulator.reply import Refused, Reply, forbidden, invalid, not_found, problem, refused, told
+from payments.simulator.reply import Refused, Reply, invalid, not_found, rendered, told, unauthorized
 from payments.simulator.rows import PENDING, Checkout, Merchant, Transaction
 from payments.simulator.till import Till
 from payments.simulator.views import Json, checkout_json, merchant_json, transaction_json
 from payments.simulator.webhooks import Webhooks
 
-CURRENCIES = "BGN BRL CHF CLP COP CZK DKK EUR GBP HRK HUF NOK PLN RON SEK USD"
-REFERENCE_MOST = 64
-FORM_FIELDS = {"checkout_reference", "amount", "currency", "merchant_code"}
+IDENTIFIERS = ("id", "transaction_code", "foreign_transaction_id", "client_transaction_id")
 
 
 @dataclass
@@ -57,7 +54,6 @@ class Api:
             ("GET", re.compile(r"/v0\.1/checkouts/([^/]+)"), "read", self.read),
             ("DELETE", re.compile(r"/v0\.1/checkouts/([^/]+)"), "deactivate", self.deactivate),
             ("GET", re.compile(r"/v1" + merchant), "merchant", self.merchant),
-            ("GET", re.compile(r"/v0\.1" + merchant + "/payment-methods"), "merchant", self.payment_methods),
             ("GET", re.compile(r"/v2\.1" + merchant + "/transactions"), "transaction", self.transaction),
             ("GET", re.compile(r"/v2\.1" + merchant + "/transactions/history"), "history", self.history),
             ("POST", re.compile(r"/v1\.0" + merchant + "/payments/([^/]+)/refunds"), "refund", self.refund),
@@ -66,30 +62,31 @@ class Api:
 
     def answer(self, method: str, path: str, query: str, key: str, body: bytes) -> tuple[Reply | None, Fault | None]:
         """SumUp's answer, and the fault that the server is to play with it; no reply at all for hang and drop."""
+        self.faults.note(method, path, query, body)
         route = self._route(method, path)
         if route is None:
-            return not_found().reply, None
+            return rendered(not_found(), ""), None
         operation, view, parts = route
         fault = self.faults.take(operation)
         if fault and fault.kind in {"hang", "drop"}:
             return None, fault
         if fault and fault.kind in faulty.BEFORE:
-            return faulty.instead_of_work(fault), fault
+            return faulty.instead_of_work(fault, operation, seen=self.faults.seen), fault
         merchant = next((row for row in self.merchants.values() if key == f"Bearer {row.key}"), None)
         if merchant is None:
-            return problem(401, "unauthorized", "Unauthorized", "Unauthorized.").reply, None
+            return rendered(unauthorized(), operation, seen=self.faults.seen), None
         asked = Asked(merchant, parts, parse_qs(query, keep_blank_values=True), body, fault)
         try:
             reply = view(asked)
         except Refused as refusal:
-            return refusal.reply, fault
+            return rendered(refusal, operation, seen=self.faults.seen), fault
         return (faulty.spoilt(fault, reply) if fault else reply), fault
 
     def _route(self, method: str, path: str) -> tuple[str, Callable[[Asked], Reply], tuple[str, ...]] | None:
         """The operation, its view and the parts of the path; a trailing slash finds none."""
         for wanted, pattern, operation, view in self.routes:
             if wanted == method and (match := pattern.fullmatch(path)):
-                return operation, view, match.groups()
+                return operation, view, tuple(unquote(part) for part in match.groups())
         return None
 
     def create(self, asked: Asked) -> Reply:
@@ -121,50 +118,41 @@ class Api:
         self._code(asked, not_found)
         return told(merchant_json(asked.merchant))
 
-    def payment_methods(self, asked: Asked) -> Reply:
-        self._code(asked, not_found)
-        return told({"available_payment_methods": [{"id": "card"}, {"id": "apple_pay"}]})
-
     def transaction(self, asked: Asked) -> Reply:
         self._code(asked, not_found)
-        names = {"id", "transaction_code", "foreign_transaction_id", "client_transaction_id"} & set(asked.query)
-        if len(names) != 1:
-            raise invalid([("id", "MISSING" if not names else "INVALID")])
         with self.ledger.lock:
-            row = self._attempt(names.pop(), asked)
+            row = self._transaction(asked)
             if row is None or row.merchant_code != asked.merchant.code:
                 raise not_found()
             return told(transaction_json(row, self.ledger))
 
-    def _attempt(self, name: str, asked: Asked) -> Transaction | None:
-        if name == "id":
-            return self.ledger.transactions.get(asked.one("id"))
-        if name == "transaction_code":
-            rows = self.ledger.transactions.values()
-            return next((row for row in rows if row.code == asked.one("transaction_code")), None)
+    def _transaction(self, asked: Asked) -> Transaction | None:
+        """By one of four names, and no answer but 404 for none, for two, or for names that we never give."""
+        match [name for name in IDENTIFIERS if name in asked.query]:
+            case ["id"]:
+                return self.ledger.transactions.get(asked.one("id"))
+            case ["transaction_code"]:
+                rows = self.ledger.transactions.values()
+                return next((row for row in rows if row.code == asked.one("transaction_code")), None)
         return None
 
     def history(self, asked: Asked) -> Reply:
-        self._code(asked, not_found)
+        self._code(asked, unauthorized)
         with self.ledger.lock:
             return told(history(asked.merchant, asked.query, self.ledger))
 
     def payouts(self, asked: Asked) -> Reply:
-        self._code(asked, not_found)
+        self._code(asked, unauthorized)
         with self.ledger.lock:
-            return told(payouts(asked.merchant, asked.query, self.ledger))
+            return payouts(asked.merchant, asked.query, self.ledger)
 
     def refund(self, asked: Asked) -> Reply:
-        missing = problem(404, "not-found", "Not Found", "Transaction not found")
-        self._code(asked, lambda: missing)
+        self._code(asked, lambda: not_found("Transaction not found"))
         with self.ledger.lock:
-            transaction = self.till.capture(asked.merchant, asked.parts[1])
-            told_body = _object(asked.body) if asked.body.strip() else {}
-            amount = told_body.get("amount")
-            if amount is not None and not isinstance(amount, Decimal):
-                raise problem(400, "bad-request", "Bad Request", "amount must be a number")
+            transaction = self.till.payment(asked.merchant, asked.parts[1])
+            amount = _wanted(asked.body, transaction.currency)
             self.till.refund(transaction, amount, delay=self.faults.refund_event_delay)
-        return told({}, 201)
+        return Reply(204) if self.faults.seen else told({}, 201)
 
     def page(self, checkout: Checkout) -> str:
         return f"{self.public_url}/pay/{checkout.id}"
@@ -199,31 +187,18 @@ class Api:
 
     def _checkout_from(self, asked: Asked) -> Checkout:
         """The new checkout, or SumUp's complaint about each bad field."""
-        body = _object(asked.body)
-        wrong = [(name, "MISSING") for name in sorted(FORM_FIELDS) if body.get(name) in (None, "")]
-        if wrong:
-            raise invalid(wrong)
-        amount, reference, moment = _amount(body["amount"]), body["checkout_reference"], body.get("valid_until")
-        if amount is None:
-            wrong.append(("amount", "INVALID"))
-        if not isinstance(reference, str) or len(reference) > REFERENCE_MOST:
-            wrong.append(("checkout_reference", "INVALID"))
-        if str(body["currency"]) not in CURRENCIES.split() or body["currency"] != asked.merchant.currency:
-            wrong.append(("currency", "INVALID"))
-        wrong += [(name, "INVALID") for name in ("return_url", "redirect_url") if not _address(body.get(name, ""))]
-        if moment is not None and _moment(moment) is None:
-            wrong.append(("valid_until", "INVALID"))
-        if wrong:
+        body = object_from(asked.body)
+        if wrong := wrong_fields(body, asked.merchant.currency, seen=self.faults.seen):
             raise invalid(wrong)
         if body["merchant_code"] != asked.merchant.code:
-            raise forbidden("request_not_allowed")
+            raise Refused(403, "FORBIDDEN", "request_not_allowed")
         hosted = body.get("hosted_checkout")
-        valid_until = _moment(moment)
+        valid_until = moment_from(body.get("valid_until"))
         return Checkout(
             id=str(uuid.uuid4()),
-            reference=str(reference),
+            reference=str(body["checkout_reference"]),
             merchant_code=asked.merchant.code,
-            amount=str(amount),
+            amount=str(numeral(body["amount"])),
             currency=asked.merchant.currency,
             description=str(body.get("description") or ""),
             return_url=str(body.get("return_url") or ""),
@@ -234,35 +209,16 @@ class Api:
         )
 
 
-def _object(body: bytes) -> dict[str, object]:
-    try:
-        value: object = json.loads(body, parse_float=Decimal, parse_int=Decimal)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise refused(400, "INVALID", "Invalid JSON in the body")
-    return value
-
-
-def _amount(value: object) -> Decimal | None:
-    """Major units above 0, in two places at most; a numeral in a string will do, as it did at SumUp."""
-    if isinstance(value, str):
-        try:
-            value = Decimal(value)
-        except InvalidOperation:
-            return None
-    if not isinstance(value, Decimal) or not Decimal(0) < value < Decimal(10**9):
+def _wanted(body: bytes, currency: str) -> Decimal | None:
+    """The amount of a refund, None for all that is left; raises Refused."""
+    wish = object_from(body) if body.strip() else {}
+    if "amount" not in wish:
         return None
-    return value if value == round(value, 2) else None
-
-
-def _address(value: object) -> bool:
-    return isinstance(value, str) and (not value or value.startswith(("https://", "http://")))
-
-
-def _moment(value: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    amount = wish["amount"]
+    if not isinstance(amount, Decimal):
+        raise Refused(400, "INVALID", "amount must be a number")
+    if amount <= 0:
+        raise Refused(400, "INVALID", "amount must be greater than zero")
+    if not is_amount(amount, currency):
+        raise Refused(400, "INVALID", "amount has more decimals than its currency")
+    return amount

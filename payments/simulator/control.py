@@ -6,13 +6,21 @@ from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 
 from payments.simulator.faults import OPERATIONS, WEBHOOK_MODES, Faults
-from payments.simulator.reply import Refused, Reply, told
+from payments.simulator.reply import Refused, Reply, rendered, told
 from payments.simulator.rows import SUCCESSFUL
-from payments.simulator.till import DECLINED, Closed, Till
+from payments.simulator.till import BY_CARD_ONLINE, DECLINED, Closed, Till
 from payments.simulator.views import Json
 from payments.simulator.webhooks import Webhooks
 
-SWITCHES = {*OPERATIONS, "times", "webhook", "tamper", "refund_event_delay"}
+BY_READER = ("POS", "CONTACTLESS")
+SWITCHES = {*OPERATIONS, "times", "webhook", "tamper", "refund_event_delay", "answers"}
+#: Whether an answer has the shape that integrators have seen, where SumUp's document says another.
+ANSWERS = {"document": False, "seen": True}
+
+
+def _way(body: Json, usual: tuple[str, str]) -> tuple[str, str]:
+    """SumUp's payment type, any word, and entry mode."""
+    return str(body.get("payment_type", usual[0])), str(body.get("entry_mode", usual[1]))
 
 
 class Control:
@@ -32,7 +40,7 @@ class Control:
         except Closed as closed:
             return told({"error": f"the checkout is {closed}"}, 409)
         except Refused as refusal:
-            return refusal.reply
+            return rendered(refusal, "")
         except (ValueError, TypeError, InvalidOperation) as error:
             return told({"error": str(error)}, 400)
 
@@ -52,7 +60,10 @@ class Control:
                 self._switch(body)
                 return {}
             case ("POST", "pay", checkout_id):
-                return asdict(self.till.pay(checkout_id, force=body.get("force") is True))
+                way = _way(body, BY_CARD_ONLINE)
+                return asdict(self.till.pay(checkout_id, force=body.get("force") is True, way=way))
+            case ("POST", "sell", merchant_code):
+                return self._sell(merchant_code, body)
             case ("POST", "decline", checkout_id):
                 return asdict(self.till.decline(checkout_id, str(body.get("reason") or DECLINED)))
             case ("POST", "authorize", checkout_id):
@@ -78,6 +89,7 @@ class Control:
                 "refunds": [asdict(row) for row in self.ledger.refunds.values()],
                 "webhooks": [asdict(row) for row in self.ledger.webhooks.values()],
                 "calls": dict(self.faults.calls),
+                "questions": list(self.faults.questions),
             }
 
     def _switch(self, body: Mapping[str, object]) -> None:
@@ -90,15 +102,24 @@ class Control:
             raise ValueError(f"webhook: not one of {', '.join(WEBHOOK_MODES)}")
         if not isinstance(tamper, dict):
             raise ValueError("tamper: not an object of fields")
+        if str(body.get("answers", "document")) not in ANSWERS:
+            raise ValueError(f"answers: not one of {', '.join(ANSWERS)}")
         for operation in OPERATIONS:
             if operation in body:
                 self.faults.put(operation, body[operation], int(str(times)) if times is not None else None)
+        if "answers" in body:
+            self.faults.seen = ANSWERS[str(body["answers"])]
         if mode is not None:
             self.webhooks.mode = str(mode)
         if "tamper" in body:
             self.faults.tamper = tamper
         if "refund_event_delay" in body:
             self.faults.refund_event_delay = float(str(body["refund_event_delay"]))
+
+    def _sell(self, merchant_code: str, body: Json) -> Json:
+        """A payment at a card reader, of `amount` in `currency`, with any `description` and `payment_type`."""
+        money = (Decimal(str(body.get("amount", "10"))), str(body.get("currency", "EUR")))
+        return asdict(self.till.sell(merchant_code, money, str(body.get("description", "")), _way(body, BY_READER)))
 
     def _take_back(self, transaction_id: str, body: Json, kind: str) -> Json:
         """A refund made in the dashboard, or a chargeback: nobody is called."""

@@ -46,6 +46,8 @@ class Transaction:
     timestamp: str
     status: str
     description: str
+    payment_type: str = "ECOM"
+    entry_mode: str = "CUSTOMER_ENTRY"
 
 
 @dataclass

@@ -10,16 +10,15 @@ from urllib.parse import parse_qs
 
 from payments.simulator.api import Api
 from payments.simulator.control import Control
-from payments.simulator.faults import Fault, Faults
+from payments.simulator.faults import DRIPPING, Fault, Faults
 from payments.simulator.pages import Pages
-from payments.simulator.reply import Reply, refused, told
+from payments.simulator.reply import Reply, told
 from payments.simulator.rows import Merchant
 from payments.simulator.till import Till
 
 BODY_MOST = 1024 * 1024
 HANG_SECONDS = 120
 Request = socket.socket | tuple[bytes, socket.socket]
-DRIPPING = {"slow_byte", "slow_headers"}
 
 
 class Simulator(ThreadingHTTPServer):
@@ -72,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self._body()
         if body is None:
             self.close_connection = True
-            self._send(refused(413, "TOO_LARGE", "Send a Content-Length of at most 1 MiB").reply)
+            self._send(told({"message": "Send a Content-Length of at most 1 MiB"}, 413))
             return
         reply, fault = self._answer(body)
         kind = fault.kind if fault else ""

@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from payments.simulator.ledger import Ledger
-from payments.simulator.reply import not_found, problem, refused
+from payments.simulator.reply import Refused, not_found
 from payments.simulator.rows import EXPIRED, FAILED, PAID, PENDING, SUCCESSFUL, Checkout, Merchant, Refund, Transaction
 
 SESSION = timedelta(minutes=30)
 MAGIC_AMOUNTS = {Decimal("11"), Decimal("42.01"), Decimal("42.76"), Decimal("42.91")}
 DECLINED = "The card was declined by its bank."
+#: Payment type and entry mode of a card on the hosted page.
+BY_CARD_ONLINE = ("ECOM", "CUSTOMER_ENTRY")
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
@@ -32,7 +34,7 @@ class Till:
         with self.ledger.lock:
             if (checkout.merchant_code, checkout.reference) in self.ledger.references:
                 words = "Checkout with this checkout reference and pay to email already exists"
-                raise refused(409, "DUPLICATED_CHECKOUT", words)
+                raise Refused(409, "DUPLICATED_CHECKOUT", words)
             self.ledger.write(checkout)
 
     def find(self, checkout_id: str) -> Checkout:
@@ -57,9 +59,9 @@ class Till:
         with self.ledger.lock:
             checkout = self.find(checkout_id)
             if checkout.status == PAID:
-                raise refused(409, "CHECKOUT_PROCESSED", "Checkout is already processed")
+                raise Refused(409, "CHECKOUT_PROCESSED", "Checkout is already processed")
             if checkout.authorizing:
-                raise refused(409, "CHECKOUT_CANT_BE_DEACTIVATED", "Checkout cannot be deactivated")
+                raise Refused(409, "CHECKOUT_CANT_BE_DEACTIVATED", "Checkout cannot be deactivated")
             if checkout.status == EXPIRED:
                 return checkout
             checkout.status = EXPIRED
@@ -75,13 +77,16 @@ class Till:
             self.ledger.write(checkout)
             return checkout
 
-    def pay(self, checkout_id: str, *, force: bool = False) -> Checkout:
-        """Pays, unless a magic amount declines; `force` pays an expired one too (a race that SumUp lost)."""
+    def pay(self, checkout_id: str, *, force: bool = False, way: tuple[str, str] = BY_CARD_ONLINE) -> Checkout:
+        """Pays, unless a magic amount declines; `force` pays an expired one too (a race that SumUp lost).
+
+        `way` is SumUp's payment type and entry mode.
+        """
         with self.ledger.lock:
             checkout = self._payable(checkout_id, force=force)
             if self.magic_amounts and Decimal(checkout.amount) in MAGIC_AMOUNTS:
                 return self.decline(checkout_id)
-            self._attempt(checkout, SUCCESSFUL)
+            self._attempt(checkout, SUCCESSFUL, way)
             checkout.status, checkout.reason, checkout.authorizing = PAID, "", False
             self.ledger.write(checkout)
         self.notify(checkout)
@@ -102,26 +107,40 @@ class Till:
             raise Closed(checkout.status)
         return checkout
 
-    def _attempt(self, checkout: Checkout, status: str) -> None:
+    def _attempt(self, checkout: Checkout, status: str, way: tuple[str, str] = BY_CARD_ONLINE) -> None:
+        transaction = self._transaction(
+            checkout_id=checkout.id, merchant_code=checkout.merchant_code, amount=checkout.amount,
+            currency=checkout.currency, status=status, description=checkout.description, way=way,
+        )  # fmt: skip
+        checkout.transactions.append(transaction.id)
+
+    def sell(
+        self, merchant_code: str, money: tuple[Decimal, str], description: str, way: tuple[str, str]
+    ) -> Transaction:
+        """A payment of no checkout, as a card reader takes it; nobody is called."""
+        with self.ledger.lock:
+            return self._transaction(
+                checkout_id="", merchant_code=merchant_code, amount=str(money[0]), currency=money[1],
+                status=SUCCESSFUL, description=description, way=way,
+            )  # fmt: skip
+
+    def _transaction(self, *, way: tuple[str, str], **facts: str) -> Transaction:
         transaction = Transaction(
             id=str(uuid.uuid4()),
             code="T" + "".join(secrets.choice(CODE_LETTERS) for _ in range(9)),
-            checkout_id=checkout.id,
-            merchant_code=checkout.merchant_code,
-            amount=checkout.amount,
-            currency=checkout.currency,
             timestamp=self.ledger.now().isoformat(timespec="milliseconds"),
-            status=status,
-            description=checkout.description,
+            payment_type=way[0],
+            entry_mode=way[1],
+            **facts,
         )
         self.ledger.write(transaction)
-        checkout.transactions.append(transaction.id)
+        return transaction
 
-    def capture(self, merchant: Merchant, transaction_id: str) -> Transaction:
-        """The merchant's successful transaction; raises Refused 404."""
+    def payment(self, merchant: Merchant, transaction_id: str) -> Transaction:
+        """The merchant's transaction; raises Refused 404."""
         transaction = self.ledger.transactions.get(transaction_id)
-        if transaction is None or transaction.merchant_code != merchant.code or transaction.status != SUCCESSFUL:
-            raise problem(404, "not-found", "Not Found", "Transaction not found")
+        if transaction is None or transaction.merchant_code != merchant.code:
+            raise not_found("Transaction not found")
         return transaction
 
     def refundable(self, transaction: Transaction) -> Decimal:
@@ -136,11 +155,8 @@ class Till:
         """Sends money back, all that is left when `amount` is None; its event shows after `delay` seconds."""
         with self.ledger.lock:
             left = self.refundable(transaction)
-            if amount is not None and amount <= 0:
-                raise problem(400, "bad-request", "Bad Request", "amount must be greater than zero")
-            if left <= 0:
-                words = "The transaction is not refundable in its current state"
-                raise problem(409, "conflict", "Conflict", words)
+            if left <= 0 or transaction.status != SUCCESSFUL:
+                raise Refused(409, "CONFLICT", "The transaction is not refundable in its current state")
             if amount is not None and amount > left:
                 fault = {
                     "code": "INVALID_AMOUNT",
@@ -148,9 +164,7 @@ class Till:
                     "reason": "amount_too_high",
                     "max_refundable_amount": int(left * 100),
                 }
-                raise problem(
-                    422, "unprocessable-entity", "Unprocessable Entity", "Refund failed.", {"errors": [fault]}
-                )
+                raise Refused(422, "INVALID_AMOUNT", "Refund failed.", more={"errors": [fault]})
             now = self.ledger.now()
             refund = Refund(
                 id=str(uuid.uuid4()),

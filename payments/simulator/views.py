@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -9,6 +10,9 @@ from payments.simulator.ledger import Ledger
 from payments.simulator.rows import PAID, SUCCESSFUL, Checkout, Merchant, Refund, Transaction
 
 Json = dict[str, object]
+
+#: What a person paid by card, at a till or on a page; the others have no card to tell of.
+BY_CARD = frozenset({"ECOM", "POS", "MOTO", "RECURRING"})
 
 _turn = itertools.count()
 
@@ -33,9 +37,6 @@ def checkout_json(checkout: Checkout, merchant: Merchant, ledger: Ledger, page: 
         "merchant_country": "DE",
         "merchant_sandbox": True,
         "pay_to_email": "merchant@example.org",
-        "description": checkout.description,
-        "return_url": checkout.return_url,
-        "redirect_url": checkout.redirect_url,
         "status": checkout.status,
         "date": checkout.created,
         "valid_until": checkout.valid_until or None,
@@ -44,6 +45,9 @@ def checkout_json(checkout: Checkout, merchant: Merchant, ledger: Ledger, page: 
         "x_not_documented": {"simulator": True},
         "transactions": [_attempt(row) for row in attempts],
     }
+    # What was not asked for is left out: an empty address is none.
+    names = ("description", "return_url", "redirect_url")
+    shown |= {name: getattr(checkout, name) for name in names if getattr(checkout, name)}
     if checkout.hosted:
         shown |= {"hosted_checkout": {"enabled": True}, "hosted_checkout_url": page}
     if checkout.status == PAID:
@@ -60,15 +64,15 @@ def _attempt(row: Transaction) -> Json:
         "currency": row.currency,
         "timestamp": row.timestamp,
         "status": row.status,
-        "payment_type": "ECOM",
+        "payment_type": row.payment_type,
         "installments_count": 1,
         "merchant_code": row.merchant_code,
         "vat_amount": 0,
         "tip_amount": 0,
-        "entry_mode": "CUSTOMER_ENTRY",
+        "entry_mode": row.entry_mode,
         "internal_id": 1_000_000,
     }
-    return shown | ({"auth_code": "012345"} if row.status == SUCCESSFUL else {})
+    return shown | ({"auth_code": "012345"} if row.status == SUCCESSFUL and row.payment_type in BY_CARD else {})
 
 
 def merchant_json(merchant: Merchant) -> Json:
@@ -130,9 +134,18 @@ def transaction_json(row: Transaction, ledger: Ledger) -> Json:
     }
 
 
-def history_items(merchant: Merchant, ledger: Ledger) -> list[tuple[str, str, Json]]:
-    """(created, last changed, item) of each payment, and of each refund that shows; oldest first."""
-    items: list[tuple[str, str, Json]] = []
+@dataclass(frozen=True)
+class Listed:
+    """A row of the list, and when it was made and last changed."""
+
+    created: datetime
+    changed: datetime
+    item: Json
+
+
+def history_items(merchant: Merchant, ledger: Ledger) -> list[Listed]:
+    """Each payment, and each refund that shows; oldest first."""
+    items: list[Listed] = []
     for row in ledger.transactions.values():
         if row.merchant_code != merchant.code:
             continue
@@ -141,27 +154,30 @@ def history_items(merchant: Merchant, ledger: Ledger) -> list[tuple[str, str, Js
         item["amount"] = number(row.amount)
         if refunds:
             item["refunded_amount"] = number(_sum(refunds))
-        items.append((row.timestamp, max([row.timestamp, *(refund.visible for refund in refunds)]), item))
+        changed = max([row.timestamp, *(refund.visible for refund in refunds)])
+        items.append(Listed(datetime.fromisoformat(row.timestamp), datetime.fromisoformat(changed), item))
         for refund in refunds:
             more: Json = {"id": refund.id, "type": refund.kind, "status": refund.status}
             more |= {"timestamp": refund.timestamp, "amount": number(refund.amount)}
-            items.append((refund.timestamp, refund.visible, _item(row) | more))
-    return sorted(items, key=lambda entry: (entry[0], str(entry[2]["id"])))
+            made, shown = (datetime.fromisoformat(moment) for moment in (refund.timestamp, refund.visible))
+            items.append(Listed(made, shown, _item(row) | more))
+    return sorted(items, key=lambda listed: (listed.created, str(listed.item["id"])))
 
 
 def _item(row: Transaction) -> Json:
-    return {
+    card = {"card_type": "VISA"} if row.payment_type in BY_CARD else {}
+    return card | {
         "transaction_id": row.id,
         "transaction_code": row.code,
         "currency": row.currency,
-        "payment_type": "ECOM",
+        "payment_type": row.payment_type,
+        "installments_count": 1,
         "product_summary": row.description,
         "refunded_amount": 0,
         "user": "merchant@example.org",
         "payouts_total": 1,
         "payouts_received": 0,
-        "card_type": "VISA",
-        "entry_mode": "na",
+        "entry_mode": row.entry_mode.lower(),
     }
 
 

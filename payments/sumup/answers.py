@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from typing import TypeGuard
 
 from payments.sumup.problems import Unreadable
 
@@ -56,11 +57,11 @@ class MerchantAnswer:
 def checkout_from(body: object) -> CheckoutAnswer:
     """A checkout from parsed JSON; raises Unreadable when it is no object with an id and a status."""
     facts = _object(body)
-    if not text_of(facts, "id") or not text_of(facts, "status"):
+    if not id_of(facts, "id") or not text_of(facts, "status"):
         raise Unreadable("SumUp's answer is not a checkout.")
     attempts = facts.get("transactions")
     return CheckoutAnswer(
-        id=text_of(facts, "id"),
+        id=id_of(facts, "id"),
         reference=text_of(facts, "checkout_reference"),
         amount=amount_of(facts, "amount"),
         currency=text_of(facts, "currency"),
@@ -69,8 +70,8 @@ def checkout_from(body: object) -> CheckoutAnswer:
         hosted_url=_address(facts, "hosted_checkout_url"),
         transactions=tuple(
             TransactionAnswer(
-                id=text_of(item, "id"),
-                code=text_of(item, "transaction_code"),
+                id=id_of(item, "id"),
+                code=id_of(item, "transaction_code"),
                 status=text_of(item, "status"),
                 amount=amount_of(item, "amount"),
                 currency=text_of(item, "currency"),
@@ -79,8 +80,8 @@ def checkout_from(body: object) -> CheckoutAnswer:
             for item in (attempts if isinstance(attempts, list) else [])
             if isinstance(item, dict)
         ),
-        transaction_id=text_of(facts, "transaction_id"),
-        transaction_code=text_of(facts, "transaction_code"),
+        transaction_id=id_of(facts, "transaction_id"),
+        transaction_code=id_of(facts, "transaction_code"),
         raw=facts,
     )
 
@@ -119,6 +120,20 @@ def text_of(facts: Mapping[str, object], name: str, most: int = TEXT_MOST) -> st
     """The text at `name`, cut at `most`; "" for anything that is none."""
     value = facts.get(name)
     return value[:most] if isinstance(value, str) else ""
+
+
+def is_id(value: object) -> TypeGuard[str]:
+    """Whether `value` can be SumUp's id or code of something: 1 to 255 printable characters, not dots alone.
+
+    Any such text can be stored and asked for again, and the webhook takes it; whatever is none is never stored.
+    """
+    return isinstance(value, str) and 0 < len(value) <= TEXT_MOST and value.isprintable() and set(value) != {"."}
+
+
+def id_of(facts: Mapping[str, object], name: str) -> str:
+    """The id or code at `name`, whole; "" for anything that is none."""
+    value = facts.get(name)
+    return value if is_id(value) else ""
 
 
 def _address(facts: Mapping[str, object], name: str) -> str:

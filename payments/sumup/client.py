@@ -304,7 +304,8 @@ def json_number(amount: Decimal) -> int | float:
 
 
 def _moment(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds")
+    """A time as SumUp's document writes it in its examples, with Z: a + in a query may be read as a space."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _no_number(name: str) -> object:

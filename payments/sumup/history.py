@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from urllib.parse import parse_qsl
 
-from payments.sumup.answers import amount_of, text_of
+from payments.sumup.answers import amount_of, id_of, text_of
 from payments.sumup.problems import Unreadable
 
 PAYMENT, REFUND, CHARGE_BACK = "PAYMENT", "REFUND", "CHARGE_BACK"
-ECOM = "ECOM"
 #: A server whose pages never end must not keep us for ever.
 MOST_PAGES = 20_000
 LINK_MOST = 2000
@@ -67,11 +66,11 @@ def items_from(body: object) -> Iterator[HistoryItem]:
     if not isinstance(items, list):
         raise Unreadable("SumUp's answer is not a list of transactions.")
     for item in items:
-        if isinstance(item, dict) and (text_of(item, "transaction_id") or text_of(item, "transaction_code")):
+        if isinstance(item, dict) and (id_of(item, "transaction_id") or id_of(item, "transaction_code")):
             yield HistoryItem(
-                id=text_of(item, "id"),
-                transaction_id=text_of(item, "transaction_id"),
-                transaction_code=text_of(item, "transaction_code"),
+                id=id_of(item, "id"),
+                transaction_id=id_of(item, "transaction_id"),
+                transaction_code=id_of(item, "transaction_code"),
                 type=text_of(item, "type"),
                 status=text_of(item, "status"),
                 payment_type=text_of(item, "payment_type"),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from payments.sumup.answers import amount_of, text_of
+from payments.sumup.answers import amount_of, id_of, text_of
 from payments.sumup.problems import Unreadable
 
 PAYOUT = "PAYOUT"
@@ -65,5 +65,5 @@ def _payout_from(item: object) -> PayoutAnswer:
         currency=text_of(facts, "currency"),
         date=day,
         reference=text_of(facts, "reference"),
-        transaction_code=text_of(facts, "transaction_code"),
+        transaction_code=id_of(facts, "transaction_code"),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from payments.sumup.answers import _object, amount_of, text_of
+from payments.sumup.answers import _object, amount_of, id_of, text_of
 from payments.sumup.problems import Unreadable
 
 REFUND, CHARGE_BACK = "REFUND", "CHARGE_BACK"
@@ -54,11 +54,11 @@ class FullTransactionAnswer:
 def transaction_from(body: object) -> FullTransactionAnswer:
     """A transaction from parsed JSON; raises Unreadable when it is no object with an id."""
     facts = _object(body)
-    if not text_of(facts, "id"):
+    if not id_of(facts, "id"):
         raise Unreadable("SumUp's answer is not a transaction.")
     return FullTransactionAnswer(
-        id=text_of(facts, "id"),
-        code=text_of(facts, "transaction_code"),
+        id=id_of(facts, "id"),
+        code=id_of(facts, "transaction_code"),
         status=text_of(facts, "status"),
         amount=amount_of(facts, "amount"),
         currency=text_of(facts, "currency"),

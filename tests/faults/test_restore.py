@@ -19,7 +19,10 @@ from payments.settling import settle
 from payments.states import CaseKind
 from tests.cart.steps import opened, ordered, paid_at_sumup, states_of, sumup_id
 from tests.factories import EventFactory
-from tests.simulator import SimulatorProcess
+from tests.simulator import MERCHANT, SimulatorProcess
+
+#: By card, bank, wallet and at a till, and in a way that no document names: all of it is on the page that SumUp shows.
+KINDS = ["ECOM", "APM", "BALANCE", "POS", "WALLET"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,7 +36,7 @@ def this_database() -> str:
 def test_after_a_restore_of_yesterday_s_backup_every_payment_since_is_found_or_flagged(
     sumup: SimulatorProcess, tmp_path: Path
 ) -> None:
-    entry = EventFactory.create(capacity=20)
+    entry = EventFactory.create(capacity=30)
     before = ordered(entry)
     settle(paid_at_sumup(sumup, before).pk, who="webhook", at=timezone.now())
     on_the_way = ordered(entry, 2)
@@ -44,9 +47,14 @@ def test_after_a_restore_of_yesterday_s_backup_every_payment_since_is_found_or_f
 
     sumup.pay(sumup_id(page))
     settle(page.pk, who="webhook", at=timezone.now())
-    since = [ordered(entry, number) for number in (1, 3)]
-    for order in since:
-        settle(paid_at_sumup(sumup, order).pk, who="webhook", at=timezone.now())
+    since = [ordered(entry, 1 + turn % 3) for turn in range(len(KINDS))]
+    for order, kind in zip(since, KINDS, strict=True):
+        checkout = opened(order)
+        sumup.control(f"pay/{sumup_id(checkout)}", {"payment_type": kind})
+        settle(checkout.pk, who="webhook", at=timezone.now())
+    gone = Checkout.objects.get(order=since[1])
+    sumup.control(f"refund/{gone.transaction_id}", {"amount": "2"})
+    reader = sumup.control(f"sell/{MERCHANT}", {"description": "Two coffees"})["id"]
     sumup.control(f"refund/{Checkout.objects.get(order=before).transaction_id}")
     codes = {order.code for order in since}
     connection.close()
@@ -62,5 +70,10 @@ def test_after_a_restore_of_yesterday_s_backup_every_payment_since_is_found_or_f
     assert all(any(code[:8] in case.words for case in strays) for code in codes)
     ours = {checkout.transaction_id: checkout.captured for checkout in Checkout.objects.exclude(captured=None)}
     ours |= {case.transaction_id: case.amount for case in strays}
-    assert ours == {capture["id"]: Decimal(capture["amount"]) for capture in sumup.ledger()["captures"]}
+    captures = {capture["id"]: Decimal(capture["amount"]) for capture in sumup.ledger()["captures"]}
+    assert ours == {pk: amount for pk, amount in captures.items() if pk != reader}
+    assert "2.00 EUR of it went back already." in next(
+        case.words for case in strays if case.transaction_id == gone.transaction_id
+    )
+    assert row.counts["not of this shop"] == 1
     assert read_books() == []

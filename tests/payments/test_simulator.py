@@ -16,8 +16,11 @@ def bad(param: str, error_code: str = "INVALID") -> dict[str, str]:
 def test_wrong_key_gets_a_problem(simulator: SimulatorProcess) -> None:
     answer = simulator.ask("GET", "/v0.1/checkouts/x", key="sup_sk_other")
     assert answer.status_code == 401
-    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["Content-Type"] == "application/json;charset=UTF-8"
     assert answer.json()["title"] == "Unauthorized"
+    simulator.faults(answers="seen")
+    answer = simulator.ask("GET", "/v0.1/checkouts/x", key="sup_sk_other")
+    assert answer.headers["Content-Type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("path", ["/v0.1/checkouts/", "/v1/merchants/MDEMO001/", "/v0.1/checkouts/x/", "/v9/checkouts"])
@@ -43,7 +46,7 @@ def test_trailing_slash_and_unknown_paths_are_404(simulator: SimulatorProcess, p
             bad("valid_until"),
         ),
         (
-            {"checkout_reference": "x" * 65},
+            {"checkout_reference": "x" * 91},
             400,
             bad("checkout_reference"),
         ),
@@ -62,8 +65,11 @@ def test_bad_field_gets_sumups_complaint(
     assert simulator.ledger()["checkouts"] == []
 
 
-def test_several_bad_fields_get_an_array(simulator: SimulatorProcess) -> None:
-    answer = simulator.ask("POST", "/v0.1/checkouts", GOOD | {"amount": 0, "currency": "XXX"})
+def test_several_bad_fields_get_one_complaint_or_an_array_as_was_seen(simulator: SimulatorProcess) -> None:
+    wish = GOOD | {"amount": 0, "currency": "XXX"}
+    assert simulator.ask("POST", "/v0.1/checkouts", wish).json() == bad("amount")
+    simulator.faults(answers="seen")
+    answer = simulator.ask("POST", "/v0.1/checkouts", wish)
     assert answer.status_code == 400
     assert [row["param"] for row in answer.json()] == ["amount", "currency"]
 
@@ -128,7 +134,15 @@ def test_stale_and_tampered_reads_leave_the_truth_alone(simulator: SimulatorProc
 
 
 @pytest.mark.parametrize(
-    "switches", [{"create": "nonsense"}, {"nonsense": "hang"}, {"webhook": "maybe"}, {"tamper": 5}, {"read": "429:x"}]
+    "switches",
+    [
+        {"create": "nonsense"},
+        {"nonsense": "hang"},
+        {"webhook": "maybe"},
+        {"tamper": 5},
+        {"read": "slow_byte:x"},
+        {"answers": "guessed"},
+    ],
 )
 def test_unknown_switch_is_refused(simulator: SimulatorProcess, switches: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="400"):

@@ -2,8 +2,9 @@
 
 import tracemalloc
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -63,6 +64,24 @@ def test_changes_since_brings_later_refunds_and_leaves_the_rest(simulator: Simul
     assert [(item.transaction_code, item.type) for item in found] == [(codes[1], "PAYMENT"), (codes[1], "CHARGE_BACK")]
     newer = simulator.client().read_history(oldest_time=since)
     assert [(item.transaction_code, item.type) for item in newer] == [(codes[1], "CHARGE_BACK")]
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=2)), timezone(timedelta(hours=-5, minutes=-30))])
+def test_times_go_out_in_utc_and_end_in_z(simulator: SimulatorProcess, zone: timezone) -> None:
+    at = datetime(2026, 11, 22, 10, 30, 15, 250_999, tzinfo=UTC).astimezone(zone)
+    client = simulator.client()
+
+    list(client.read_history(changes_since=at, oldest_time=at))
+    client.create_checkout(
+        reference="R-1", amount=Decimal(10), currency="EUR", description="CODE a house",
+        return_url="http://127.0.0.1:9/webhook", redirect_url="http://127.0.0.1:9/order", valid_until=at,
+    )  # fmt: skip
+
+    listed, created = simulator.questions()
+    query = parse_qs(listed["query"])
+    assert query["changes_since"] == query["oldest_time"] == ["2026-11-22T10:30:15.250Z"]
+    assert '"valid_until": "2026-11-22T10:30:15.250Z"' in created["body"]
+    assert "+00:00" not in f"{listed}{created}"
 
 
 def test_what_is_unknown_survives_and_what_is_missing_is_empty() -> None:

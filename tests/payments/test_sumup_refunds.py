@@ -59,7 +59,7 @@ def test_any_2xx_is_success_with_whatever_body(simulator: SimulatorProcess, answ
         ("not_enough_balance", NotEnoughBalance, "Not enough available balance"),
         ("too_high", AmountTooHigh, "Amount exceeds the refundable amount (max_refundable_amount 1000)"),
         ("min_amount", AmountTooLow, "min_amount (min_refundable_amount 20)"),
-        ("400", Refusal, "Validation error (amount)"),
+        ("400", Refusal, "Validation error"),
         ("401", KeyRefused, "Unauthorized."),
         ("404", Refusal, ""),
     ],

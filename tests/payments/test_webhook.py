@@ -3,14 +3,17 @@
 import json
 import uuid
 from io import BytesIO
+from urllib.parse import unquote
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from ledger.locking import Contention
 from ledger.models import History
 from payments.models import Case, Checkout
+from payments.opening import PageUnavailable, hosted_page
 from payments.settling import Verdict, settle
 from tests.cart.steps import (
     WEBHOOK,
@@ -97,6 +100,53 @@ def test_an_unknown_id_is_not_found_and_makes_no_call(client: Client, sumup: Sim
     assert rows() == before
 
 
+#: Ids as SumUp might make them: whatever of them is stored, a webhook may name.
+IDS = ["88fcf8de-304d-4820-8f1c-ec880290eb92", "x", "a.b", "urn:sumup:checkout:1", "a/b", "../../v0.1/checkouts",
+       "x?checkout_reference=", "a b", "ａ", "{1}", "c#1", "%2e%2e", "…", "a" * 255]  # fmt: skip
+
+
+@pytest.mark.parametrize("told", IDS)
+def test_any_id_that_was_stored_is_taken_and_asked_about(client: Client, sumup: SimulatorProcess, told: str) -> None:
+    sumup.faults(create="lost_answer", times=1)
+    with pytest.raises(PageUnavailable):
+        hosted_page(ordered(), at=timezone.now())
+    sumup.faults(tamper={"id": told})
+    checkout = Checkout.objects.get()
+    settle(checkout.pk, who="test", at=later(-5))
+    checkout.refresh_from_db()
+    assert checkout.sumup_id == told
+
+    assert tell(client, told) == 503, "SumUp does not know this id"
+
+    assert unquote(sumup.questions("/v0.1/checkouts/")[-1]["path"]) == f"/v0.1/checkouts/{told}"
+
+
+@pytest.mark.parametrize("told", ["", "a" * 256, "a\nb", "\u200b", "..", 7, None])
+def test_an_id_that_a_webhook_could_not_name_is_never_stored(
+    client: Client, sumup: SimulatorProcess, told: object
+) -> None:
+    sumup.faults(create="lost_answer", times=1)
+    with pytest.raises(PageUnavailable):
+        hosted_page(ordered(), at=timezone.now())
+    sumup.faults(tamper={"id": told})
+    checkout = Checkout.objects.get()
+
+    assert settle(checkout.pk, who="test", at=timezone.now()) is Verdict.UNKNOWN
+
+    checkout.refresh_from_db()
+    assert (checkout.sumup_id, checkout.state) == (None, "new")
+
+
+def test_an_id_that_could_be_but_is_not_ours_is_not_found(client: Client, sumup: SimulatorProcess) -> None:
+    opened(ordered())
+    before = rows()
+
+    assert [tell(client, told) for told in IDS] == [404] * len(IDS)
+
+    assert sumup.calls("read") == sumup.calls("find") == 0
+    assert rows() == before
+
+
 def test_our_own_keys_are_no_ids(client: Client, sumup: SimulatorProcess) -> None:
     checkout = opened(ordered())
 
@@ -130,9 +180,9 @@ BAD_BODIES = {
     "id is an object": b'{"id": {"id": "x"}}',
     "id is empty": b'{"id": ""}',
     "id is long": b'{"id": "' + b"a" * 300 + b'"}',
-    "id is a path": b'{"id": "../../v0.1/checkouts"}',
-    "id is a query": b'{"id": "x?checkout_reference="}',
-    "id is full width": '{"id": "ａ"}'.encode(),
+    "id is dots": b'{"id": ".."}',
+    "id has a line end": b'{"id": "a\\nb"}',
+    "id cannot be seen": b'{"id": "\\u200b"}',
     "ten megabytes": b'{"id": "' + b"a" * 10_000_000 + b'"}',
     "a byte too long": b" " * (16 * 1024 + 1),
 }
