@@ -83,6 +83,11 @@ def later(seconds: float = 0, *, minutes: float = 0) -> datetime:
     return timezone.now() + timedelta(minutes=minutes, seconds=seconds)
 
 
+def from_now(change: dict[str, object]) -> dict[str, object]:
+    """`change` with each span of time in it made a moment: so long from now, and not from when tests were collected."""
+    return {name: timezone.now() + each if isinstance(each, timedelta) else each for name, each in change.items()}
+
+
 def states_of(order: Order) -> list[str]:
     return list(order.tickets.order_by("pk").values_list("state", flat=True))
 

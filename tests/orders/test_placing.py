@@ -27,7 +27,7 @@ from orders.placing import (
 from orders.releasing import request_cancel
 from orders.states import OrderState
 from payments.models import Checkout
-from tests.cart.steps import fill, held, mail_jobs, order_cart, ordered, shown, states_of
+from tests.cart.steps import fill, from_now, held, mail_jobs, order_cart, ordered, shown, states_of
 from tests.factories import CalendarFactory, EventFactory, PageFactory, TicketTypeFactory, UserFactory
 
 pytestmark = pytest.mark.usefixtures("merchant")
@@ -230,9 +230,9 @@ def test_the_maximum_is_asked_again_at_checkout(buyer: User) -> None:
     "change",
     [
         {"is_published": False},
-        {"starts_at": timezone.now() - timedelta(days=2), "ends_at": timezone.now() - timedelta(days=1)},
-        {"sale_starts_at": timezone.now() + timedelta(hours=1)},
-        {"sale_ends_at": timezone.now() - timedelta(hours=1)},
+        {"starts_at": -timedelta(days=2), "ends_at": -timedelta(days=1)},
+        {"sale_starts_at": timedelta(hours=1)},
+        {"sale_ends_at": -timedelta(hours=1)},
         {"ticket_price": None},
         {"state": EntryState.DRAFT},
     ],
@@ -241,7 +241,7 @@ def test_the_maximum_is_asked_again_at_checkout(buyer: User) -> None:
 def test_an_entry_no_longer_on_sale_is_refused_at_checkout(buyer: User, change: dict[str, object]) -> None:
     entry = EventFactory.create()
     fill(buyer, entry)
-    CalendarEntry.objects.filter(pk=entry.pk).update(**change)
+    CalendarEntry.objects.filter(pk=entry.pk).update(**from_now(change))
 
     for seen in (shown(buyer).digest(), shown(buyer).digest_of_rest()):
         with pytest.raises(OrderRefusal):

@@ -23,12 +23,16 @@ from tests.ledger.psql import twin, verdict, verdict_of_truncate
 from tests.payments.money import sold
 from tests.simulator import MERCHANT, OTHER_MERCHANT, SimulatorProcess
 
-TODAY = timezone.now().date()
 REPORTS = "/admin/orders/order/reports/"
 ROW: dict[str, object] = {
     "id": Decimal(7), "type": "PAYOUT", "amount": Decimal("23.40"), "fee": Decimal("0.60"), "currency": "EUR",
     "date": "2026-05-02", "status": "SUCCESSFUL", "reference": "payout", "transaction_code": "TAAA",
 }  # fmt: skip
+
+
+def day_one() -> date:
+    """SumUp's day before any other is played."""
+    return timezone.now().date()
 
 
 def days(simulator: SimulatorProcess, number: float) -> date:
@@ -45,16 +49,16 @@ def test_each_capture_is_paid_out_the_next_day_less_a_fee(simulator: SimulatorPr
     capture = simulator.ledger()["captures"][0]
     simulator.control(f"refund/{capture['id']}", {"amount": "5"})
     client = simulator.client()
-    assert client.list_payouts(TODAY, TODAY + timedelta(days=3)) == []  # not yet
+    assert client.list_payouts(day_one(), day_one() + timedelta(days=3)) == []  # not yet
     today = days(simulator, 1)
 
-    payout, deduction = client.list_payouts(TODAY, today)
+    payout, deduction = client.list_payouts(day_one(), today)
 
     assert (payout.type, payout.status, payout.currency) == ("PAYOUT", "SUCCESSFUL", "EUR")
     assert (payout.amount, payout.fee) == (Decimal("23.40"), Decimal("0.60"))
     assert (deduction.type, deduction.amount, deduction.fee) == ("REFUND_DEDUCTION", Decimal(5), Decimal(0))
     assert {payout.transaction_code, deduction.transaction_code} == {capture["code"]}
-    assert client.list_payouts(TODAY - timedelta(days=9), TODAY - timedelta(days=8)) == []
+    assert client.list_payouts(day_one() - timedelta(days=9), day_one() - timedelta(days=8)) == []
 
 
 def test_deductions_keep_their_numbers_when_an_earlier_one_shows_late(simulator: SimulatorProcess) -> None:
@@ -67,7 +71,7 @@ def test_deductions_keep_their_numbers_when_an_earlier_one_shows_late(simulator:
 
     def numbers() -> dict[Decimal, int]:
         today = datetime.fromisoformat(simulator.ledger()["now"]).date()
-        return {row.amount: row.id for row in simulator.client().list_payouts(TODAY, today)}
+        return {row.amount: row.id for row in simulator.client().list_payouts(day_one(), today)}
 
     days(simulator, 1)
     before = numbers()
@@ -82,7 +86,7 @@ def test_payouts_come_in_the_order_that_is_asked_for(simulator: SimulatorProcess
         simulator.pay(simulator.create(checkout_reference=reference)["id"])
         last = days(simulator, 1)
     days(simulator, 1)
-    asked = f"/v1.0/merchants/{MERCHANT}/payouts?start_date={TODAY}&end_date={last + timedelta(days=1)}"
+    asked = f"/v1.0/merchants/{MERCHANT}/payouts?start_date={day_one()}&end_date={last + timedelta(days=1)}"
 
     told = {order: [row["date"] for row in simulator.ask("GET", f"{asked}&order={order}").json()]
             for order in ("asc", "desc")}  # fmt: skip
@@ -330,7 +334,7 @@ def test_what_is_not_told_is_logged(
 def a_payout(checkout: Checkout, **changes: object) -> Payout:
     facts: dict[str, object] = {
         "merchant": checkout.merchant, "payout_id": 1, "kind": "PAYOUT", "status": "SUCCESSFUL",
-        "amount": Decimal("23.40"), "fee": Decimal("0.60"), "currency": "EUR", "date": TODAY, "reference": "payout",
+        "amount": Decimal("23.40"), "fee": Decimal("0.60"), "currency": "EUR", "date": day_one(), "reference": "payout",
         "transaction_code": "TAAA", "first_seen_at": timezone.now(),
     }  # fmt: skip
     return Payout.objects.create(**facts | changes)
@@ -416,7 +420,7 @@ def test_who_does_not_see_all_pages_of_a_merchant_sees_none_of_its_payouts(
 def test_a_refusal_is_a_problem_with_a_name(simulator: SimulatorProcess) -> None:
     simulator.faults(payouts="403")
     with pytest.raises(SumUpProblem) as caught:
-        simulator.client().list_payouts(TODAY, TODAY)
+        simulator.client().list_payouts(day_one(), day_one())
     assert isinstance(caught.value, Refusal)
 
 
