@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 
 from events.jobs import tell_new_holder
-from events.models import Ticket, TicketQuerySet, new_ticket_code
+from events.models import CalendarEntry, Ticket, new_ticket_code
 from events.states import TicketState
 from ledger.signing import sign
 
@@ -16,8 +16,8 @@ class HandingRefusal(Exception):
 
 def rename(ticket: Ticket, holder: str, *, at: datetime) -> None:
     """Put a name on a valid ticket of an event that is not over. Raises HandingRefusal."""
-    if not _still_free(ticket, at).update(holder=holder):
-        raise HandingRefusal
+    with transaction.atomic():
+        _change(ticket, at, holder=holder)
 
 
 def send_on(ticket: Ticket, *, to: str, holder: str, who: str, at: datetime) -> None:
@@ -28,11 +28,17 @@ def send_on(ticket: Ticket, *, to: str, holder: str, who: str, at: datetime) -> 
     """
     with transaction.atomic():
         sign(who=who, why="sent to somebody else")
-        sent = _still_free(ticket, at).update(code=new_ticket_code(), sent_to=to, holder=holder, sent_at=at)
-        if not sent:
-            raise HandingRefusal
+        _change(ticket, at, code=new_ticket_code(), sent_to=to, holder=holder, sent_at=at)
         tell_new_holder.defer(ticket_id=ticket.pk)
 
 
-def _still_free(ticket: Ticket, at: datetime) -> TicketQuerySet:
-    return Ticket.objects.filter(pk=ticket.pk, code=ticket.code, state=TicketState.CONFIRMED, entry__ends_at__gt=at)
+def _change(ticket: Ticket, at: datetime, **changes: object) -> None:
+    """Write `changes` to a ticket that is valid under the code by which it was found; else HandingRefusal.
+
+    Whether its event is over is asked under the event's own lock: asked by a join it would put code and state into a
+    subselect, which PostgreSQL does not look at again when it has waited for a rival.
+    """
+    running = CalendarEntry.objects.filter(pk=ticket.entry_id, ends_at__gt=at).locked()
+    valid = Ticket.objects.filter(pk=ticket.pk, code=ticket.code, state=TicketState.CONFIRMED)
+    if not list(running.values_list("pk")) or not valid.update(**changes):
+        raise HandingRefusal

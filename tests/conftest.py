@@ -14,14 +14,19 @@ from events.models import Merchant
 from ledger import clock
 from tests.chromium import browser
 from tests.emptying import empty_database
+from tests.guards import watch_connections
 from tests.simulator import KEY, MERCHANT, SimulatorProcess, simulator_process
 
 __all__ = ["browser", "simulator_process"]
 
 
 def pytest_configure() -> None:
-    """What is slow in a server that starts once is slow in each test: neither is what a test is about."""
+    """What is slow in a server that starts once is slow in each test: neither is what a test is about.
+
+    No test lets a change pass whose guard a rival could slip through.
+    """
     PBKDF2PasswordHasher.iterations = 1000  # the hash that is used outside, in a thousandth of its rounds
+    watch_connections()
     settings.WHITENOISE_AUTOREFRESH = True  # static files are looked up when asked for, not all for each new client
     clock.plant(timedelta(0))  # no test's clock follows the database's: many travel
 
