@@ -21,7 +21,7 @@ from payments.models import Case, ReconcileRun
 from payments.states import CaseKind
 from tests.config.test_launcher import free_port
 from tests.ledger.psql import run
-from tests.simulator import OTHER_KEY, SimulatorProcess
+from tests.simulator import OTHER_KEY, PATIENCE, SimulatorProcess
 
 pytestmark = pytest.mark.django_db
 
@@ -121,7 +121,7 @@ def test_it_asks_a_fixed_number_of_times(
 @pytest.fixture
 def mail_server(settings: Settings) -> Iterator[None]:
     port = free_port()
-    server = Controller(Sink(), hostname="127.0.0.1", port=port)
+    server = Controller(Sink(), hostname="127.0.0.1", port=port, ready_timeout=PATIENCE)
     server.start()
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
