@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ VARIABLES = {
     "sslmode": "PGSSLMODE",
     "sslrootcert": "PGSSLROOTCERT",
 }
+LEAVING_SECONDS = 10.0  # how long a connection may still count that its owner has closed, on a busy machine
 EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
 
 
@@ -62,12 +64,15 @@ def backup(url: str, file: Path) -> None:
 
 
 def restore(url: str, file: Path) -> None:
-    """Make the database of `url` what `file` says, in one transaction; while anybody else is connected, refuse."""
+    """Make the database of `url` what `file` says, in one transaction.
+
+    While anybody else is connected, refuse: who was just stopped has LEAVING_SECONDS to be gone.
+    """
     programs = _programs(url)
     if not file.is_file():
         raise BackupFailure(f"{file} is not there.")
-    if others := _others(url):
-        raise BackupFailure(f"{others} other connections use the database: stop the web server and the worker first.")
+    if others := _others_after_a_while(url):
+        raise BackupFailure(f"The database is in use ({others}): stop the web server and the worker first.")
     # To a file first: gzip's check sum at the very end says whether the script is whole.
     with tempfile.NamedTemporaryFile(prefix="foyer-restore-", suffix=".sql") as script:
         try:
@@ -97,14 +102,24 @@ def _programs(url: str) -> Binaries:
     return fit[0]
 
 
-def _others(url: str) -> int:
+def _others_after_a_while(url: str) -> str:
+    """Who else is connected and stays, "" when nobody is."""
+    deadline = time.monotonic() + LEAVING_SECONDS
+    while (others := _others(url)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return others
+
+
+def _others(url: str) -> str:
+    """Who else is connected, by the names and addresses that PostgreSQL has of them."""
     query = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        " AND backend_type = 'client backend'"
+        "SELECT count(*) || ' connections of ' || coalesce(usename, '?') || coalesce(' from ' || host(client_addr), '')"
+        " || coalesce(', ' || nullif(application_name, ''), '')"
+        " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND backend_type = 'client backend' GROUP BY usename, client_addr, application_name ORDER BY count(*) DESC"
     )
     with psycopg.connect(url) as connection:
-        row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0
+        return "; ".join(str(row[0]) for row in connection.execute(query))
 
 
 def _run(command: list[str], url: str, output: IO[bytes] | int) -> None:

@@ -78,11 +78,33 @@ def test_a_spoilt_file_changes_nothing(url: str, tmp_path: Path, spoilt: str) ->
     assert words(url) == ["yesterday"]
 
 
-def test_somebody_who_works_on_it_is_not_thrown_out(url: str, tmp_path: Path) -> None:
+def test_somebody_who_works_on_it_is_not_thrown_out(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backups, "LEAVING_SECONDS", 0.2)
     file = tmp_path / "one.sql.gz"
     backup(url, file)
-    with psycopg.connect(url), pytest.raises(BackupFailure, match="stop the web server and the worker first"):
+    with psycopg.connect(url, application_name="the-worker") as connection:
+        connection.execute("UPDATE kept SET words = 'today'")
+        connection.commit()
+        with pytest.raises(BackupFailure, match="stop the web server and the worker first") as refused:
+            restore(url, file)
+    assert "1 connections of foyer, the-worker" in str(refused.value)
+    assert words(url) == ["today"]
+
+
+def test_somebody_who_is_leaving_is_waited_for(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL counts a connection for a moment after its owner has closed it."""
+    file, look, seen = tmp_path / "one.sql.gz", backups._others, list[str]()
+    backup(url, file)
+    with psycopg.connect(url) as leaving:
+
+        def goes_once_it_was_seen(url: str) -> str:
+            seen.append(look(url))
+            leaving.close()
+            return seen[-1]
+
+        monkeypatch.setattr(backups, "_others", goes_once_it_was_seen)
         restore(url, file)
+    assert seen[0] != "" == seen[-1]
 
 
 def test_a_backup_replaces_no_other_and_leaves_no_half_one(
