@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -38,6 +38,8 @@ VARIABLES = {
     "sslrootcert": "PGSSLROOTCERT",
 }
 LEAVING_SECONDS = 10.0  # how long a connection may still count that its owner has closed, on a busy machine
+#: What pg_dump sets since 17, also for a server that is older and refuses it.
+NEW_SETTING, KNOWN_SINCE = b"SET transaction_timeout = 0;\n", 17
 EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
 
 
@@ -49,7 +51,7 @@ def backup(url: str, file: Path) -> None:
     """Write the database of `url` to `file`, at one moment of it; a `file` that is there is a whole one."""
     if file.exists():
         raise BackupFailure(f"{file} is there already.")
-    programs = _programs(url)
+    programs = _programs(_major(url))
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = file.with_name(f"{file.name}.new")
     new.unlink(missing_ok=True)
@@ -68,7 +70,8 @@ def restore(url: str, file: Path) -> None:
 
     While anybody else is connected, refuse: who was just stopped has LEAVING_SECONDS to be gone.
     """
-    programs = _programs(url)
+    major = _major(url)
+    programs = _programs(major)
     if not file.is_file():
         raise BackupFailure(f"{file} is not there.")
     if others := _others_after_a_while(url):
@@ -77,6 +80,7 @@ def restore(url: str, file: Path) -> None:
     with tempfile.NamedTemporaryFile(prefix="foyer-restore-", suffix=".sql") as script:
         try:
             with gzip.open(file) as packed:
+                script.writelines(head(packed, major))
                 shutil.copyfileobj(packed, script)
         except (OSError, EOFError, zlib.error) as error:
             raise BackupFailure(f"{file} is damaged, or no backup: {error}") from error
@@ -86,13 +90,25 @@ def restore(url: str, file: Path) -> None:
         _run(command, url, subprocess.DEVNULL)
 
 
-def _programs(url: str) -> Binaries:
-    """pg_dump and its like, of the server's own version where there is one, else of a newer one."""
+def head(script: Iterable[bytes], major: int) -> Iterator[bytes]:
+    """The lines of settings with which a dump begins, without the one that a server of `major` does not know."""
+    for line in script:
+        if line != NEW_SETTING or major >= KNOWN_SINCE:
+            yield line
+        if line.startswith(b"SELECT "):  # the last of them; what follows may be anybody's words
+            return
+
+
+def _major(url: str) -> int:
     try:
         with psycopg.connect(url, connect_timeout=5) as connection:
-            major = connection.info.server_version // 10000
+            return connection.info.server_version // 10000
     except psycopg.Error as error:
         raise BackupFailure(f"The database: {last_line(str(error))}") from error
+
+
+def _programs(major: int) -> Binaries:
+    """pg_dump and its like, of the server's own version where there is one, else of a newer one."""
     fit = sorted(
         (found for found in with_programs("pg_dump", "psql") if found.major >= major),
         key=lambda found: found.major,

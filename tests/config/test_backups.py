@@ -1,5 +1,6 @@
 """`make backup` and `make restore`: whole, or nothing and one line that says why."""
 
+import gzip
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -138,6 +139,29 @@ def test_what_cannot_be_done_is_said_in_one_line(
     said = capsys.readouterr().err
     assert words in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(("major", "known"), [(15, False), (16, False), (17, True), (18, True)])
+def test_setting_of_a_newer_pg_dump_is_kept_from_an_older_server(major: int, known: bool) -> None:
+    """The programs may be newer than the server; its own dump must come back into it."""
+    settings, later = [b"SET lock_timeout = 0;\n", b"SET client_min_messages = warning;\n"], backups.NEW_SETTING
+    end = b"SELECT pg_catalog.set_config('search_path', '', false);\n"
+    script = [settings[0], backups.NEW_SETTING, settings[1], end, later]
+
+    kept = list(backups.head(iter(script), major))
+
+    assert kept == [settings[0], *[backups.NEW_SETTING] * known, settings[1], end]
+
+
+def test_dump_of_this_machine_s_programs_begins_as_a_restore_expects(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "one.sql.gz"
+    backup(url, file)
+    with gzip.open(file) as packed:
+        settings = [line for line in backups.head(packed, postgres.OLDEST_MAJOR) if line.startswith(b"SET")]
+        rest = packed.read()
+    assert settings != []
+    assert not [line for line in settings if b"transaction_timeout" in line]
+    assert b"CREATE TABLE public.kept" in rest
 
 
 def test_without_programs_it_says_what_to_install(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
