@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import connection
 from django.test import TransactionTestCase
+from hypothesis import HealthCheck
 from pytest_django import DjangoDbBlocker, Settings
 
 from events.models import Merchant
@@ -21,6 +23,9 @@ def pytest_configure() -> None:
     """What is slow in a server that starts once is slow in each test: neither is what a test is about."""
     PBKDF2PasswordHasher.iterations = 1000  # the hash that is used outside, in a thousandth of its rounds
     settings.WHITENOISE_AUTOREFRESH = True  # static files are looked up when asked for, not all for each new client
+    # A busy machine is no failure of what hypothesis looks at.
+    hypothesis.settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
