@@ -20,7 +20,7 @@ class Buyer:
     """One signed-in buyer with a connection of their own; `timings` are the seconds of each request."""
 
     def __init__(self, host: str, session: str, csrf: str) -> None:
-        self.connection = http.client.HTTPConnection(host, timeout=60)
+        self.connection = http.client.HTTPConnection(host, timeout=300)
         self.cookies = f"sessionid={session}; csrftoken={csrf}"
         self.csrf = csrf
         self.timings: list[float] = []
@@ -37,8 +37,8 @@ class Buyer:
             headers["HX-Request"] = "true"
         started = time.perf_counter()
         self.connection.request(method, path, body, headers)
-        answer = self.connection.getresponse()
-        text = answer.read().decode()
+        with self.connection.getresponse() as answer:  # the last one on a connection holds its socket
+            text = answer.read().decode()
         self.timings.append(time.perf_counter() - started)
         return answer.status, text, answer.headers.get("Location", "")
 
@@ -94,8 +94,8 @@ class SumUp:
 
     def _control(self, path: str, body: dict[str, str]) -> None:
         self.simulator.request("POST", f"/simulator/{path}", json.dumps(body), {"Content-Type": "application/json"})
-        answer = self.simulator.getresponse()
-        answer.read()
+        with self.simulator.getresponse() as answer:
+            answer.read()
         if answer.status != 200:
             raise Unexpected(f"simulator: {answer.status}")
 
@@ -104,8 +104,8 @@ class SumUp:
         body = {"checkout_reference": reference, "amount": float(amount), "currency": "EUR", "merchant_code": MERCHANT}
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
         self.simulator.request("POST", "/v0.1/checkouts", json.dumps(body | HOSTED), headers)
-        answer = self.simulator.getresponse()
-        told = json.loads(answer.read())
+        with self.simulator.getresponse() as answer:
+            told = json.loads(answer.read())
         if answer.status != 201:
             raise Unexpected(f"simulator: {answer.status} {told}")
         return reference, told["id"]
@@ -120,8 +120,8 @@ class SumUp:
         body = json.dumps({"event_type": "CHECKOUT_STATUS_CHANGED", "id": checkout})
         started = time.perf_counter()
         self.web.request("POST", "/payments/sumup/webhook/", body, {"Content-Type": "application/json"})
-        answer = self.web.getresponse()
-        answer.read()
+        with self.web.getresponse() as answer:
+            answer.read()
         took = time.perf_counter() - started
         if answer.status == 503:  # the sweep asks about the same checkout at this moment: SumUp sends it again
             time.sleep(2.5)  # in SumUp's place, once the pause between two questions is over

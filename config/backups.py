@@ -11,8 +11,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -36,6 +37,9 @@ VARIABLES = {
     "sslmode": "PGSSLMODE",
     "sslrootcert": "PGSSLROOTCERT",
 }
+LEAVING_SECONDS = 10.0  # how long a connection may still count that its owner has closed, on a busy machine
+#: What pg_dump sets since 17, also for a server that is older and refuses it.
+NEW_SETTING, KNOWN_SINCE = b"SET transaction_timeout = 0;\n", 17
 EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
 
 
@@ -47,7 +51,7 @@ def backup(url: str, file: Path) -> None:
     """Write the database of `url` to `file`, at one moment of it; a `file` that is there is a whole one."""
     if file.exists():
         raise BackupFailure(f"{file} is there already.")
-    programs = _programs(url)
+    programs = _programs(_major(url))
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = file.with_name(f"{file.name}.new")
     new.unlink(missing_ok=True)
@@ -62,16 +66,21 @@ def backup(url: str, file: Path) -> None:
 
 
 def restore(url: str, file: Path) -> None:
-    """Make the database of `url` what `file` says, in one transaction; while anybody else is connected, refuse."""
-    programs = _programs(url)
+    """Make the database of `url` what `file` says, in one transaction.
+
+    While anybody else is connected, refuse: who was just stopped has LEAVING_SECONDS to be gone.
+    """
+    major = _major(url)
+    programs = _programs(major)
     if not file.is_file():
         raise BackupFailure(f"{file} is not there.")
-    if others := _others(url):
-        raise BackupFailure(f"{others} other connections use the database: stop the web server and the worker first.")
+    if others := _others_after_a_while(url):
+        raise BackupFailure(f"The database is in use ({others}): stop the web server and the worker first.")
     # To a file first: gzip's check sum at the very end says whether the script is whole.
     with tempfile.NamedTemporaryFile(prefix="foyer-restore-", suffix=".sql") as script:
         try:
             with gzip.open(file) as packed:
+                script.writelines(head(packed, major))
                 shutil.copyfileobj(packed, script)
         except (OSError, EOFError, zlib.error) as error:
             raise BackupFailure(f"{file} is damaged, or no backup: {error}") from error
@@ -81,13 +90,25 @@ def restore(url: str, file: Path) -> None:
         _run(command, url, subprocess.DEVNULL)
 
 
-def _programs(url: str) -> Binaries:
-    """pg_dump and its like, of the server's own version where there is one, else of a newer one."""
+def head(script: Iterable[bytes], major: int) -> Iterator[bytes]:
+    """The lines of settings with which a dump begins, without the one that a server of `major` does not know."""
+    for line in script:
+        if line != NEW_SETTING or major >= KNOWN_SINCE:
+            yield line
+        if line.startswith(b"SELECT "):  # the last of them; what follows may be anybody's words
+            return
+
+
+def _major(url: str) -> int:
     try:
         with psycopg.connect(url, connect_timeout=5) as connection:
-            major = connection.info.server_version // 10000
+            return connection.info.server_version // 10000
     except psycopg.Error as error:
         raise BackupFailure(f"The database: {last_line(str(error))}") from error
+
+
+def _programs(major: int) -> Binaries:
+    """pg_dump and its like, of the server's own version where there is one, else of a newer one."""
     fit = sorted(
         (found for found in with_programs("pg_dump", "psql") if found.major >= major),
         key=lambda found: found.major,
@@ -97,14 +118,24 @@ def _programs(url: str) -> Binaries:
     return fit[0]
 
 
-def _others(url: str) -> int:
+def _others_after_a_while(url: str) -> str:
+    """Who else is connected and stays, "" when nobody is."""
+    deadline = time.monotonic() + LEAVING_SECONDS
+    while (others := _others(url)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return others
+
+
+def _others(url: str) -> str:
+    """Who else is connected, by the names and addresses that PostgreSQL has of them."""
     query = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        " AND backend_type = 'client backend'"
+        "SELECT count(*) || ' connections of ' || coalesce(usename, '?') || coalesce(' from ' || host(client_addr), '')"
+        " || coalesce(', ' || nullif(application_name, ''), '')"
+        " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND backend_type = 'client backend' GROUP BY usename, client_addr, application_name ORDER BY count(*) DESC"
     )
     with psycopg.connect(url) as connection:
-        row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0
+        return "; ".join(str(row[0]) for row in connection.execute(query))
 
 
 def _run(command: list[str], url: str, output: IO[bytes] | int) -> None:

@@ -29,7 +29,7 @@ ROLE = NAME = "foyer"
 PORT = 5432  # names the socket's file; nothing listens on the network
 SOCKET_PATH_BYTES = 100  # the kernel's limit is 104 to 108
 START_SECONDS = 60.0  # crash recovery of a big data folder takes its time
-BLOCKED_SECONDS = 10.0  # how long the children of a killed server may keep its memory
+BLOCKED_SECONDS = 30.0  # how long the children of a killed server may keep its memory
 STOP_SECONDS = 20.0
 THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "250"}
 SYSTEM_FOLDERS = Path("/usr/lib/postgresql")

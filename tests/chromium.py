@@ -4,10 +4,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 #: Debian's, playwright's own download is not used; the shell has no windows, and a third of the cost.
 CHROMIUM = ["/usr/bin/chromium-headless-shell", "/usr/bin/chromium"]
+PATIENCE = 90_000  # milliseconds; the machine may be busy, nobody who looks at a page is in a hurry
 FLAGS = [
     "--no-sandbox",  # the tests may run as root, and visit our own pages only
     "--disable-gpu",
@@ -22,7 +23,8 @@ FLAGS = [
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One browser for all; a missing one is a failure, never a skip."""
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(
-            executable_path=next(filter(os.path.exists, CHROMIUM), CHROMIUM[0]), args=FLAGS
+            executable_path=next(filter(os.path.exists, CHROMIUM), CHROMIUM[0]), args=FLAGS, timeout=PATIENCE
         )

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import connection
 from django.test import TransactionTestCase
+from hypothesis import HealthCheck
 from pytest_django import DjangoDbBlocker, Settings
 
 from events.models import Merchant
@@ -29,6 +31,9 @@ def pytest_configure() -> None:
     watch_connections()
     settings.WHITENOISE_AUTOREFRESH = True  # static files are looked up when asked for, not all for each new client
     clock.plant(timedelta(0))  # no test's clock follows the database's: many travel
+    # A busy machine is no failure of what hypothesis looks at.
+    hypothesis.settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

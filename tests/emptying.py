@@ -11,6 +11,7 @@ from django.db import connection
 
 #: What migrations made, and no test changes.
 KEPT = ["django_migrations", "django_content_type", "auth_permission"]
+PATIENCE = 180  # seconds for whoever is still at work; the machine may be busy
 #: Whoever still writes (a process that a test started) is waited for, as TRUNCATE would.
 EMPTY = """
 DO $$
@@ -18,6 +19,7 @@ DECLARE
     name text;
     has_rows boolean;
 BEGIN
+    SET LOCAL lock_timeout = '{patience}s';
     FOR name IN
         SELECT tablename FROM pg_tables
         WHERE schemaname = current_schema() AND tablename <> ALL (ARRAY[{kept}]) ORDER BY tablename
@@ -36,10 +38,7 @@ BEGIN
     END LOOP;
 END
 $$
-""".format(kept=", ".join(f"'{name}'" for name in KEPT))
-
-
-PATIENCE = 30  # seconds for a request that is being answered; a connection pool gives up after ten
+""".format(kept=", ".join(f"'{name}'" for name in KEPT), patience=PATIENCE)
 
 
 class Answering:

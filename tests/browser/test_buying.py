@@ -14,7 +14,7 @@ from events.states import TicketState
 from orders.models import Order
 from payments.models import Checkout
 from tests.browser.conftest import Visit
-from tests.browser.visitor import PATIENCE, Visitor, Way
+from tests.browser.visitor import Visitor, Way
 from tests.factories import EventFactory, TicketTypeFactory, UserFactory
 from tests.simulator import SimulatorProcess, until
 
@@ -119,13 +119,13 @@ def test_cart_lines_change_in_place(visit: Visit, way: Way) -> None:
 
     with buyer.in_place():
         change(adult, 3)
-        expect(total).to_have_text("€ 53.00", timeout=PATIENCE)
+        expect(total).to_have_text("€ 53.00")
         buyer.badge_is(4)
         change(adult, 1)
-        expect(total).to_have_text("€ 23.00", timeout=PATIENCE)
+        expect(total).to_have_text("€ 23.00")
         buyer.badge_is(2)
         buyer.button(f"Remove {student}").click()
-        expect(total).to_have_text("€ 15.00", timeout=PATIENCE)
+        expect(total).to_have_text("€ 15.00")
         buyer.badge_is(1)
         expect(buyer.quantity(student)).to_have_count(0)
         buyer.button(f"Remove {adult}").click()

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from django.utils import timezone
-from playwright.sync_api import expect
 
 from events.models import Role, Ticket
 from tests.browser.conftest import Visit
@@ -25,14 +24,11 @@ def test_a_scanner_types_and_the_door_answers(visit: Visit, way: Way) -> None:
         (other.ticket.code, "Wrong event"),
         ("nothing", "Not a ticket"),
     ]:
-        expect(field).to_be_focused()
-        keeper.page.keyboard.type(code)
-        keeper.page.keyboard.press("Enter")
+        keeper.scan(field, code)
         keeper.sees(answer)
         keeper.stop(f"9-door-{answer.lower().replace(' ', '-')}")
     keeper.sees("1 of 2 are in")
-    keeper.page.keyboard.type(Ticket.objects.filter(order=home.order).latest("pk").code)
-    keeper.page.keyboard.press("Enter")
+    keeper.scan(field, Ticket.objects.filter(order=home.order).latest("pk").code)
     keeper.sees("2 of 2 are in")
     keeper.button("Take that back").click()
     keeper.sees("1 of 2 are in")

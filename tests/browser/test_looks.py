@@ -119,35 +119,34 @@ def test_keyboard_alone_buys_a_ticket(visit: Visit, sumup: SimulatorProcess) -> 
     entry, user = jazz_night(), UserFactory.create()
     buyer = visit(AT_A_DESK, user)
     buyer.go(entry.get_absolute_url())
-    keys = buyer.page.keyboard
-    keys.press("Tab")
+    buyer.press("Tab")
     assert focused(buyer.page) == "Skip to the content"
     box = buyer.link("Skip to the content").bounding_box()
     assert box
     assert box["y"] >= 0, "the skip link has the focus and is not to be seen"
-    keys.press("Enter")
+    buyer.press("Enter")
     expect(buyer.page.locator("#main")).to_be_focused()
-    tab_to(buyer.page, "Quantity: Adult")
-    keys.press("ArrowUp")
-    tab_to(buyer.page, "One more: Adult")
-    keys.press("Enter")
+    tab_to(buyer, "Quantity: Adult")
+    buyer.press("ArrowUp")
+    tab_to(buyer, "One more: Adult")
+    buyer.press("Enter")
     expect(buyer.quantity("Adult")).to_have_value("2")
-    tab_to(buyer.page, "Buy")
-    keys.press("Enter")
+    tab_to(buyer, "Buy")
+    buyer.press("Enter")
     buyer.sees("2 tickets added")
     expect(buyer.page.locator("[data-focus]")).to_be_focused()
-    tab_to(buyer.page, "Go to the cart")
-    keys.press("Enter")
+    tab_to(buyer, "Go to the cart")
+    buyer.press("Enter")
     buyer.page.wait_for_url("**/cart/")
-    tab_to(buyer.page, "One more: Jazz night – Adult")
-    keys.press("Enter")
+    tab_to(buyer, "One more: Jazz night – Adult")
+    buyer.press("Enter")
     buyer.sees("€ 45.00")
     expect(buyer.button("One more: Jazz night – Adult")).to_be_focused()
-    tab_to(buyer.page, "Pay now (€ 45.00)")
-    keys.press("Enter")
+    tab_to(buyer, "Pay now (€ 45.00)")
+    buyer.press("Enter")
     buyer.page.wait_for_url(f"{sumup.url}/**")
-    tab_to(buyer.page, "Pay")
-    keys.press("Enter")
+    tab_to(buyer, "Pay")
+    buyer.press("Enter")
     buyer.sees("Your payment was successful.")
 
 
@@ -156,8 +155,8 @@ def test_removed_line_leaves_the_focus_at_the_answer(visit: Visit) -> None:
     put(user, entry, 1, 1)
     buyer = visit(AT_A_DESK, user)
     buyer.go("/cart/")
-    tab_to(buyer.page, "Remove Jazz night – Adult")
-    buyer.page.keyboard.press("Enter")
+    tab_to(buyer, "Remove Jazz night – Adult")
+    buyer.press("Enter")
     buyer.sees("Removed: Jazz night – Adult")
     expect(buyer.page.locator("[data-focus]")).to_be_focused()
 
@@ -176,12 +175,12 @@ def focused(page: Page) -> str:
     return str(name)
 
 
-def tab_to(page: Page, name: str) -> None:
+def tab_to(visitor: Visitor, name: str) -> None:
     """Press Tab until `name` has the focus; every stop on the way shows it."""
     seen = []
     for _stop in range(40):
-        page.keyboard.press("Tab")
-        seen.append(focused(page))
+        visitor.press("Tab")
+        seen.append(focused(visitor.page))
         if seen[-1] == name:
             return
     raise AssertionError(f"no {name!r} among {seen}")

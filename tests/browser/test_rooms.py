@@ -90,20 +90,20 @@ def test_keyboard_books_a_time(visit: Visit, way: Way) -> None:
     visitor = visit(way)
     visitor.go(f"{room.get_absolute_url()}?date={day}")
     press_until(visitor, re.compile("^11:00"))
-    visitor.page.keyboard.press("Enter")
+    visitor.press("Enter")
     visitor.sees("from 11:00: for how long?")
     press_until(visitor, re.compile("^1 h 30 min"))
-    visitor.page.keyboard.press("Enter")
+    visitor.press("Enter")
     visitor.sees("In your cart:")
     press_until(visitor, re.compile("^Go to the cart"), most=3)
-    visitor.page.keyboard.press("Enter")
+    visitor.press("Enter")
     visitor.page.wait_for_url("**/cart/")
 
 
 def press_until(visitor: Visitor, words: re.Pattern[str], *, most: int = 60) -> None:
     """Tab until what has the focus says `words`."""
     for _press in range(most):
-        visitor.page.keyboard.press("Tab")
+        visitor.press("Tab")
         text = visitor.page.evaluate("document.activeElement.innerText")
         if words.search(" ".join(str(text).split())):
             return

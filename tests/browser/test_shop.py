@@ -94,8 +94,7 @@ def test_keyboard_alone_puts_a_product_in_the_cart(visit: Visit) -> None:
     visitor = visit(AT_A_DESK)
     visitor.go(product("Mug").get_absolute_url())
     visitor.quantity("Mug").focus()
-    visitor.page.keyboard.press("ArrowUp")
-    visitor.page.keyboard.press("Enter")
+    visitor.press("ArrowUp", "Enter")
     visitor.sees("2 × Mug added to your cart")
     expect(visitor.page.locator("[data-focus]")).to_be_focused()
 
@@ -117,14 +116,11 @@ def test_a_scanner_types_and_the_counter_answers(visit: Visit, way: Way) -> None
         (foreign.code, "Another house"),
         ("nothing", "Not a voucher"),
     ]:
-        expect(field).to_be_focused()
-        seller.page.keyboard.type(code)
-        seller.page.keyboard.press("Enter")
+        seller.scan(field, code)
         seller.sees(answer)
         seller.stop(f"10-counter-{answer.lower().replace(' ', '-')}")
     seller.sees("1 of 2 are handed out")
-    seller.page.keyboard.type(second.code)
-    seller.page.keyboard.press("Enter")
+    seller.scan(field, second.code)
     seller.sees("2 of 2 are handed out")
     seller.button("Take that back").click()
     seller.sees("1 of 2 are handed out")
@@ -158,7 +154,7 @@ def test_axe_finds_nothing_in_the_shop(visit: Visit, way: Way, scheme: Literal["
     seller.go("/door/products/linde/?name=user")
     seller.stop("11-counter-search")
     seller.page.get_by_label("Code", exact=True).fill(voucher.code)
-    seller.page.keyboard.press("Enter")
+    seller.press("Enter")
     seller.sees("Hand it out")
     seller.stop("11-counter-green")
 

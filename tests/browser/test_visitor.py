@@ -3,7 +3,10 @@
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
 
+import django_htmx
 import pytest
 from playwright.sync_api import Browser
 
@@ -12,18 +15,39 @@ from tests.browser.visitor import AT_A_DESK, Visitor
 LATE = 0.3  # seconds between the head of the answer, at which Chromium leaves the old page, and its body
 
 
+HTMX = Path(django_htmx.__file__).parent / "static" / "django_htmx" / "htmx-2.min.js"
+PAGE = b"""<!doctype html><title>Slow</title>
+<meta name="htmx-config" content='{"defaultSettleDelay": 300}'>
+<script src="/htmx.js"></script>
+<main><a href="/slow">Go on</a><form method="post" hx-post="/" hx-swap="outerHTML"><button>Ask</button></form></main>"""
+
+
 class Slow(BaseHTTPRequestHandler):
-    """`/` links to `/slow`, which tells at once that it comes, and comes late."""
+    """`/` links to `/slow`, which tells at once that it comes, and comes late; its form is swapped and settles late."""
+
+    asked: ClassVar[list[bool]] = []  # whether it was by htmx
 
     def do_GET(self) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
+        script = self.path == "/htmx.js"
+        self.send_header("Content-Type", "text/javascript" if script else "text/html; charset=utf-8")
         self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
         if self.path == "/slow":
             self.wfile.flush()
             threading.Event().wait(LATE)
-        self.wfile.write(b'<!doctype html><title>Slow</title><main><a href="/slow">Go on</a></main>')
+        self.wfile.write(HTMX.read_bytes() if script else PAGE)
+
+    def do_POST(self) -> None:
+        """The form anew, and how often htmx has asked."""
+        self.asked.append("HX-Request" in self.headers)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        button = f"Ask again, asked by htmx: {self.asked.count(True)}"
+        self.wfile.write(
+            f'<form method="post" hx-post="/" hx-swap="outerHTML"><button>{button}</button></form>'.encode()
+        )
 
     def log_message(self, *_words: object) -> None:
         """Says nothing."""
@@ -31,6 +55,7 @@ class Slow(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def slow_site() -> Iterator[str]:
+    Slow.asked.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
@@ -47,4 +72,18 @@ def test_page_that_is_on_its_way_is_waited_for(browser: Browser, slow_site: str)
     visitor.link("Go on").click()
     visitor.stop("slow")
     assert visitor.path == "/slow"
+    context.close()
+
+
+def test_answer_that_htmx_has_put_in_is_clicked_when_its_script_is_awake(browser: Browser, slow_site: str) -> None:
+    """Between the swap and its settling a form is there that htmx does not know yet: the browser would send it."""
+    context = browser.new_context()
+    visitor = Visitor(context, slow_site, AT_A_DESK)
+    visitor.go("/")
+    visitor.button("Ask").click()
+    visitor.sees("asked by htmx: 1")
+    visitor.button("Ask again").focus()
+    visitor.press("Enter")
+    visitor.sees("asked by htmx: 2")
+    assert Slow.asked == [True, True]
     context.close()

@@ -12,11 +12,15 @@ from axe_playwright_python.sync_playwright import Axe
 from django.core import mail
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
+from tests.chromium import PATIENCE
+
 NARROWEST, PHONE, DESK = 320, 390, 1280
 HEIGHT = 844
 #: Names a folder that gets a picture of every page passed, as a phone and a desk show it, light and dark.
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
-PATIENCE = 15_000  # milliseconds; the machine may be busy, the person is not in a hurry
+#: What htmx marks while it asks, swaps and settles: until the last of it is gone a button may be without its script,
+#: and the focus may still be moved to the answer.
+BUSY = ".htmx-request, .htmx-swapping, .htmx-added, .htmx-settling"
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,15 @@ class Visitor:
 
     @property
     def page(self) -> Page:
-        """The page, all of it: after a click that leads on, Chromium has a document without a root until bytes come.
+        """The page, ready: all of it is there, its scripts have run, and none of them is at work.
 
-        Whoever looks, types or clicks then would meet nothing, or a button whose script has not run.
+        After a click that leads on, Chromium has a document without a root until bytes come; after one that is answered
+        in place, htmx has yet to wake what it put in. Whoever looks, types or clicks then would meet nothing, or a
+        button without its script.
         """
         self._tab.wait_for_load_state()
+        if self.way.scripts:
+            expect(self._tab.locator(BUSY)).to_have_count(0)
         return self._tab
 
     def new_tab(self) -> Page:
@@ -94,16 +102,16 @@ class Visitor:
 
     def sees(self, text: str | re.Pattern[str]) -> None:
         """The words stand somewhere on the page (waits for them)."""
-        expect(self.page.locator("main")).to_contain_text(text, timeout=PATIENCE)
+        expect(self.page.locator("main")).to_contain_text(text)
 
     def does_not_see(self, text: str) -> None:
-        expect(self.page.locator("main")).not_to_contain_text(text, timeout=PATIENCE)
+        expect(self.page.locator("main")).not_to_contain_text(text)
 
     def badge_is(self, number: int) -> None:
         """The header's badge counts `number` things; there is none for 0."""
         badge = self.page.locator("#cart-badge")
         if number:
-            expect(badge).to_have_text(re.compile(rf"^{number}\b"), timeout=PATIENCE)
+            expect(badge).to_have_text(re.compile(rf"^{number}\b"))
             expect(badge).to_be_visible()
         else:
             expect(badge).to_be_hidden(timeout=PATIENCE)
@@ -120,7 +128,20 @@ class Visitor:
         while (now := int(field.input_value())) != number:
             step = "One more" if now < number else "One fewer"
             self.button(f"{step}: {label}").click()
-            expect(field).to_have_value(str(now + (1 if now < number else -1)), timeout=PATIENCE)
+            expect(field).to_have_value(str(now + (1 if now < number else -1)))
+
+    # By keyboard
+
+    def press(self, *keys: str) -> None:
+        """Press keys, one after the other, each on a page that is ready for it."""
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def scan(self, field: Locator, code: str) -> None:
+        """Type as a scanner does: it does not look where the focus is, so it must be in `field` by then."""
+        expect(field).to_be_focused(timeout=PATIENCE)
+        self.page.keyboard.type(code)
+        self.press("Enter")
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:

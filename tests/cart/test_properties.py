@@ -26,8 +26,6 @@ from tests.factories import ProductFactory, RoomFactory, UserFactory
 # --- Sums and digests: no database
 
 CURRENCIES = ["EUR", "CLP"]
-#: A busy machine is no failure.
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def amounts(currency: str) -> st.SearchStrategy[Money]:
@@ -73,7 +71,6 @@ def paid_for(found: Sequence[Line], currency: str) -> Decimal:
     return sum((line.price.amount for line in found for _piece in range(line.quantity)), Decimal(0))
 
 
-@unhurried
 @given(carts())
 def test_totals_are_the_sums_of_their_lines(cart: Cart) -> None:
     for group in cart.groups:
@@ -111,13 +108,12 @@ def agreed(cart: Cart) -> Counter[tuple[object, ...]]:
     return Counter((line.identity, line.quantity, line.price.amount, line.price.currency) for line in cart.lines)
 
 
-@settings(unhurried, max_examples=400)
+@settings(max_examples=400)
 @given(small_carts(), small_carts())
 def test_digests_are_equal_exactly_when_lines_and_prices_are(one: Cart, other: Cart) -> None:
     assert (one.digest() == other.digest()) == (agreed(one) == agreed(other))
 
 
-@unhurried
 @given(carts())
 def test_digest_does_not_depend_on_the_order_of_lines(cart: Cart) -> None:
     turned = Cart([replace(group, lines=list(reversed(group.lines))) for group in reversed(cart.groups)])
@@ -132,7 +128,6 @@ def cut(line: Line) -> Line:
     return replace(line, items=line.items[: line.fits]) if isinstance(line, ItemLine) else line
 
 
-@unhurried
 @given(carts())
 def test_digest_of_the_rest_is_that_of_a_cart_without_its_short_lines(cart: Cart) -> None:
     """What *go on without them* agrees to is what the cart would show, and cost, with the short lines cut."""
@@ -203,7 +198,7 @@ def count_of(visitor: Visitor, product: Product) -> int:
 
 
 @pytest.mark.django_db
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(
     own=st.tuples(numbers, times),
     browser=st.tuples(numbers, times),

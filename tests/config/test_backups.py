@@ -1,5 +1,6 @@
 """`make backup` and `make restore`: whole, or nothing and one line that says why."""
 
+import gzip
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -78,11 +79,33 @@ def test_a_spoilt_file_changes_nothing(url: str, tmp_path: Path, spoilt: str) ->
     assert words(url) == ["yesterday"]
 
 
-def test_somebody_who_works_on_it_is_not_thrown_out(url: str, tmp_path: Path) -> None:
+def test_somebody_who_works_on_it_is_not_thrown_out(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backups, "LEAVING_SECONDS", 0.2)
     file = tmp_path / "one.sql.gz"
     backup(url, file)
-    with psycopg.connect(url), pytest.raises(BackupFailure, match="stop the web server and the worker first"):
+    with psycopg.connect(url, application_name="the-worker") as connection:
+        connection.execute("UPDATE kept SET words = 'today'")
+        connection.commit()
+        with pytest.raises(BackupFailure, match="stop the web server and the worker first") as refused:
+            restore(url, file)
+    assert "1 connections of foyer, the-worker" in str(refused.value)
+    assert words(url) == ["today"]
+
+
+def test_somebody_who_is_leaving_is_waited_for(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL counts a connection for a moment after its owner has closed it."""
+    file, look, seen = tmp_path / "one.sql.gz", backups._others, list[str]()
+    backup(url, file)
+    with psycopg.connect(url) as leaving:
+
+        def goes_once_it_was_seen(url: str) -> str:
+            seen.append(look(url))
+            leaving.close()
+            return seen[-1]
+
+        monkeypatch.setattr(backups, "_others", goes_once_it_was_seen)
         restore(url, file)
+    assert seen[0] != "" == seen[-1]
 
 
 def test_a_backup_replaces_no_other_and_leaves_no_half_one(
@@ -116,6 +139,29 @@ def test_what_cannot_be_done_is_said_in_one_line(
     said = capsys.readouterr().err
     assert words in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(("major", "known"), [(15, False), (16, False), (17, True), (18, True)])
+def test_setting_of_a_newer_pg_dump_is_kept_from_an_older_server(major: int, known: bool) -> None:
+    """The programs may be newer than the server; its own dump must come back into it."""
+    settings, later = [b"SET lock_timeout = 0;\n", b"SET client_min_messages = warning;\n"], backups.NEW_SETTING
+    end = b"SELECT pg_catalog.set_config('search_path', '', false);\n"
+    script = [settings[0], backups.NEW_SETTING, settings[1], end, later]
+
+    kept = list(backups.head(iter(script), major))
+
+    assert kept == [settings[0], *[backups.NEW_SETTING] * known, settings[1], end]
+
+
+def test_dump_of_this_machine_s_programs_begins_as_a_restore_expects(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "one.sql.gz"
+    backup(url, file)
+    with gzip.open(file) as packed:
+        settings = [line for line in backups.head(packed, postgres.OLDEST_MAJOR) if line.startswith(b"SET")]
+        rest = packed.read()
+    assert settings != []
+    assert not [line for line in settings if b"transaction_timeout" in line]
+    assert b"CREATE TABLE public.kept" in rest
 
 
 def test_without_programs_it_says_what_to_install(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def test_books_of_the_demo_are_in_order_also_after_a_restart(tmp_path: Path) -> 
                 [sys.executable, "-m", "config.launcher", "run"], cwd=PROJECT, env=environment, stdout=output
             )
         try:
-            eventually(partial(has_started, foyer, told), patience=180)
+            eventually(partial(has_started, foyer, told), patience=600)
             books = subprocess.run(
                 [sys.executable, "-m", "config.launcher", "manage", "check_books"],
                 cwd=PROJECT,
@@ -47,5 +47,5 @@ def test_books_of_the_demo_are_in_order_also_after_a_restart(tmp_path: Path) -> 
             assert books.returncode == 0
         finally:
             foyer.send_signal(signal.SIGTERM)
-            foyer.wait(60)
+            foyer.wait(180)
     assert processes_with(str(tmp_path)) == {}

@@ -23,7 +23,7 @@ from config import launcher
 from config.children import Child, port_trouble, wait_for_port
 
 PROJECT = Path(__file__).resolve().parents[2]
-DEADLINE = 40.0
+DEADLINE = 180.0
 START = "import sys; from config import launcher; launcher.MANAGE = [sys.executable, {!r}]; "
 START += "sys.exit(launcher.main(['run']))"
 STAND_IN = """
@@ -131,6 +131,8 @@ class Launch:
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait(DEADLINE)
+        for reader in self._readers:
+            reader.join()  # its stream must not be closed under its hands
         for stream in (self.process.stdout, self.process.stderr):
             if stream:
                 stream.close()

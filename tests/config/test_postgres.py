@@ -15,7 +15,7 @@ import pytest
 from config import postgres
 from config.postgres import THROW_AWAY, Binaries, Cluster, DatabaseUnavailable, Runner
 
-DEADLINE = 20.0
+DEADLINE = 180.0
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from config import testing
@@ -59,3 +60,9 @@ def test_leftovers_of_killed_runs_go_and_living_runs_stay(tmp_path: Path, monkey
 def test_tests_reach_no_payment_service() -> None:
     assert os.environ["SUMUP_API_URL"] == "http://127.0.0.1:9"
     assert "SUMUP_API_KEY" not in os.environ
+
+
+def test_hypothesis_hurries_no_test() -> None:
+    assert hypothesis.settings.default is not None
+    assert hypothesis.settings.default.deadline is None
+    assert hypothesis.HealthCheck.too_slow in hypothesis.settings.default.suppress_health_check

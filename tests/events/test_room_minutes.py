@@ -170,14 +170,14 @@ def rate(case: Case, instant: datetime) -> Fraction:
     return Fraction(best[2] if best else case.hours.bookable().price)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(case=cases())
 def test_times_on_offer_are_those_of_the_minutes(case: Case) -> None:
     found = [(span.start, span.minutes) for span in case.hours.times(case.day, case.at)]
     assert found == sorted(offered_minutes(case, case.day))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(case=cases(), data=st.data())
 def test_time_is_refused_exactly_when_the_minutes_do_not_offer_it(case: Case, data: st.DataObject) -> None:
     offered = set.union(*(offered_minutes(case, case.day + timedelta(days=n)) for n in (-1, 0, 1)))
@@ -190,14 +190,14 @@ def test_time_is_refused_exactly_when_the_minutes_do_not_offer_it(case: Case, da
     assert (obstacle is None) == ((start, length) in offered)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(case=cases(), clock=FIVES, begin=st.integers(0, 90), length=st.integers(1, 24 * 60))
 def test_price_is_the_sum_of_its_minutes(case: Case, clock: time, begin: int, length: int) -> None:
     start = datetime.combine(case.day, clock, case.hours.zone).astimezone(UTC) + begin * MINUTE
     assert case.hours.price(start, start + length * MINUTE).amount == sum_of_minutes(case, start, length)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(case=cases(), ranges=st.lists(st.tuples(st.integers(-600, 2400), st.integers(1, 300)), max_size=4))
 def test_time_is_taken_when_one_of_its_blocked_minutes_is(case: Case, ranges: list[tuple[int, int]]) -> None:
     rules, midnight = case.hours.bookable(), datetime(case.day.year, case.day.month, case.day.day, tzinfo=UTC)

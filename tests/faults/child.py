@@ -48,7 +48,7 @@ from tests.simulator import SimulatorProcess
 NOWHERE = "nowhere"
 #: It tells when it begins, and is killed whenever its parent likes.
 ANYWHERE = "anywhere"
-PATIENCE = 60
+PATIENCE = 180
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload([__name__])
 

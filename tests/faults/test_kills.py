@@ -27,7 +27,7 @@ from tests.config.test_launcher import free_port
 from tests.factories import EventFactory, UserFactory
 from tests.faults.child import NOWHERE, POINTS, Child, kill_at
 from tests.ledger.psql import run
-from tests.simulator import ROOT, SimulatorProcess
+from tests.simulator import PATIENCE, ROOT, SimulatorProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -255,7 +255,7 @@ class Postbox(Message):
 def postbox() -> Iterator[tuple[Postbox, str]]:
     box = Postbox()
     port = free_port()
-    server = Controller(box, hostname="127.0.0.1", port=port)
+    server = Controller(box, hostname="127.0.0.1", port=port, ready_timeout=PATIENCE)
     server.start()
     yield box, f"smtp://127.0.0.1:{port}?from=box@example.org"
     server.stop()

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from http.client import HTTPException
@@ -31,7 +31,7 @@ from tests.simulator import KEY, MERCHANT, SimulatorProcess, until
 
 CONNECTIONS = 20
 BUYERS = 3  # at any time
-PATIENCE = 60
+PATIENCE = 300
 STOPS, SOAK_STOPS = 2, int(os.environ.get("SOAK_STOPS", "100"))
 
 
@@ -49,7 +49,7 @@ def entry(
 ) -> Iterator[CalendarEntry]:
     """An event on sale in that database, in which the test's own questions are asked too."""
     settings.SUMUP_API_URL = simulator.url
-    with django_db_blocker.unblock(), at_database(str(cluster.socket_folder), "foyer"):
+    with django_db_blocker.unblock(), at_database(cluster.url):
         call_command("migrate", verbosity=0)
         Merchant.objects.create(code=MERCHANT, name="Demo", api_key=KEY, currency="EUR", is_site=True)
         yield EventFactory.create(capacity=1000)
@@ -61,14 +61,15 @@ class Sale:
     def __init__(
         self, host: str, entry: CalendarEntry, sumup: SimulatorProcess, sessions: list[tuple[str, str]]
     ) -> None:
-        self.host, self.entry, self.sumup, self.sessions = host, entry, sumup, sessions
+        self.host, self.entry, self.sumup, self.sessions = host, entry, sumup, deque(sessions)
         self.paid: list[str] = []
         self.answers = Counter[int]()
         self.over = threading.Event()
 
     def run(self) -> None:
         while not self.over.is_set():
-            session, csrf = self.sessions.pop()
+            session, csrf = self.sessions.popleft()
+            self.sessions.append((session, csrf))  # a slow restart sends many away: all of them may come again
             buyer = Buyer(self.host, session, csrf)
             with suppress(OSError, HTTPException, ValueError):  # gone in the middle; the next one comes
                 self.buy(buyer)
@@ -91,7 +92,8 @@ class Sale:
         back = self.sumup.ask("GET", f"/v0.1/checkouts/{checkout}").json()["redirect_url"]
         self.sumup.pay(checkout)
         buyer.connection.request("POST", WEBHOOK, f'{{"id": "{checkout}"}}', {"Content-Type": "application/json"})
-        self.answers[buyer.connection.getresponse().status] += 1
+        with buyer.connection.getresponse() as answer:
+            self.answers[answer.status] += 1
         buyer.connection.close()
         page, _ = self.ask(buyer, "GET", urlsplit(back).path)
         if "Paid. Thank you!" in page:
@@ -174,7 +176,7 @@ def test_connections_used_up_and_a_restart_are_an_honest_page_and_pass(
         cluster.stop()
         assert buyer.ask("POST", "/checkout/", form)[0] == 503
         cluster.start()
-        until(lambda: buyer.ask("GET", "/readyz")[0] == 200)
+        until(lambda: buyer.ask("GET", "/readyz")[0] == 200, PATIENCE)
         assert buyer.ask("POST", "/checkout/", form)[0] == 303
         buyer.connection.close()
     connection.close()

@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from django.db import connection
@@ -19,18 +18,13 @@ from payments.settling import settle
 from payments.states import CaseKind
 from tests.cart.steps import opened, ordered, paid_at_sumup, states_of, sumup_id
 from tests.factories import EventFactory
+from tests.faults.web import address_of_test_database
 from tests.simulator import MERCHANT, SimulatorProcess
 
 #: By card, bank, wallet and at a till, and in a way that no document names: all of it is on the page that SumUp shows.
 KINDS = ["ECOM", "APM", "BALANCE", "POS", "WALLET"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def this_database() -> str:
-    here = connection.settings_dict
-    socket = f"{here['USER']}:{here['PASSWORD'] or ''}@{quote(here['HOST'], safe='')}:{here['PORT'] or 5432}"
-    return f"postgresql://{socket}/{here['NAME']}"
 
 
 def test_after_a_restore_of_yesterday_s_backup_every_payment_since_is_found_or_flagged(
@@ -41,7 +35,7 @@ def test_after_a_restore_of_yesterday_s_backup_every_payment_since_is_found_or_f
     settle(paid_at_sumup(sumup, before).pk, who="webhook", at=timezone.now())
     on_the_way = ordered(entry, 2)
     page = opened(on_the_way)
-    url, file = this_database(), tmp_path / "yesterday.sql.gz"
+    url, file = address_of_test_database(), tmp_path / "yesterday.sql.gz"
     connection.close()
     backup(url, file)
 

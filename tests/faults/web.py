@@ -5,8 +5,9 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
+import dj_database_url
 from django.db import connection, connections
 
 from config.children import Child, wait_for_port
@@ -15,13 +16,13 @@ from tests.simulator import ROOT, SimulatorProcess
 
 THREADS = 4
 POOL = 4
+PATIENCE = 120  # seconds for a process to be there
 
 
 def address_of_test_database() -> str:
-    """DATABASE_URL of this test's own database."""
-    here = connection.settings_dict
-    who = f"{here['USER']}:{here['PASSWORD'] or ''}@{quote(here['HOST'], safe='')}:{here['PORT'] or 5432}"
-    return f"postgresql://{who}/{here['NAME']}"
+    """DATABASE_URL of this test's own database: the one that was given, but for the name."""
+    given = urlsplit(os.environ["DATABASE_URL"])
+    return f"{given.scheme}://{given.netloc}/{quote(connection.settings_dict['NAME'])}?{given.query}".rstrip("?")
 
 
 @contextlib.contextmanager
@@ -30,6 +31,9 @@ def web_server(sumup: SimulatorProcess, folder: Path, database: str, **environme
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
     command += ["--worker-class", "gthread", "--workers", "1", "--threads", str(THREADS), "--graceful-timeout", "1"]
+    # One question a connection: the server would close one that a slow test has not used for two seconds, perhaps in
+    # the moment in which it is written to.
+    command += ["--keep-alive", "0"]
     surroundings = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "benchmarks.settings",  # of production, but with the simulator
@@ -43,18 +47,20 @@ def web_server(sumup: SimulatorProcess, folder: Path, database: str, **environme
     child = Child("web", [*command, "--chdir", str(ROOT)], environment=surroundings, log=folder / "web.log")
     child.quiet = True
     try:
-        assert wait_for_port(port, alive=child.running, seconds=30), child.epitaph()
+        assert wait_for_port(port, alive=child.running, seconds=PATIENCE), child.epitaph()
         yield f"127.0.0.1:{port}"
     finally:
         child.stop(3)
 
 
 @contextlib.contextmanager
-def at_database(host: str, name: str) -> Iterator[None]:
-    """What this thread does with the ORM happens in another database, as long as the block lasts."""
+def at_database(url: str) -> Iterator[None]:
+    """What this thread does with the ORM happens in the database of `url`, as long as the block lasts."""
     before = connections["default"]
     elsewhere = before.copy()
-    elsewhere.settings_dict.update(HOST=host, NAME=name)
+    address = dj_database_url.parse(url)
+    # All of it: the tests' own server may be one with a host, a port and a password.
+    elsewhere.settings_dict |= {part: address.get(part, "") for part in ("HOST", "PORT", "USER", "PASSWORD", "NAME")}
     connections["default"] = elsewhere
     try:
         yield

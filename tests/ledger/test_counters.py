@@ -14,6 +14,7 @@ from events.states import TICKET_ARROWS
 from tests.factories import EventFactory, TicketTypeFactory
 from tests.ledger.lives import a_ticket, an_order
 from tests.ledger.psql import bare, rows, run, verdict
+from tests.races.threads import PATIENCE
 
 pytestmark = pytest.mark.django_db
 
@@ -102,7 +103,7 @@ def test_last_seats_are_claimed_once_by_many_bare_connections() -> None:
     """No lock is taken first here: the counter and its constraint alone must hold."""
     entry = EventFactory.create(capacity=3)
     claims = [(an_order().pk, a_ticket(entry=entry).pk) for _ in range(8)]
-    barrier, refused = threading.Barrier(len(claims), timeout=20), list[str | None]()
+    barrier, refused = threading.Barrier(len(claims), timeout=PATIENCE), list[str | None]()
     address = connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}
     address.pop("context", None)
 
@@ -119,7 +120,7 @@ def test_last_seats_are_claimed_once_by_many_bare_connections() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join()
     assert refused == ["entry_not_oversold"] * 5
     assert held(entry) == 3
     assert rows(WRONG) == []
@@ -132,7 +133,7 @@ steps = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(sequence=st.lists(steps, min_size=5, max_size=25))
 def test_held_equals_a_recount_after_any_legal_statements(
     db: None, sequence: list[tuple[tuple[str, str], int, bool]]

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from events.models import CalendarEntry, Page
 from ledger.locking import LOST_RACES, Contention, retried, sqlstate
 from tests.factories import EventFactory, PageFactory
+from tests.races.threads import PATIENCE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -122,7 +123,7 @@ def test_error_that_is_no_lost_race_is_not_tried_again(statement: str, error: ty
 def test_two_that_lock_against_each_other_both_get_through() -> None:
     """A real deadlock: PostgreSQL ends one of the two, and its second try succeeds."""
     one, two = PageFactory.create(), PageFactory.create()
-    barrier, lost, done = threading.Barrier(2, timeout=20), list[str](), list[str]()
+    barrier, lost, done = threading.Barrier(2, timeout=PATIENCE), list[str](), list[str]()
 
     def actor(name: str, first: Page, second: Page) -> Callable[[], None]:
         tries: list[int] = []
@@ -152,7 +153,7 @@ def test_two_that_lock_against_each_other_both_get_through() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join()
     assert lost == ["40P01"]
     assert sorted(done) == ["a", "b"]
     assert (Page.objects.get(pk=one.pk).text, Page.objects.get(pk=two.pk).text) == ("b", "a")

@@ -14,7 +14,7 @@ from market.models import Product, ProductItem
 from market.selling import Obstacle, obstacle
 from tests.cart.steps import fill
 from tests.factories import EventFactory, ProductFactory, UserFactory
-from tests.races.threads import at_once
+from tests.races.threads import PATIENCE, at_once
 
 
 def put(visitor: Visitor, product: Product, number: int = 1) -> int:
@@ -151,7 +151,7 @@ def test_without_the_lock_clicks_at_once_do_pass_it(
     visitor, product = make(), ProductFactory.create(max_per_order=3)
     all_counted = threading.Barrier(4)
     monkeypatch.setattr(Visitor, "lock", lambda _visitor: None)
-    monkeypatch.setattr("market.buying.rows_in_cart", lambda _visitor: all_counted.wait(30) * 0)
+    monkeypatch.setattr("market.buying.rows_in_cart", lambda _visitor: all_counted.wait(PATIENCE) * 0)
 
     assert at_once([partial(put, visitor, product, 1)] * 4) == [1] * 4
     assert count(visitor) == 4

@@ -15,7 +15,7 @@ from payments.refunding import Wish, request_refund
 from payments.settling import settle
 from payments.states import RefundKind
 from tests.cart.steps import ordered, paid_at_sumup
-from tests.simulator import SimulatorProcess
+from tests.simulator import PATIENCE, SimulatorProcess
 
 
 def sold(
@@ -47,7 +47,7 @@ def requested(checkout: Checkout, wishes: Collection[Wish]) -> Refund:
     return refund
 
 
-def sent(refund: Refund, *, deadline: float = 5) -> Sent:
+def sent(refund: Refund, *, deadline: float = PATIENCE) -> Sent:
     outcome = send(refund.pk, who="refund", at=timezone.now(), deadline=deadline)
     refund.refresh_from_db()
     return outcome

@@ -30,7 +30,7 @@ from tests.desk import signed_in_as
 from tests.factories import UserFactory
 from tests.ledger.psql import run
 from tests.payments.test_sumup_wire import serving
-from tests.simulator import MERCHANT, OTHER_KEY, SimulatorProcess
+from tests.simulator import MERCHANT, OTHER_KEY, PATIENCE, SimulatorProcess
 
 pytestmark = pytest.mark.django_db
 
@@ -180,7 +180,7 @@ def test_without_a_token_set_none_opens_it(client: Client, settings: Settings) -
 @pytest.fixture
 def mail_server(settings: Settings) -> Iterator[None]:
     port = free_port()
-    server = Controller(Sink(), hostname="127.0.0.1", port=port)
+    server = Controller(Sink(), hostname="127.0.0.1", port=port, ready_timeout=PATIENCE)
     server.start()
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port

@@ -29,7 +29,7 @@ from payments.strays import LinkRefusal, link
 from tests.cart.steps import held, later, opened, ordered, paid_at_sumup, states_of, sumup_id
 from tests.factories import EventFactory
 from tests.ledger.psql import rows
-from tests.simulator import KEY, MERCHANT, OTHER_KEY, OTHER_MERCHANT, SimulatorProcess
+from tests.simulator import KEY, MERCHANT, OTHER_KEY, OTHER_MERCHANT, PATIENCE, SimulatorProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -335,7 +335,7 @@ def test_a_second_one_at_the_same_time_says_so_and_does_nothing(sumup: Simulator
     with only_one():
         thread = threading.Thread(target=second)
         thread.start()
-        thread.join(20)
+        thread.join()
     assert answers == [AlreadyRunning, True]
     assert not ReconcileRun.objects.exists()
     reconcile_hourly(timestamp=0)
@@ -358,7 +358,7 @@ def test_two_at_once_without_the_lock_do_no_double_work(
 
     def one() -> None:
         try:
-            barrier.wait(10)
+            barrier.wait(PATIENCE)
             reconcile(a_round())
         except BaseException as failure:
             failures.append(failure)
@@ -369,7 +369,7 @@ def test_two_at_once_without_the_lock_do_no_double_work(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join()
     assert failures == []
     assert [states_of(order) for order in orders[:5]] == [["confirmed"]] * 4 + [["refunded"]]
     assert Case.objects.count() == 1

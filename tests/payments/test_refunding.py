@@ -32,7 +32,7 @@ from tests.payments.money import (
     whole,
 )
 from tests.races.threads import at_once, in_a_thread
-from tests.simulator import SimulatorProcess
+from tests.simulator import PATIENCE, SimulatorProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -273,7 +273,7 @@ def test_answer_that_was_lost_after_the_work_was_done_is_read_back(
     sumup.faults(refund=fault, times=1)
     refund = requested(checkout, whole(order))
 
-    assert sent(refund, deadline=1) is Sent.SUCCEEDED
+    assert sent(refund, deadline=2 if fault == "hang_after" else PATIENCE) is Sent.SUCCEEDED
     with pytest.raises(RefundRefused):
         requested(checkout, whole(order))
     with pytest.raises(RefundRefused, match="nothing to send again"):

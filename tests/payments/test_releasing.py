@@ -20,14 +20,14 @@ from payments.settling import settle
 from payments.states import CheckoutState
 from tests.cart.steps import held, later, mail_jobs, opened, ordered, paid_at_sumup, states_of, sumup_id
 from tests.factories import EventFactory
-from tests.simulator import OTHER_KEY, OTHER_MERCHANT, SimulatorProcess
+from tests.simulator import OTHER_KEY, OTHER_MERCHANT, PATIENCE, SimulatorProcess
 
 pytestmark = pytest.mark.django_db
 
 
 def end(order: Order, *, at: datetime | None = None) -> Release:
     """What the sweep does at the end of the hold."""
-    ending = release(order.pk, who="sweep", at=at or order.hold_until, deadline=5)
+    ending = release(order.pk, who="sweep", at=at or order.hold_until, deadline=PATIENCE)
     order.refresh_from_db()
     return ending
 

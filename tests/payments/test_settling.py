@@ -31,12 +31,12 @@ from tests.cart.steps import (
     sumup_id,
 )
 from tests.factories import EventFactory
-from tests.simulator import SimulatorProcess
+from tests.simulator import PATIENCE, SimulatorProcess
 
 pytestmark = pytest.mark.django_db
 
 
-def ask(checkout: Checkout, *, at: datetime | None = None, deadline: float = 5) -> Verdict:
+def ask(checkout: Checkout, *, at: datetime | None = None, deadline: float = PATIENCE) -> Verdict:
     verdict = settle(checkout.pk, who="test", at=at or timezone.now(), deadline=deadline)
     checkout.refresh_from_db()
     return verdict

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
-from tests.simulator import GOOD, KEY, OTHER_KEY, SimulatorProcess, started
+from tests.simulator import GOOD, KEY, OTHER_KEY, PATIENCE, SimulatorProcess, started
 
 
 def bad(param: str, error_code: str = "INVALID") -> dict[str, str]:
@@ -151,7 +151,7 @@ def test_unknown_switch_is_refused(simulator: SimulatorProcess, switches: dict[s
 
 def test_control_is_closed_to_other_pages(simulator: SimulatorProcess) -> None:
     answer = requests.post(
-        f"{simulator.url}/simulator/reset", headers={"Origin": "http://elsewhere.example"}, timeout=5
+        f"{simulator.url}/simulator/reset", headers={"Origin": "http://elsewhere.example"}, timeout=PATIENCE
     )
     assert answer.status_code == 403
 
@@ -160,22 +160,22 @@ def test_page_declines_retries_and_pays(simulator: SimulatorProcess) -> None:
     made = simulator.create(
         amount=23.5, description="K7PM <b>two</b>", redirect_url='http://127.0.0.1:9/orders/K7PM?a="1"'
     )
-    page = requests.get(made["hosted_checkout_url"], timeout=5)
+    page = requests.get(made["hosted_checkout_url"], timeout=PATIENCE)
     assert "SumUp simulator – no real money" in page.text
     assert "23.50 EUR" in page.text
     assert "K7PM &lt;b&gt;two&lt;/b&gt;" in page.text
     assert "Demo Merchant One" in page.text
     assert "Back to merchant" not in page.text
 
-    page = requests.post(page.url, data={"act": "decline"}, timeout=5)
+    page = requests.post(page.url, data={"act": "decline"}, timeout=PATIENCE)
     assert "declined by its bank" in page.text
     assert "Try again" in page.text
-    page = requests.get(f"{page.url}/left", timeout=5)
+    page = requests.get(f"{page.url}/left", timeout=PATIENCE)
     assert "may close this tab" in page.text
-    page = requests.post(made["hosted_checkout_url"], data={"act": "pay"}, timeout=5)
+    page = requests.post(made["hosted_checkout_url"], data={"act": "pay"}, timeout=PATIENCE)
     assert "successful" in page.text
     assert 'href="http://127.0.0.1:9/orders/K7PM?a=&quot;1&quot;"' in page.text
-    page = requests.post(made["hosted_checkout_url"], data={"act": "pay"}, timeout=5)
+    page = requests.post(made["hosted_checkout_url"], data={"act": "pay"}, timeout=PATIENCE)
     assert "successful" in page.text
 
     ledger = simulator.ledger()
@@ -186,7 +186,7 @@ def test_page_declines_retries_and_pays(simulator: SimulatorProcess) -> None:
 def test_page_expires_after_half_an_hour_but_the_checkout_does_not(simulator: SimulatorProcess) -> None:
     made = simulator.create()
     simulator.shift_clock(30 * 60 + 1)
-    page = requests.post(made["hosted_checkout_url"], data={"act": "pay"}, timeout=5)
+    page = requests.post(made["hosted_checkout_url"], data={"act": "pay"}, timeout=PATIENCE)
     assert "expired" in page.text
     assert "<form" not in page.text
     assert simulator.ledger()["captures"] == []
@@ -196,9 +196,9 @@ def test_page_expires_after_half_an_hour_but_the_checkout_does_not(simulator: Si
 def test_page_of_a_deactivated_and_of_an_unknown_checkout(simulator: SimulatorProcess) -> None:
     made = simulator.create()
     simulator.ask("DELETE", f"/v0.1/checkouts/{made['id']}")
-    assert "expired" in requests.get(made["hosted_checkout_url"], timeout=5).text
+    assert "expired" in requests.get(made["hosted_checkout_url"], timeout=PATIENCE).text
     for unknown in ("/pay/none", "/pay/<script>", "/pay/a/b/c", "/pay/"):
-        answer = requests.get(simulator.url + unknown, timeout=5)
+        answer = requests.get(simulator.url + unknown, timeout=PATIENCE)
         assert answer.status_code == 404
         assert "script>" not in answer.text
 
@@ -216,10 +216,12 @@ def test_acts_at_the_same_instant_happen_once(simulator: SimulatorProcess) -> No
     def create(_turn: int) -> int:
         headers = {"Authorization": f"Bearer {KEY}"}
         wish = GOOD | {"checkout_reference": "R-2"}
-        return requests.post(f"{simulator.url}/v0.1/checkouts", json=wish, headers=headers, timeout=10).status_code
+        return requests.post(
+            f"{simulator.url}/v0.1/checkouts", json=wish, headers=headers, timeout=PATIENCE
+        ).status_code
 
     def pay(_turn: int) -> int:
-        return requests.post(f"{simulator.url}/simulator/pay/{made['id']}", timeout=10).status_code
+        return requests.post(f"{simulator.url}/simulator/pay/{made['id']}", timeout=PATIENCE).status_code
 
     with ThreadPoolExecutor(16) as pool:
         assert sorted(pool.map(create, range(16))) == [201] + [409] * 15

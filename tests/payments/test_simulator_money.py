@@ -9,12 +9,12 @@ import pytest
 from sumup import Sumup
 from sumup.errors import APIError
 
-from tests.simulator import KEY, MERCHANT, SimulatorProcess
+from tests.simulator import KEY, MERCHANT, PATIENCE, SimulatorProcess
 
 
 @pytest.fixture
 def sdk(simulator: SimulatorProcess) -> Iterator[Sumup]:
-    with Sumup(api_key=KEY, base_url=simulator.url, timeout=10) as sdk:
+    with Sumup(api_key=KEY, base_url=simulator.url, timeout=PATIENCE) as sdk:
         yield sdk
 
 

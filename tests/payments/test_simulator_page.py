@@ -2,8 +2,9 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
+from tests.chromium import PATIENCE
 from tests.simulator import SimulatorProcess
 
 pytestmark = pytest.mark.browser
@@ -12,16 +13,17 @@ pytestmark = pytest.mark.browser
 def test_page_works_without_javascript_and_returns_by_a_click(simulator: SimulatorProcess, browser: Browser) -> None:
     made = simulator.create(redirect_url=f"{simulator.url}/?back=1")
     with browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 600}) as context:
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.goto(made["hosted_checkout_url"])
         page.get_by_role("button", name="Decline").click()
-        assert "Payment failed" in page.inner_text("[role=alert]")
+        expect(page.get_by_role("alert")).to_contain_text("Payment failed")
         page.get_by_role("link", name="Leave").click()
         page.get_by_role("link", name="Back to the payment").click()
         page.get_by_role("button", name="Try again and pay").click()
-        assert page.inner_text("h1") == "Payment successful"
+        expect(page.locator("h1")).to_have_text("Payment successful")
         page.get_by_role("link", name="Back to merchant website").click()
-        assert page.url == f"{simulator.url}/?back=1"
+        page.wait_for_url(f"{simulator.url}/?back=1")
     assert len(simulator.ledger()["captures"]) == 1
 
 
@@ -48,6 +50,7 @@ def test_page_has_no_barrier_that_axe_finds(
         color_scheme="dark" if scheme == "dark" else "light",
         viewport={"width": 320, "height": 600},
     ) as context:
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.goto(address)
         found = Axe().run(page)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.simulator import ROOT, SimulatorProcess, started
+from tests.simulator import PATIENCE, ROOT, SimulatorProcess, started
 
 
 def test_ledger_survives_a_kill_and_a_line_cut_short() -> None:
@@ -51,16 +51,16 @@ def test_management_command_runs_the_same_simulator(tmp_path: Path) -> None:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
         headers = {"Authorization": "Bearer sup_sk_x"}
-        answer = requests.get(f"{url}/v1/merchants/MX", headers=headers, timeout=10).json()
+        answer = requests.get(f"{url}/v1/merchants/MX", headers=headers, timeout=PATIENCE).json()
         assert (answer["default_currency"], answer["business_profile"]["name"]) == ("CHF", "Jazz, and more")
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("options", [["--speed", "0"], ["--merchant", "M,K,EUR"], ["--port", "70000"]])
 def test_bad_option_stops_the_start(tmp_path: Path, options: list[str]) -> None:
     command = [sys.executable, "-m", "payments.simulator", *options]
-    ended = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=20)  # noqa: S603  (our own module)
+    ended = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=PATIENCE)  # noqa: S603  (our own module)
     assert ended.returncode != 0
     assert "Traceback" not in ended.stderr

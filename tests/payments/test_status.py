@@ -1,8 +1,10 @@
 """What an order page polls: it asks SumUp when that is due, and says where the payment stands."""
 
 import pytest
+import time_machine
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 
 from orders.models import Order
 from payments.models import Checkout
@@ -40,8 +42,9 @@ def test_the_poll_waits_on_and_asks_sumup_once_in_two_seconds(client: Client, su
     client.force_login(order.user)
     opened(order)
 
-    for _ in range(5):
-        body = poll(client, order).content.decode()
+    with time_machine.travel(timezone.now(), tick=False):
+        for _ in range(5):
+            body = poll(client, order).content.decode()
 
     assert "Waiting for your payment" in body
     assert 'hx-trigger="every 3s"' in body

@@ -27,7 +27,7 @@ from payments.sumup import (
     UnknownCheckout,
     Unreadable,
 )
-from tests.simulator import KEY, MERCHANT, OTHER_KEY, OTHER_MERCHANT, SimulatorProcess, until
+from tests.simulator import KEY, MERCHANT, OTHER_KEY, OTHER_MERCHANT, PATIENCE, SimulatorProcess, until
 
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
@@ -224,14 +224,13 @@ def test_too_many_requests_tells_when_to_come_back(simulator: SimulatorProcess) 
 
 @pytest.mark.parametrize("fault", ["lost_answer", "500_after", "hang_after", "garbage", "truncated", "empty", "huge"])
 def test_create_whose_answer_is_lost_is_found_again_by_reference(simulator: SimulatorProcess, fault: str) -> None:
-    client = simulator.client(deadline_seconds=0.5)
     simulator.faults(create=fault, times=1)
 
     with pytest.raises(NoAnswer):
-        create(client)
+        create(simulator.client(deadline_seconds=1 if fault == "hang_after" else PATIENCE))
 
     assert simulator.calls("create") == 1, "a POST is never sent again by itself"
-    (found,) = client.find_checkouts("R-1")
+    (found,) = simulator.client().find_checkouts("R-1")
     assert (found.status, found.amount) == ("PENDING", Decimal("23.45"))
 
 
@@ -313,9 +312,9 @@ def test_deadline_holds_for_the_whole_call(simulator: SimulatorProcess, fault: s
     started = time.monotonic()
 
     with pytest.raises(NoAnswer, match="time-out"):
-        simulator.client(deadline_seconds=0.6).read_checkout(made.id)
+        simulator.client(deadline_seconds=1).read_checkout(made.id)
 
-    assert 0.5 < time.monotonic() - started < 3, "byte by byte, the answer would take a minute"
+    assert 0.9 < time.monotonic() - started < 30, "byte by byte, the answer would take a minute"
     assert simulator.calls("read") == 1, "no time is left for a second try"
 
 
@@ -335,7 +334,7 @@ def test_questions_at_once_are_bounded_and_waiting_counts(simulator: SimulatorPr
         return type(caught.value)
 
     with ThreadPoolExecutor(20) as pool:
-        hanging = [pool.submit(outcome, 30) for _turn in range(8)]
+        hanging = [pool.submit(outcome, PATIENCE) for _turn in range(8)]
         until(lambda: simulator.calls("read") == 8)
         assert list(pool.map(outcome, [0.3] * 12)) == [NoAnswer] * 12
         assert simulator.calls("read") == 8, "the others never left"
@@ -355,7 +354,7 @@ def test_connections_are_kept_and_threads_share_them(simulator: SimulatorProcess
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join()
 
     assert answers == ["R-1"] * 300
     assert simulator.calls("connections") <= 9
@@ -363,8 +362,8 @@ def test_connections_are_kept_and_threads_share_them(simulator: SimulatorProcess
 
 def test_key_is_in_no_repr_error_or_log(simulator: SimulatorProcess, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    client = simulator.client(deadline_seconds=0.3)
-    create(client)
+    create(simulator.client())
+    client = simulator.client(deadline_seconds=1)
     told = [repr(client), str(client.__class__)]
     for fault in ("hang", "500", "lost_answer", "401", "garbage"):
         simulator.faults(create=fault)

@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.sumup import NoAnswer, Refusal, SumUpProblem, UnknownCheckout, Unreadable
@@ -22,7 +22,6 @@ SHAPES = JSON | st.dictionaries(NAMES, JSON) | st.lists(st.dictionaries(NAMES, J
 
 
 @given(shape=SHAPES)
-@settings(deadline=None)
 def test_any_json_is_an_answer_or_unreadable(shape: object) -> None:
     body = parsed(json.dumps(shape).encode())
     for read in (checkout_from, checkouts_from, merchant_from):
@@ -33,7 +32,6 @@ def test_any_json_is_an_answer_or_unreadable(shape: object) -> None:
 
 
 @given(shape=SHAPES, status=st.integers(100, 999), retry_after=st.text())
-@settings(deadline=None)
 def test_any_error_body_is_a_problem_with_short_plain_words(shape: object, status: int, retry_after: str) -> None:
     problem = problem_from(status, shape, retry_after=retry_after)
     assert 0 < len(problem.words) <= 300
@@ -42,7 +40,6 @@ def test_any_error_body_is_a_problem_with_short_plain_words(shape: object, statu
 
 
 @given(content=st.binary())
-@settings(deadline=None)
 def test_any_bytes_are_json_or_unreadable(content: bytes) -> None:
     try:
         parsed(content)

@@ -16,7 +16,6 @@ from payments.sumup.silence import Silence, Silent
 from tests.simulator import SimulatorProcess, until
 
 NOT_ASKED = "has just not answered"
-SLACK = 2.0  # of a busy machine
 
 
 def create(client: Client) -> None:
@@ -40,23 +39,26 @@ def words_of(ask: Callable[[], object]) -> str:
 
 @contextmanager
 def silent(simulator: SimulatorProcess, operation: str, ask: Callable[[Client], object]) -> Iterator[None]:
-    """SumUp was found silent, and the probe is under way, for two seconds."""
+    """SumUp was found silent, and the probe is under way as long as the block lasts: nobody else reaches SumUp."""
+    simulator.faults(**{operation: "drop"})
+    words_of(lambda: ask(simulator.client()))
     simulator.faults(**{operation: "hang"})
-    assert "time-out" in words_of(lambda: ask(simulator.client(deadline_seconds=0.2)))
+    asked = simulator.calls(operation) + 1
     with ThreadPoolExecutor() as pool:
-        probe = pool.submit(words_of, lambda: ask(simulator.client(deadline_seconds=2)))
-        until(lambda: simulator.calls(operation) == 2)
-        yield
-        assert not probe.done()
-        assert "time-out" in probe.result()
+        probe = pool.submit(ask, simulator.client())
+        try:
+            until(lambda: simulator.calls(operation) == asked)
+            yield
+            assert simulator.calls(operation) == asked
+            assert not probe.done()
+        finally:
+            simulator.control("reset")  # lets it go, unanswered: what is only read is asked again
+            probe.exception()
 
 
 def test_only_the_probe_is_asked_while_sumup_is_silent(simulator: SimulatorProcess) -> None:
     with silent(simulator, "merchant", Client.read_merchant):
-        began = time.monotonic()
         assert NOT_ASKED in words_of(simulator.client(deadline_seconds=ANSWER_SECONDS).read_merchant)
-        assert time.monotonic() - began < 1
-        assert simulator.calls("merchant") == 2
         # Another kind of question is asked: writes may be answered where reads hang.
         with pytest.raises(UnknownCheckout):
             simulator.client().deactivate_checkout("unknown")
@@ -73,11 +75,12 @@ def test_any_answer_ends_the_silence(simulator: SimulatorProcess, answer: str) -
     simulator.faults(merchant="hang")
 
     with ThreadPoolExecutor() as pool:
-        both = [pool.submit(words_of, simulator.client(deadline_seconds=1).read_merchant) for _ in range(2)]
-        found = [one.result() for one in both]
-
-    assert all("time-out" in words for words in found), found
-    assert simulator.calls("merchant") == asked + 2
+        for _one in range(2):
+            pool.submit(simulator.client().read_merchant)
+        try:
+            until(lambda: simulator.calls("merchant") == asked + 2)  # neither waits for the other
+        finally:
+            simulator.control("reset")
 
 
 def test_a_refund_is_never_held_back(simulator: SimulatorProcess) -> None:
@@ -94,9 +97,8 @@ def test_a_patient_question_waits_for_its_turn(simulator: SimulatorProcess) -> N
     """A job that asks beside another's probe is not starved: its question follows it."""
     with ThreadPoolExecutor() as pool:
         with silent(simulator, "merchant", Client.read_merchant):
-            job = pool.submit(simulator.client(deadline_seconds=ANSWER_SECONDS + 5).read_merchant)
+            job = pool.submit(simulator.client().read_merchant)
             simulator.faults(merchant="ok")
-            assert simulator.calls("merchant") == 2
         assert job.result().merchant_code
 
 
@@ -104,7 +106,7 @@ def test_a_patient_question_waits_no_longer_than_leaves_time_for_an_answer(simul
     with silent(simulator, "merchant", Client.read_merchant):
         began = time.monotonic()
         assert NOT_ASKED in words_of(simulator.client(deadline_seconds=ANSWER_SECONDS + 0.2).read_merchant)
-        assert 0.2 <= time.monotonic() - began < SLACK
+        assert time.monotonic() - began >= 0.2
 
 
 def unanswered(silence: Silence, *, meanwhile: Callable[[], object] = lambda: None) -> None:

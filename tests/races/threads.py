@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 Answer = TypeVar("Answer")
-PATIENCE = 30  # seconds after which a test that waits for nobody fails instead of hanging
+PATIENCE = 180  # seconds after which a test that waits for nobody fails instead of hanging
 
 
 def at_once(works: Sequence[Callable[[], Answer]]) -> list[Answer | Exception]:
