@@ -21,7 +21,7 @@ class ExactCache(DatabaseCache):
         until = self.get_backend_timeout(timeout)
         expires = datetime.max.replace(tzinfo=UTC) if until is None else datetime.fromtimestamp(until, tz=UTC)
         kept = base64.b64encode(pickle.dumps(value, self.pickle_protocol)).decode("latin1")
-        table = connection.ops.quote_name(self._table)
+        table = connection.ops.quote_name(self.cache_model_class._meta.db_table)
         statement = (
             f"INSERT INTO {table} AS kept (cache_key, value, expires) VALUES (%s, %s, %s)"  # noqa: S608  (our own name)
             " ON CONFLICT (cache_key) DO UPDATE SET value = EXCLUDED.value, expires = EXCLUDED.expires"
@@ -29,4 +29,4 @@ class ExactCache(DatabaseCache):
         )
         with connection.cursor() as cursor:
             cursor.execute(statement, [name, kept, expires, datetime.now(UTC)])
-            return cursor.rowcount == 1
+            return bool(cursor.rowcount)

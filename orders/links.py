@@ -33,7 +33,7 @@ def order_of_link(token: str) -> Order | None:
 def has_ended(order: Order, *, at: datetime) -> bool:
     """Whether the links of `order`, which is paid, open nothing any more."""
     told = order.lines.aggregate(last=Max("entry__ends_at"), goods=Count("pk", filter=Q(product__isnull=False)))
-    ends = [told["last"] + AFTER_THE_EVENT] if told["last"] else []
+    ends: list[datetime] = [told["last"] + AFTER_THE_EVENT] if told["last"] else []
     if told["goods"]:
         ends.append((order.paid_at or order.placed_at) + GOODS)
     return at > max(ends)
