@@ -45,9 +45,10 @@ if bool(SUMUP_MERCHANT_CODE) != bool(SUMUP_API_KEY):
 HOLD_MINUTES = env.number("HOLD_MINUTES", 30, least=8, most=24 * 60)
 
 # /readyz is red beyond these: hours since the books were compared with SumUp's, days that money waits for a person,
-# minutes that a mail waits.
+# days that money is owed to buyers and not sent, minutes that a mail waits.
 READY_RECONCILE_HOURS = env.number("READY_RECONCILE_HOURS", 6, least=1, most=24 * 30)
 READY_UNDECIDED_DAYS = env.number("READY_UNDECIDED_DAYS", 7, least=1, most=365)
+READY_OWED_DAYS = env.number("READY_OWED_DAYS", 3, least=1, most=365)
 READY_MAIL_MINUTES = env.number("READY_MAIL_MINUTES", 60, least=1, most=24 * 60)
 # Who shows it is told what is red; strangers are told only that something is.
 STATUS_TOKEN = env.text("STATUS_TOKEN", "").strip()

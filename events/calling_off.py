@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
+from procrastinate.contrib.django import app
 
 from events.jobs import tell_called_off, tell_moved
 from events.models import CalendarEntry, Ticket, TicketType
@@ -13,6 +14,8 @@ from events.transitions import call_off_event, mark_owed, mark_voided
 from ledger.money import Money, total
 from ledger.signing import sign
 
+#: The job that tells who sends money back, by its name: it stands above this room.
+TELL_SENDERS = "payments.owed_jobs.tell_called_off"
 #: What a valid ticket may be when its event is called off.
 VALID = (TicketState.CONFIRMED, TicketState.CHECKED_IN)
 
@@ -39,12 +42,13 @@ def effect_of(entry: CalendarEntry) -> Effect:
     )
 
 
-def call_off(pk: int, *, money_back: bool, who: str, why: str) -> Effect:
+def call_off(pk: int, *, money_back: bool, who: str, why: str, may_send: bool = True) -> Effect:
     """Cancel a confirmed event with all its valid tickets, in one transaction; each order's buyer is told by a job.
 
     With money back a ticket that cost something becomes refund_due, else it is cancelled and its price kept. Tickets
-    that are reserved stay so: paid, their price is owed; unpaid, they lapse. Raises IllegalTransition when the event
-    is not (any more) confirmed.
+    that are reserved stay so: paid, their price is owed; unpaid, they lapse. Who calls off and `may_send` what is owed
+    decides about that next; else those who may are told at once. Raises IllegalTransition when the event is not (any
+    more) confirmed.
     """
     with transaction.atomic():
         sign(who=who, why=why)
@@ -60,6 +64,8 @@ def call_off(pk: int, *, money_back: bool, who: str, why: str) -> Effect:
             mark_voided([row.pk for row in rows if row.pk not in set(owed)], source=state)
         for order in sorted({row.order_id for row in valid if row.order_id}):
             tell_called_off.defer(entry_id=entry.pk, order_id=order)
+        if money_back and effect.worth.amount and not may_send:
+            app.configure_task(TELL_SENDERS, queue="mail").defer(entry_id=entry.pk)
         return effect
 
 

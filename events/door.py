@@ -97,7 +97,7 @@ def _refused(ticket: Ticket) -> Answer:
     words = {
         TicketState.RESERVED: (_("Not paid"), _("This ticket is ordered and not paid yet.")),
         TicketState.CANCELLED: (_("Cancelled"), _("This ticket was cancelled.")),
-        TicketState.REFUND_DUE: (_("Not valid"), _("The money for this ticket goes back to its buyer.")),
+        TicketState.REFUND_DUE: (_("Not valid"), _("The money for this ticket is owed to its buyer.")),
         TicketState.REFUNDED: (_("Refunded"), _("The money for this ticket went back to its buyer.")),
     }
     headline, reason = words.get(TicketState(ticket.state), (_("Not valid"), ""))

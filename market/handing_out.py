@@ -43,7 +43,7 @@ def _refused(item: ProductItem) -> Answer:
     reasons = {
         TicketState.RESERVED: (_("Not paid"), _("This voucher is ordered and not paid yet.")),
         TicketState.CANCELLED: (_("Cancelled"), _("This voucher was cancelled.")),
-        TicketState.REFUND_DUE: (_("Not valid"), _("The money for this voucher goes back to its buyer.")),
+        TicketState.REFUND_DUE: (_("Not valid"), _("The money for this voucher is owed to its buyer.")),
         TicketState.REFUNDED: (_("Refunded"), _("The money for this voucher went back to its buyer.")),
     }
     headline, reason = reasons.get(TicketState(item.state), (_("Not valid"), ""))

@@ -52,6 +52,6 @@ def send_confirmation_mail(order_id: int, *, copy: int = 0) -> None:
 def _subject(held: Holdings) -> str:
     if held.owed:
         if held.printable:
-            return _("What you ordered, and money that goes back, order %(code)s")
-        return _("Your payment came too late and goes back, order %(code)s")
+            return _("What you ordered, and money that we owe you, order %(code)s")
+        return _("Your payment came too late: we owe it to you, order %(code)s")
     return _("Your tickets, order %(code)s") if held.tickets else _("Thank you for your order %(code)s")

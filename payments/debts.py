@@ -3,22 +3,16 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Sum
 
 from events.models import CalendarEntry, Ticket
-from events.states import TicketState
 from ledger.money import Money, total
 from market.models import ProductItem
 from orders.models import Order
 from payments.models import RefundLine
-from payments.rows import TABLES, VALID, rows_of
+from payments.rows import VALID, rows_of
 from payments.states import RefundKind
-
-#: From a sold row to the page that sold it, by kind.
-PAGES = {"ticket": "entry__calendar__page", "booking": "calendar__page", "item": "product__page"}
 
 
 @dataclass(frozen=True)
@@ -82,32 +76,3 @@ def left_for(tickets: Sequence[Ticket]) -> Money | None:
 
 def _less(row: Ticket, gone: dict[int, Decimal]) -> Money:
     return Money(row.price - gone.get(row.pk, Decimal(0)), row.currency)
-
-
-@dataclass(frozen=True)
-class OwedSum:
-    """So many things of one kind and currency whose buyers must get `money` back, none of it on its way yet."""
-
-    kind: str
-    number: int
-    money: Money
-
-
-def owed_sums(pages: Collection[int] | None) -> list[OwedSum]:
-    """What is owed for what `pages` sold (None: all), by kind and currency; one query."""
-    tickets, bookings, items = (_owed(kind, pages) for kind in TABLES)
-    rows = tickets.union(bookings, items, all=True)
-    found = [OwedSum(row["kind_"], row["number"], Money(row["left"], row["currency"])) for row in rows]
-    return sorted(found, key=lambda row: (list(TABLES).index(row.kind), row.money.currency))
-
-
-def _owed(kind: str, pages: Collection[int] | None) -> QuerySet[Any, dict[str, Any]]:
-    lines: QuerySet[Any] = RefundLine.objects.live().filter(**{kind: OuterRef("pk")})
-    gone = lines.order_by().values(kind).annotate(sum=Sum("amount")).values("sum")
-    rows: QuerySet[Any] = TABLES[kind]._default_manager.filter(state=TicketState.REFUND_DUE).order_by()
-    if pages is not None:
-        rows = rows.filter(**{f"{PAGES[kind]}__in": pages})
-    left = rows.annotate(rest=F("price") - Coalesce(Subquery(gone), Decimal(0))).filter(rest__gt=0)
-    named = left.annotate(kind_=Value(kind)).values("kind_", "currency")
-    found: QuerySet[Any, dict[str, Any]] = named.annotate(number=Count("pk"), left=Sum("rest"))
-    return found

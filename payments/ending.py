@@ -29,7 +29,7 @@ def succeed(refund: Refund, checkout: Checkout, *, who: str, at: datetime) -> No
         open_case(CaseKind.REFUND, checkout, words=words % {"rows": ", ".join(again)}, at=at, amount=refund.amount)
     else:
         _close_what_it_ends(checkout, who=who, at=at)
-    if refund.origin != RefundOrigin.CHARGEBACK and refund.batch_id is None:  # of a called-off event all were told
+    if refund.origin != RefundOrigin.CHARGEBACK:
         tell_refund.defer(refund_id=refund.pk)
 
 

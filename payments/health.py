@@ -14,6 +14,7 @@ from django.db.models import Min
 
 from ledger import clock
 from payments.models import Case, ReconcileRun
+from payments.owed import owed_sums
 from payments.states import CaseKind
 
 #: A worker that is alive says so more often than this.
@@ -36,6 +37,8 @@ def troubles(*, at: datetime) -> Iterator[Trouble]:
     if trouble := _reconcile(at):
         yield trouble
     yield from _cases(at)
+    if trouble := _owed(at):
+        yield trouble
     if trouble := _mail(at):
         yield trouble
 
@@ -90,6 +93,17 @@ def _cases(at: datetime) -> Iterator[Trouble]:
             "SumUp refuses a merchant",
             "Read the case under Money to decide, mend the key or the account, then close the case.",
         )
+
+
+def _owed(at: datetime) -> Trouble | None:
+    oldest = min((row.oldest for row in owed_sums() if row.oldest is not None), default=None)
+    if oldest is None or at - oldest <= timedelta(days=settings.READY_OWED_DAYS):
+        return None
+    return Trouble(
+        "owed",
+        f"money is owed to buyers and has not been sent for {_told(at - oldest)}",
+        "Open the admin's front page: one click sends it.",
+    )
 
 
 def _mail(at: datetime) -> Trouble | None:

@@ -10,6 +10,7 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
+import payments.owed_jobs
 import payments.reconcile_jobs
 import payments.refund_jobs  # noqa: F401  (so that the worker knows its tasks)
 from ledger import clock

@@ -1,4 +1,4 @@
-"""The mails about money that goes back, each by a job with one Message-ID however often it is sent."""
+"""Mails to buyers about money that is owed or went back, each by a job with one Message-ID however often it runs."""
 
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ from payments.rows import told_lines
 
 @app.task(queue="mail", retry=MAIL_RETRY)
 def tell_surplus(checkout_id: int) -> None:
-    """Tell the buyer that the order was paid a second time, and that this payment goes back."""
+    """Tell the buyer that the order was paid a second time, and that this payment is owed back."""
     checkout = Checkout.objects.select_related("order__user").get(pk=checkout_id)
     order = checkout.order
     context = {
@@ -25,7 +25,7 @@ def tell_surplus(checkout_id: int) -> None:
         "order_url": settings.SITE_URL + order.get_absolute_url(),
     }
     mail = EmailMultiAlternatives(
-        subject=_("You paid twice: %(amount)s goes back, order %(code)s")
+        subject=_("You paid twice: %(amount)s is owed to you, order %(code)s")
         % {"amount": context["amount"], "code": order.short_code},
         body=render_to_string("payments/mail/surplus.txt", context),
         to=[order.user.email],

@@ -10,14 +10,14 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from ledger import clock
-from ledger.locking import retried
+from ledger.locking import Contention, retried
 from ledger.money import Money
 from ledger.signing import sign
 from payments.batches import run
 from payments.cases import open_case
 from payments.models import Case, Refund, RefundBatch, SumUpEvent
 from payments.refund_sending import LONGEST_CALL, Sent, follow, send
-from payments.refunding import lock
+from payments.refunding import RefundRefused, lock, owed_wishes, request_refund
 from payments.states import CaseKind, RefundOrigin, RefundState
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,21 @@ def run_batch(batch_pk: int) -> None:
     """Pay back what a called-off entry owes; again after a while when SumUp could not be asked."""
     if not run(batch_pk):
         raise NotSent
+
+
+@app.task(queue="payments", lock="owed")
+def send_owed(parts: list[tuple[int, list[str]]], reason: str, who: str) -> None:
+    """Ask for the refunds of all that a person saw as owed: of each checkout, what of it is still owed.
+
+    Run again it finds the refunds of the first time. What is refused stays owed, and is shown so.
+    """
+    for checkout_pk, keys in parts:
+        wishes = owed_wishes(checkout_pk, keys)
+        try:
+            if wishes:
+                request_refund(checkout_pk, wishes, reason=reason, who=who, at=clock.now())
+        except (RefundRefused, Contention) as refusal:
+            log.warning("checkout %s: what is owed is not sent: %s", checkout_pk, refusal)
 
 
 @app.periodic(cron="* * * * *")

@@ -196,6 +196,15 @@ def wishes_of(refund: Refund) -> list[Wish]:
     return found
 
 
+def owed_wishes(checkout_pk: int, keys: Collection[str]) -> list[Wish]:
+    """To pay back whole what of `keys` is owed and not on its way; of a payment beyond its order all that is left."""
+    checkout = Checkout.objects.select_related("order").get(pk=checkout_pk)
+    if not checkout.is_applied:
+        return [Wish(RefundKind.SURPLUS)] if left_of(checkout) > 0 else []
+    rows = [row for row in rows_of(checkout.order) if row.key in keys]
+    return [Wish(RefundKind.ROW, row.key) for row in rows if row.is_owed and not row.pending]
+
+
 def withdraw(refund_pk: int, *, reason: str, who: str, at: datetime) -> bool:
     """Take a refund back that was not sent yet; its rows stay owed. False: it was sent meanwhile."""
     return retried(lambda: _withdraw(refund_pk, reason, who, at))

@@ -19,4 +19,4 @@ def _run(queues: tuple[str, ...]) -> None:
     connector = app.connector
     assert isinstance(connector, DjangoConnector)
     with app.replace_connector(connector.get_worker_connector()) as worker:
-        worker.run_worker(queues=queues or None, wait=False, install_signal_handlers=False, listen_notify=False)
+        worker.run_worker(queues=list(queues) or None, wait=False, install_signal_handlers=False, listen_notify=False)

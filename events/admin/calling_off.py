@@ -25,7 +25,7 @@ BACK, KEPT = "back", "kept"
 class CallOffForm(ReasonForm):
     money = forms.ChoiceField(
         label=_("What was paid"),
-        choices=[(BACK, _("goes back to the buyers")), (KEPT, _("is kept (agreed with the buyers)"))],
+        choices=[(BACK, _("is owed to the buyers")), (KEPT, _("is kept (agreed with the buyers)"))],
         initial=BACK,
         widget=forms.RadioSelect,
     )
@@ -34,11 +34,13 @@ class CallOffForm(ReasonForm):
 
 def calling_off_view(model_admin: "EntryAdmin", request: HttpRequest, entry: CalendarEntry) -> HttpResponse:
     """Show what it would do (GET), then do it (POST); who may change `entry` has been asked already."""
+    may_send = model_admin.within(request, PAY_BACK, entry)
     form = CallOffForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         back = form.cleaned_data["money"] == BACK
         try:
-            done = call_off(entry.pk, money_back=back, who=f"user:{request.user.pk}", why=form.cleaned_data["reason"])
+            why = form.cleaned_data["reason"]
+            done = call_off(entry.pk, money_back=back, who=f"user:{request.user.pk}", why=why, may_send=may_send)
         except IllegalTransition:
             messages.error(request, gettext("“%(title)s” is not published (any more).") % {"title": entry.title})
         else:
@@ -48,8 +50,10 @@ def calling_off_view(model_admin: "EntryAdmin", request: HttpRequest, entry: Cal
                 done.orders,
             )
             messages.success(request, words % {"title": entry.title, "n": done.orders})
-            if back and done.worth.amount and model_admin.within(request, PAY_BACK, entry):
-                return redirect("admin:payments_batch_start", entry.pk)
+            if back and done.worth.amount:
+                if may_send:
+                    return redirect("admin:payments_batch_start", entry.pk)
+                messages.info(request, gettext("Those who may send the money back are told by mail, at once."))
         return redirect("admin:events_calendarentry_change", entry.pk)
     context = {
         **model_admin.admin_site.each_context(request),
@@ -57,6 +61,7 @@ def calling_off_view(model_admin: "EntryAdmin", request: HttpRequest, entry: Cal
         "subtitle": entry.title,
         "entry": entry,
         "effect": effect_of(entry),
+        "may_send": may_send,
         "form": form,
         "opts": model_admin.opts,
     }

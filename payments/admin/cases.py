@@ -21,9 +21,9 @@ from ledger.money import Money
 from market.models import ProductItem
 from payments.admin.orders import DECIDE, MoneyAdmin
 from payments.admin.ways_out import ways_out
-from payments.debts import owed_sums
 from payments.deciding import decision_view, offered
 from payments.models import Case
+from payments.owed import SURPLUS, Scope, owed_sums
 
 #: Where what is owed is listed, by kind: the model, and the list's parameter for the state.
 LISTS: dict[str, tuple[type[Model], str]] = {
@@ -75,9 +75,11 @@ class CaseAdmin(MoneyAdmin):
     def owed(self, request: HttpRequest) -> list[dict[str, Any]]:
         """What buyers must get back and is not on its way, by kind and currency; with the list, for who may see it."""
         team = team_of(request)
+        scope = Scope() if team.is_superuser else Scope(team.pages(self.sees), Q(pk__in=[]))
         return [
             {"kind": row.kind, "count": row.number, "money": row.money, "list": self.list_of(request, row.kind)}
-            for row in owed_sums(None if team.is_superuser else team.pages(self.sees))
+            for row in owed_sums(scope)
+            if row.kind != SURPLUS  # each is a case of this very list
         ]
 
     def list_of(self, request: HttpRequest, kind: str) -> str:

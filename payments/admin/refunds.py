@@ -26,6 +26,7 @@ from orders.models import OrderLine
 from payments.admin.batches import batch_view, start_view, turn_view
 from payments.admin.bulk import bulk_view
 from payments.admin.orders import DECIDE, MoneyAdmin, PageFilter
+from payments.admin.owed import owed_view
 from payments.admin.refunding import explain_view, refund_view, row_view
 from payments.models import Refund, SumUpEvent
 from payments.refund_sending import again, follow
@@ -116,6 +117,7 @@ class RefundAdmin(MoneyAdmin):
             path("batch/<int:pk>/", of(batch_view), name="payments_batch"),
             path("batch/<int:pk>/<slug:name>/", of(turn_view, with_desk=False), name="payments_batch_turn"),
             path("bulk/", of(bulk_view), name="payments_refund_bulk"),
+            path("owed/", of(owed_view), name="payments_owed"),
             path("<int:pk>/do/<slug:name>/", of(act_view), name="payments_refund_act"),
             *super().get_urls(),
         ]

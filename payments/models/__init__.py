@@ -3,6 +3,7 @@
 from payments.models.cases import Case, CaseQuerySet
 from payments.models.checkouts import ASKED_AGAIN, Checkout, CheckoutQuerySet
 from payments.models.losses import RefundLoss
+from payments.models.owed import OwedReminder
 from payments.models.payouts import Payout
 from payments.models.refunds import Refund, RefundBatch, RefundLine, RefundLineQuerySet, RefundQuerySet, SumUpEvent
 from payments.models.runs import GOOD, ReconcileRun, ReconcileRunQuerySet, RunOutcome, SumUpAnswer
@@ -14,6 +15,7 @@ __all__ = [
     "CaseQuerySet",
     "Checkout",
     "CheckoutQuerySet",
+    "OwedReminder",
     "Payout",
     "ReconcileRun",
     "ReconcileRunQuerySet",

@@ -39,7 +39,7 @@ def page_of(item: ProductItem, status: int = 200) -> str:
         ("checked_in", "Handed out<", True),
         ("reserved", "Reserved, not paid yet", False),
         ("cancelled", "Not valid: cancelled", False),
-        ("refund_due", "Not valid: your money goes back to you", False),
+        ("refund_due", "Not valid: its price is owed to you", False),
         ("refunded", "Not valid: refunded", False),
     ],
 )

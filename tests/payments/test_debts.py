@@ -13,7 +13,7 @@ from events.models import Role
 from ledger.money import Money
 from orders.jobs import send_confirmation
 from payments.batches import run, start
-from payments.debts import OwedSum, owed_sums
+from payments.owed import OwedSum, Scope, owed_sums
 from payments.refunding import Wish
 from payments.states import RefundKind
 from tests.cart.steps import later
@@ -99,7 +99,7 @@ def test_called_off_ticket_of_which_all_went_back_is_owed_nothing(sumup: Simulat
     events.jobs.tell_called_off(entry_id=entry.pk, order_id=order.pk)
 
     assert "We owe you" not in str(mail.outbox[0].body)
-    assert owed_sums(None) == []
+    assert owed_sums() == []
     run(start(entry, reason="Rain", who="user:1", at=later()).pk)
 
     assert (states(order)[0], at_sumup(sumup)) == (["cancelled"], [Decimal(12)])
@@ -112,10 +112,10 @@ def test_money_to_decide_sums_all_three_kinds_less_goodwill(sumup: SimulatorProc
     refunded(sumup, checkout, [goodwill(booking, "5")])
     failed(sumup, checkout, keys(order))
 
-    assert owed_sums(None) == [
+    assert owed_sums() == [
         OwedSum("ticket", 1, euros("12")), OwedSum("booking", 1, euros("15")), OwedSum("item", 2, euros("10")),
     ]  # fmt: skip
-    assert owed_sums([EventFactory.create().calendar.page_id]) == []
+    assert owed_sums(Scope([EventFactory.create().calendar.page_id])) == []
     page = words(signed_in_as(member((shop.page, Role.OWNER))), "/admin/payments/case/")
     assert "€ 12.00 is owed to a buyer for 1 ticket." in page
     assert "€ 15.00 is owed to a buyer for 1 booking." in page
@@ -127,9 +127,9 @@ def test_money_to_decide_sums_all_three_kinds_less_goodwill(sumup: SimulatorProc
     assert "/admin/events/ticket/?" not in finance  # finance sees no list of tickets
 
     requested(checkout, wished([booking]))
-    assert [row.kind for row in owed_sums(None)] == ["ticket", "item"]
+    assert [row.kind for row in owed_sums()] == ["ticket", "item"]
 
 
 def test_sums_are_one_query(sumup: SimulatorProcess, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with transaction.atomic(), django_assert_num_queries(1):
-        owed_sums(None)
+        owed_sums()

@@ -138,7 +138,7 @@ def test_it_asks_a_fixed_number_of_times(
         Case.objects.create(
             kind=CaseKind.STRAY, merchant=merchant, words="w", opened_at=timezone.now(), transaction_code=f"T{number}"
         )
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         client.get("/readyz")
 
 

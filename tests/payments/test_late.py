@@ -100,7 +100,7 @@ def test_some_seats_left_are_given_and_the_rest_is_owed(client: Client, sumup: S
 
     assert (order.state, states_of(order), held(entry)) == ("paid", ["confirmed", "refund_due", "refund_due"], 3)
     told = mail_about(order)
-    assert "money that goes back" in told
+    assert "money that we owe you" in told
     assert "We owe you € 24.00" in told
     client.force_login(order.user)
     assert "We owe you € 24.00" in client.get(order.get_absolute_url()).content.decode()
@@ -115,10 +115,10 @@ def test_no_seat_left_owes_all(client: Client, sumup: SimulatorProcess) -> None:
     pay_late(sumup, order, checkout)
 
     assert (order.state, states_of(order), held(entry)) == ("paid", ["refund_due"] * 2, 2)
-    assert "too late and goes back" in mail_about(order)
+    assert "too late: we owe it to you" in mail_about(order)
     client.force_login(order.user)
     page = client.get(order.get_absolute_url()).content.decode()
-    assert "your money comes back" in page
+    assert "your money is owed to you" in page
     assert "Show the code" not in page
     assert agrees_with(sumup)
 
@@ -268,7 +268,7 @@ def test_a_second_payment_is_surplus_and_told_once(sumup: SimulatorProcess) -> N
     mail.outbox.clear()
     run_jobs()
     assert [sent.subject for sent in mail.outbox if "twice" in sent.subject] == [
-        f"You paid twice: € 24.00 goes back, order {order.short_code}"
+        f"You paid twice: € 24.00 is owed to you, order {order.short_code}"
     ]
     Case.objects.update(closed_at=timezone.now(), closed_by="user:1", decision="sent back by hand")
     settle(first.pk, who="webhook", at=later(minutes=60))

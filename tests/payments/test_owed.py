@@ -1,0 +1,406 @@
+"""Owed and not sent, whatever made it so, is seen where people look, reminded of, and sent with one click."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.core import mail
+from django.db import transaction
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from accounts.models import User
+from events.calling_off import call_off
+from events.models import CalendarEntry, Role, Ticket
+from events.transitions import mark_owed
+from ledger import clock
+from orders.models import Order
+from payments.ending import fail
+from payments.models import Case, Checkout, OwedReminder, Refund
+from payments.owed import Scope, owed_rows, owed_sums
+from payments.owed_jobs import AGAIN, FIRST, remind_once
+from payments.refund_jobs import send_owed
+from payments.refunding import lock
+from payments.settling import settle
+from tests.cart.steps import opened, ordered, paid_at_sumup, states_of, sumup_id
+from tests.desk import member, signed_in_as
+from tests.factories import EventFactory, UserFactory
+from tests.jobs import run_jobs
+from tests.payments.money import at_sumup, ledgers_agree, refunded, requested, sold, whole
+from tests.payments.test_late import ended, pay_late
+from tests.races.threads import at_once
+from tests.simulator import SimulatorProcess
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+DESK, SENDING = "/admin/", "/admin/payments/refund/owed/"
+LINE = "is owed to buyers and has not been sent"
+HOUR = timedelta(hours=1)
+
+
+# --- Everything that makes money owed
+
+
+def called_off(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
+    sold(sumup, entry, 1)
+    call_off(entry.pk, money_back=True, who="user:1", why="Rain")
+
+
+def paid_late(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
+    order, checkout = ended(entry, 1)
+    CalendarEntry.objects.filter(pk=entry.pk).update(capacity=1)
+    ordered(entry, 1)
+    pay_late(sumup, order, checkout)
+
+
+def cancelled_by_hand(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
+    """The organiser cancels a ticket with money back, and withdraws the refund before it is sent."""
+    order, _checkout = sold(sumup, entry, 1)
+    with transaction.atomic():
+        mark_owed([order.tickets.get().pk], source="confirmed")
+
+
+def paid_twice(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
+    order = ordered(entry, 1)
+    first = opened(order)
+    sumup.client().deactivate_checkout(sumup_id(first))
+    settle(first.pk, who="poll", at=timezone.now())
+    second = paid_at_sumup(sumup, order)
+    settle(second.pk, who="webhook", at=timezone.now())
+    pay_late(sumup, order, first)
+
+
+def taken_back(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
+    order, checkout = sold(sumup, entry, 1)
+    refund = refunded(sumup, checkout, whole(order))
+    with transaction.atomic():
+        locked = lock(checkout.pk)
+        fail(Refund.objects.get(pk=refund.pk), locked, words="no account", at=timezone.now())
+
+
+CAUSES: list[tuple[Callable[[SimulatorProcess, CalendarEntry], None], str]] = [
+    (called_off, "ticket"), (paid_late, "ticket"), (cancelled_by_hand, "ticket"), (paid_twice, "surplus"),
+    (taken_back, "ticket"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def entry() -> CalendarEntry:
+    return EventFactory.create(capacity=5)
+
+
+@pytest.fixture
+def owner(entry: CalendarEntry) -> User:
+    return member((entry.calendar.page, Role.OWNER))
+
+
+def aged(by: timedelta) -> None:
+    """Everything that is owed became so `by` earlier: what is asked is asked by so much later."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "difference", lambda: by)
+        remind_once(at=clock.now())
+
+
+def reminders() -> list[str]:
+    run_jobs("mail")
+    return [row.to[0] for row in mail.outbox if "has not been sent" in row.subject]
+
+
+def sums() -> list[tuple[str, str]]:
+    return [(row.kind, str(row.money)) for row in owed_sums()]
+
+
+@pytest.mark.parametrize(("cause", "kind"), CAUSES)
+def test_each_cause_is_on_the_desk_in_the_mail_red_after_days_and_sent_with_one_click(
+    sumup: SimulatorProcess,
+    entry: CalendarEntry,
+    owner: User,
+    client: Client,
+    settings: Settings,
+    cause: Callable[[SimulatorProcess, CalendarEntry], None],
+    kind: str,
+) -> None:
+    cause(sumup, entry)
+    assert sums() == [(kind, "€ 12.00")]
+    desk = signed_in_as(owner)
+    page = desk.get(DESK).content.decode()
+    assert f"€ 12.00 {LINE}" in page
+    assert f'href="{SENDING}"' in page
+
+    run_jobs("mail")
+    mail.outbox.clear()
+    aged(FIRST - HOUR)
+    assert reminders() == []
+    aged(FIRST + HOUR)
+    assert reminders() == [owner.email]
+    assert "€ 12.00" in str(mail.outbox[-1].body)
+    assert f"{settings.SITE_URL}{SENDING}" in str(mail.outbox[-1].body)
+
+    owed_trouble = "money is owed to buyers and has not been sent for"
+    settings.DEBUG = True  # no comparison is awaited
+    assert owed_trouble not in client.get("/readyz").content.decode()
+    run_in_past(timedelta(days=settings.READY_OWED_DAYS, hours=1))
+    assert owed_trouble in client.get("/readyz").content.decode()
+
+    form = desk.get(SENDING)
+    assert "Send € 12.00" in form.content.decode()
+    answer = desk.post(SENDING, {"seen": form.context["seen"], "reason": form.context["form"]["reason"].value()})
+    assert answer.status_code == 302
+    run_jobs("payments")
+    run_jobs("payments")
+    assert owed_sums() == []
+    assert Decimal(12) in at_sumup(sumup)
+    assert LINE not in desk.get(DESK).content.decode()
+    assert owed_trouble not in client.get("/readyz").content.decode()
+    assert ledgers_agree(sumup)
+
+
+def run_in_past(by: timedelta) -> None:
+    """The history of what is owed moves into the past, as no application can."""
+    from tests.ledger.psql import run
+
+    run("ALTER TABLE ledger_history DISABLE TRIGGER USER")
+    run("UPDATE ledger_history SET at = at - make_interval(secs => %s)", by.total_seconds())
+    run("ALTER TABLE ledger_history ENABLE TRIGGER USER")
+
+
+def test_what_is_on_its_way_or_decided_is_not_owed(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
+    called_off(sumup, entry)
+    checkout = Checkout.objects.get(is_applied=True)
+    requested(checkout, whole(checkout.order))
+    assert owed_sums() == []
+    paid_twice(sumup, EventFactory.create(capacity=5))
+    assert sums() == [("surplus", "€ 12.00")]
+    Case.objects.filter(kind="surplus").update(closed_at=timezone.now(), closed_by="user:1", decision="donated")
+    assert owed_sums() == []
+
+
+# --- Who sees it, and who may send it
+
+
+def test_the_desk_tells_each_role_what_it_may_do(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
+    called_off(sumup, entry)
+    page = entry.calendar.page
+    for role, told, button in (
+        (Role.OWNER, True, True), (Role.FINANCE, True, True), (Role.ORGANISER, True, False),
+        (Role.BOX_OFFICE, False, False), (Role.DOOR, False, False),
+    ):  # fmt: skip
+        desk = signed_in_as(member((page, role)))
+        shown = desk.get(DESK).content.decode()
+        assert ((LINE in shown), (f'href="{SENDING}"' in shown)) == (told, button), role
+        assert desk.get(SENDING).status_code == (200 if button else 403), role
+        assert desk.post(SENDING, {"reason": "x", "seen": "x"}).status_code == (422 if button else 403), role
+    stranger = signed_in_as(member((EventFactory.create().calendar.page, Role.OWNER)))
+    assert LINE not in stranger.get(DESK).content.decode()
+    assert "Nothing is owed" in stranger.get(SENDING).content.decode()
+    assert Refund.objects.count() == 0
+
+
+def test_a_member_sends_what_the_own_pages_owe_and_nothing_else(sumup: SimulatorProcess) -> None:
+    own, other = EventFactory.create(capacity=5), EventFactory.create(capacity=5)
+    called_off(sumup, own)
+    called_off(sumup, other)
+    user = member((own.calendar.page, Role.OWNER), (other.calendar.page, Role.ORGANISER))
+    desk = signed_in_as(user)
+    page = desk.get(DESK).content.decode()
+    assert page.count(f"€ 12.00 {LINE}") == 2
+    form = desk.get(SENDING)
+    desk.post(SENDING, {"seen": form.context["seen"], "reason": "It was owed."})
+    run_jobs("payments")
+    assert [row.page for row in owed_rows()] == [other.calendar.page_id]
+
+
+def test_what_has_changed_since_it_was_shown_is_shown_again(
+    sumup: SimulatorProcess, entry: CalendarEntry, owner: User
+) -> None:
+    called_off(sumup, entry)
+    desk = signed_in_as(owner)
+    seen = desk.get(SENDING).context["seen"]
+    cancelled_by_hand(sumup, EventFactory.create(calendar=entry.calendar, capacity=5))
+    answer = desk.post(SENDING, {"seen": seen, "reason": "It was owed."})
+    assert answer.status_code == 422
+    assert "has changed meanwhile" in answer.content.decode()
+    run_jobs("payments")
+    assert Refund.objects.count() == 0
+
+
+def test_sent_twice_it_goes_back_once_and_what_was_given_meanwhile_stays(
+    sumup: SimulatorProcess, entry: CalendarEntry
+) -> None:
+    order, checkout = sold(sumup, entry, 2)
+    first, second = order.tickets.order_by("pk")
+    with transaction.atomic():
+        mark_owed([first.pk], source="confirmed")
+    parts = [(checkout.pk, [f"ticket:{first.pk}", f"ticket:{second.pk}"])]
+    for _turn in range(2):
+        send_owed(parts=parts, reason="It was owed.", who="user:1")
+        run_jobs("payments")
+    assert states_of(order) == ["refunded", "confirmed"]
+    assert at_sumup(sumup) == [Decimal(12)]
+    assert ledgers_agree(sumup)
+
+
+def test_the_page_is_few_queries_however_much_is_owed(
+    sumup: SimulatorProcess, entry: CalendarEntry, owner: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _order in range(3):
+        sold(sumup, entry, 1)
+    call_off(entry.pk, money_back=True, who="user:1", why="Rain")
+    desk = signed_in_as(owner)
+    desk.get(SENDING)
+    with django_assert_num_queries(9):
+        desk.get(SENDING)
+    with transaction.atomic(), django_assert_num_queries(1):
+        assert len(owed_rows(Scope([entry.calendar.page_id]))) == 3
+
+
+# --- Reminders
+
+
+def test_reminders_go_to_owner_and_finance_else_to_superusers(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
+    above = UserFactory.create(is_staff=True, is_superuser=True)
+    called_off(sumup, entry)
+    page = entry.calendar.page
+    member((page, Role.ORGANISER), (page, Role.BOX_OFFICE), (page, Role.DOOR))
+    gone = member((page, Role.OWNER))
+    User.objects.filter(pk=gone.pk).update(is_active=False)
+    run_jobs("mail")
+    mail.outbox.clear()
+    aged(FIRST + HOUR)
+    assert reminders() == [above.email]
+
+    mail.outbox.clear()
+    OwedReminder.objects.all().delete()
+    people = [member((page, Role.OWNER)), member((page, Role.FINANCE))]
+    aged(FIRST + HOUR)
+    assert sorted(reminders()) == sorted(user.email for user in people)
+
+
+def test_a_reminder_comes_again_after_a_week_or_a_day_after_something_new(
+    sumup: SimulatorProcess, entry: CalendarEntry, owner: User
+) -> None:
+    called_off(sumup, entry)
+    for after, told in ((FIRST + HOUR, 1), (FIRST + 2 * HOUR, 1), (3 * FIRST, 1), (AGAIN + FIRST + 2 * HOUR, 2)):
+        aged(after)
+        assert (after, len(reminders())) == (after, told)
+    run_in_past(AGAIN + 2 * FIRST)  # all of that was days ago
+    OwedReminder.objects.update(told_at=timezone.now() - FIRST - HOUR)
+    aged(timedelta(0))
+    assert len(reminders()) == 2
+    cancelled_by_hand(sumup, EventFactory.create(calendar=entry.calendar, capacity=5))
+    aged(FIRST + HOUR)
+    assert len(reminders()) == 3
+
+
+def test_two_workers_send_one_reminder(sumup: SimulatorProcess, entry: CalendarEntry, owner: User) -> None:
+    called_off(sumup, entry)
+    at = timezone.now() + FIRST + HOUR
+    at_once([lambda: remind_once(at=at)] * 2)
+    assert reminders() == [owner.email]
+
+
+def test_what_was_sent_before_the_mail_goes_out_is_not_told(
+    sumup: SimulatorProcess, entry: CalendarEntry, owner: User
+) -> None:
+    called_off(sumup, entry)
+    aged(FIRST + HOUR)
+    checkout = Checkout.objects.get(is_applied=True)
+    refunded(sumup, checkout, whole(checkout.order))
+    assert reminders() == []
+
+
+# --- Called off by who may not send
+
+
+def test_who_may_not_send_calls_off_and_owner_and_finance_are_told_at_once(
+    sumup: SimulatorProcess, entry: CalendarEntry, settings: Settings
+) -> None:
+    order, _checkout = sold(sumup, entry, 2)
+    page = entry.calendar.page
+    people = [member((page, Role.OWNER)), member((page, Role.FINANCE))]
+    desk = signed_in_as(member((page, Role.ORGANISER)))
+    address = f"/admin/events/calendarentry/{entry.pk}/move/call-off/"
+    assert "you may not send it" in desk.get(address).content.decode()
+    run_jobs("mail")
+    mail.outbox.clear()
+
+    answer = desk.post(address, {"money": "back", "reason": "The singer is ill"})
+
+    assert answer["Location"] == f"/admin/events/calendarentry/{entry.pk}/change/"
+    run_jobs("mail")
+    told = {row.to[0]: row for row in mail.outbox}
+    assert set(told) == {order.user.email, *(user.email for user in people)}
+    sending = f"{settings.SITE_URL}/admin/payments/refund/entry/{entry.pk}/"
+    for user in people:
+        assert "€ 24.00" in told[user.email].subject
+        assert sending in str(told[user.email].body)
+    assert signed_in_as(people[0]).get(sending.removeprefix(settings.SITE_URL)).status_code == 200
+
+
+def test_who_may_send_is_offered_it_and_nobody_else_is_told(
+    sumup: SimulatorProcess, entry: CalendarEntry, owner: User
+) -> None:
+    sold(sumup, entry, 1)
+    desk = signed_in_as(owner)
+    address = f"/admin/events/calendarentry/{entry.pk}/move/call-off/"
+    assert "The next page offers to send it right after." in desk.get(address).content.decode()
+    run_jobs("mail")
+    mail.outbox.clear()
+    answer = desk.post(address, {"money": "back", "reason": "Rain"})
+    assert answer["Location"] == f"/admin/payments/refund/entry/{entry.pk}/"
+    run_jobs("mail")
+    assert owner.email not in [row.to[0] for row in mail.outbox]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_nothing_owed_tells_nobody(sumup: SimulatorProcess, kept: bool) -> None:
+    entry = EventFactory.create(capacity=5, ticket_price="12.00" if kept else "0.00")
+    if kept:
+        sold(sumup, entry, 1)
+    owner = member((entry.calendar.page, Role.OWNER))
+    run_jobs("mail")
+    mail.outbox.clear()
+    call_off(entry.pk, money_back=not kept, who="user:1", why="Rain", may_send=False)
+    run_jobs("mail")
+    assert owner.email not in [row.to[0] for row in mail.outbox]
+
+
+# --- What a buyer is promised
+
+#: Words of money that moves, or will: only where it has been asked for or sent.
+PROMISES = re.compile(r"go(es)? back|comes? back|paid back|on its way back", re.IGNORECASE)
+
+
+@pytest.mark.parametrize(("cause", "kind"), CAUSES[:4])
+def test_a_buyer_is_promised_what_was_decided_and_told_when_it_is_sent(
+    sumup: SimulatorProcess,
+    entry: CalendarEntry,
+    cause: Callable[[SimulatorProcess, CalendarEntry], None],
+    kind: str,
+) -> None:
+    """Every mail to the buyer and every page of the order, before anybody has sent it; then one mail that says so."""
+    cause(sumup, entry)
+    run_jobs("mail")
+    (order,) = Order.objects.filter(state="paid")
+    theirs = [row for row in mail.outbox if row.to == [order.user.email]]
+    told = [
+        f"{row.subject} {row.body} {row.alternatives}" for row in theirs if isinstance(row, mail.EmailMultiAlternatives)
+    ]
+    assert [words for words in told if PROMISES.search(words)] == []
+    if cause is not cancelled_by_hand:  # of which the organiser tells them
+        assert any("€ 12.00" in words and "You get a mail when it is sent".lower() in words.lower() for words in told)
+    buyer = signed_in_as(order.user)
+    addresses = [order.get_absolute_url(), "/orders/", "/tickets/"]
+    addresses += [ticket.get_absolute_url() for ticket in Ticket.objects.filter(order=order, state="refund_due")]
+    for address in addresses:
+        assert not PROMISES.search(buyer.get(address).content.decode()), address
+
+    mail.outbox.clear()
+    rows = owed_rows()
+    send_owed(parts=[(row.checkout or 0, [row.key]) for row in rows], reason="It was owed.", who="user:1")
+    run_jobs("payments")
+    run_jobs("mail")
+    assert [row.subject for row in mail.outbox] == [f"€ 12.00 goes back to you, order {order.short_code}"]
