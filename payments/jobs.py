@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from django.db.models import F, Q
-from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
@@ -18,6 +17,7 @@ from orders.models import Order
 from payments.cases import open_lost_key_cases
 from payments.merchants import WrongAccount, ensure_site_merchant
 from payments.models import Checkout
+from payments.patience import NotAnswered, Patience
 from payments.releasing import release
 from payments.settling import PAUSE, Verdict, settle
 from payments.sumup import SumUpProblem
@@ -29,15 +29,12 @@ SWEEP_PAUSE = timedelta(seconds=55)
 SWEEP_MOST = 500
 
 
-class StillUnknown(Exception):
-    """SumUp could not be asked: the job is tried again."""
-
-
-@app.task(queue="payments", retry=RetryStrategy(max_attempts=8, exponential_wait=3))
+@app.task(queue="payments", retry=Patience(max_attempts=8, exponential_wait=3))
 def ask_about(checkout_pk: int) -> None:
     """Settle one checkout, again after a while when SumUp could not be asked."""
-    if settle(checkout_pk, who="job", at=clock.now()) in (Verdict.UNKNOWN, Verdict.BUSY):
-        raise StillUnknown
+    heard: list[SumUpProblem] = []
+    if settle(checkout_pk, who="job", at=clock.now(), heard=heard.append) in (Verdict.UNKNOWN, Verdict.BUSY):
+        raise NotAnswered(heard[0].retry_after if heard else None)
 
 
 def ask_soon(checkout_pk: int) -> None:

@@ -35,7 +35,11 @@ ITEMS_AT_ONCE = 100
 def match_history(merchant: Merchant, since: datetime, run: Round) -> bool:
     """Walk all that SumUp lists of `merchant` as changed since then; True when it was read to the end."""
     client = client_for(merchant, deadline=PATIENT)
-    items = client.read_history(changes_since=since, before_page=lambda: run.pace(merchant.pk))
+    items = client.read_history(
+        changes_since=since,
+        before_page=lambda: run.pace(merchant.pk),
+        waits=lambda problem: run.pace.hold(merchant.pk, problem.retry_after),
+    )
     done = 0
     try:
         while chunk := list(islice(items, ITEMS_AT_ONCE)):
@@ -44,7 +48,7 @@ def match_history(merchant: Merchant, since: datetime, run: Round) -> bool:
             run.counts["listed by SumUp"] += len(chunk)
             run.progress(f"{merchant.code}: SumUp's list", done, None)
     except SumUpProblem as problem:
-        run.heard(problem)
+        run.heard(problem, merchant.pk)
         run.told(f"{merchant.code}: SumUp's list could not be read to its end ({problem}).")
         return False
     return True
@@ -115,7 +119,10 @@ def _match_unknown(merchant: Merchant, item: HistoryItem, known: _Known, run: Ro
                 run.count("found paid", f"Order {order.short_code}: SumUp took {_amount(item)}. It would be settled.")
                 return
             run.pace(merchant.pk)
-            busy = settle(checkout.pk, who=WHO, at=run.clock(), heard=run.heard) is Verdict.BUSY
+            busy = (
+                settle(checkout.pk, who=WHO, at=run.clock(), heard=lambda problem: run.heard(problem, merchant.pk))
+                is Verdict.BUSY
+            )
             checkout.refresh_from_db()
             known.remember(checkout)
             if known.of(item) is not None:
@@ -220,7 +227,7 @@ def _read_events(checkout: Checkout, run: Round) -> None:
     try:
         answer = client_for(checkout.merchant, deadline=PATIENT).read_transaction(checkout.transaction_id)
     except SumUpProblem as problem:
-        run.heard(problem)
+        run.heard(problem, checkout.merchant_id)
         run.told(f"{checkout.reference}: SumUp lists money that went back, but does not show its payment ({problem}).")
         return
     adopt_events(checkout, answer, at=run.clock(), who=WHO)
@@ -255,7 +262,7 @@ def look_for(pk: int, run: Round) -> None:
         elif open_case(CaseKind.MISSING, checkout, words=words, at=run.clock()):
             run.count("not in SumUp's list", words)
     except SumUpProblem as problem:
-        run.heard(problem)
+        run.heard(problem, checkout.merchant_id)
     else:
         if not run.is_dry:
             Checkout.objects.filter(pk=checkout.pk).update(listed_at=run.clock())

@@ -130,7 +130,7 @@ def _settle(pk: int, run: Round) -> None:
     if run.is_dry:
         _look(checkout, run)
         return
-    settle(pk, who=WHO, at=run.clock(), heard=lambda problem: _heard(problem, run))
+    settle(pk, who=WHO, at=run.clock(), heard=lambda problem: _heard(problem, checkout, run))
     before = checkout.state
     checkout.refresh_from_db()
     if checkout.state != before:
@@ -143,19 +143,19 @@ def _look(checkout: Checkout, run: Round) -> None:
     try:
         answer = ask(checkout)
     except SumUpProblem as problem:
-        _heard(problem, run)
+        _heard(problem, checkout, run)
         return
     if answer.status in ("PAID", "EXPIRED"):
         words = f"Order {checkout.order.short_code}: SumUp says {answer.status}. It would be settled."
         run.count(f"to settle as {answer.status}", words)
 
 
-def _heard(problem: SumUpProblem, run: Round) -> None:
+def _heard(problem: SumUpProblem, checkout: Checkout, run: Round) -> None:
     """A checkout that SumUp does not know is no outage: its hold ends when SumUp has said so twice."""
     if isinstance(problem, UnknownCheckout):
         run.counts["unknown to SumUp"] += 1
     else:
-        run.heard(problem)
+        run.heard(problem, checkout.merchant_id)
 
 
 def _end_lapsed(run: Round, merchant: Merchant | None) -> None:

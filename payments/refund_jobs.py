@@ -5,8 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
-from procrastinate import RetryStrategy
+from django.db.models import Exists, F, Max, OuterRef, Q
 from procrastinate.contrib.django import app
 
 from ledger import clock
@@ -16,6 +15,7 @@ from ledger.signing import sign
 from payments.batches import run
 from payments.cases import open_case
 from payments.models import Case, Refund, RefundBatch, SumUpEvent
+from payments.patience import NotAnswered, Patience
 from payments.refund_sending import LONGEST_CALL, Sent, follow, send
 from payments.refunding import RefundRefused, lock, owed_wishes, request_refund
 from payments.states import CaseKind, RefundOrigin, RefundState
@@ -33,22 +33,24 @@ EVENT_WITHIN = timedelta(days=1)
 SWEEP_MOST = 200
 
 
-class NotSent(Exception):
-    """SumUp could not be asked before the refund: the job is tried again."""
-
-
-@app.task(queue="payments", retry=RetryStrategy(max_attempts=6, exponential_wait=4))
+@app.task(queue="payments", retry=Patience(max_attempts=6, exponential_wait=4))
 def send_refund(refund_pk: int) -> None:
-    """Send one refund; again after a while when SumUp could not be asked what it knows of the payment."""
+    """Send one refund; again after a while when SumUp could not be asked what it knows of the payment, or was busy."""
     if send(refund_pk, who="refund", at=clock.now()) is Sent.WAITING:
-        raise NotSent
+        raise NotAnswered(_pause_of(Refund.objects.filter(pk=refund_pk)))
 
 
-@app.task(queue="payments", retry=RetryStrategy(max_attempts=6, exponential_wait=4))
+@app.task(queue="payments", retry=Patience(max_attempts=6, exponential_wait=4))
 def run_batch(batch_pk: int) -> None:
     """Pay back what a called-off entry owes; again after a while when SumUp could not be asked."""
     if not run(batch_pk):
-        raise NotSent
+        raise NotAnswered(_pause_of(Refund.objects.filter(batch=batch_pk)))
+
+
+def _pause_of(refunds: "models.QuerySet[Refund]") -> float | None:
+    """Seconds until the last of those that wait may be sent; None where SumUp did not ask for a pause."""
+    last = refunds.filter(state=RefundState.REQUESTED).aggregate(last=Max("not_before"))["last"]
+    return float((last - clock.now()).total_seconds()) if last else None
 
 
 @app.task(queue="payments", lock="owed")
@@ -77,6 +79,7 @@ def refunds_once(*, at: datetime) -> None:
     """One pass over at most SWEEP_MOST refunds of each kind, the longest unasked first."""
     ours = Refund.objects.filter(origin=RefundOrigin.OURS).order_by(F("asked_at").asc(nulls_first=True), "pk")
     waiting = ours.filter(state=RefundState.REQUESTED, requested_at__lte=at - LEFT_BEHIND)
+    waiting = waiting.filter(Q(not_before=None) | Q(not_before__lte=at))
     for pk in _some(waiting):
         _quietly(pk, lambda pk: send(pk, who="sweep", at=at))
     lost = Q(state=RefundState.UNKNOWN) | Q(state=RefundState.SENDING, sent_at__lte=at - LONGEST_CALL)
@@ -128,7 +131,7 @@ def _ask_a_person(refund_pk: int, at: datetime) -> None:
     sign(who="sweep", why="a refund has no end")
     refund = Refund.objects.get(pk=refund_pk)
     words = {
-        RefundState.REQUESTED: "A refund of {money} waits to be sent: SumUp could not be asked about its payment.",
+        RefundState.REQUESTED: "A refund of {money} waits to be sent: SumUp could not be asked, or was too busy.",
         RefundState.UNKNOWN: "A refund of {money} was sent, and SumUp does not say what became of it.",
         RefundState.SUCCEEDED: "SumUp took a refund of {money}, but its books do not show it.",
     }.get(RefundState(refund.state))

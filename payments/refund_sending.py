@@ -1,11 +1,13 @@
 """Sending a refund to SumUp, once, and learning what became of it.
 
 One refund is one request for one checkout. It is marked as being sent, alone, just before the call: what is found so
-was perhaps sent, and only the events of SumUp's transaction, or a person, say what becomes of it.
+was perhaps sent, and only the events of SumUp's transaction, or a person, say what becomes of it. One answer says that
+nothing was done, 429: such a refund waits to be sent again, for a day, and the events are read before each try.
 """
 
 import enum
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -31,12 +33,15 @@ from payments.sumup import (
     NoAnswer,
     SumUpProblem,
 )
-from payments.transitions import mark_sending
+from payments.transitions import mark_put_off, mark_sending
 
 log = logging.getLogger(__name__)
 
 #: A call is over by now, whatever happened: what is still being sent after it was left behind.
 LONGEST_CALL = timedelta(minutes=2)
+#: Until when a refund that SumUp was too busy for waits, where it does not say; and for how long it is tried.
+PUT_OFF, LONGEST_PUT_OFF = timedelta(minutes=2), timedelta(days=1)
+TOO_MANY = 429
 
 
 class Sent(enum.Enum):
@@ -45,8 +50,17 @@ class Sent(enum.Enum):
     SUCCEEDED = "the money went back"
     FAILED = "SumUp refused it"
     UNKNOWN = "sent, and no answer"
-    WAITING = "not sent: SumUp could not be asked before"
+    WAITING = "not sent: SumUp could not be asked before, or was too busy"
     NOT_DUE = "there is nothing to send"
+
+
+#: What a refund is in after a try to send it, told as the outcome of the try.
+OUTCOMES = {
+    RefundState.SUCCEEDED: Sent.SUCCEEDED,
+    RefundState.FAILED: Sent.FAILED,
+    RefundState.REQUESTED: Sent.WAITING,
+    RefundState.WITHDRAWN: Sent.NOT_DUE,
+}
 
 
 def send(refund_pk: int, *, who: str, at: datetime, deadline: float = PATIENT) -> Sent:
@@ -59,7 +73,9 @@ def send(refund_pk: int, *, who: str, at: datetime, deadline: float = PATIENT) -
     order_id.set(refund.checkout.order_id)
     if refund.state != RefundState.REQUESTED or refund.origin != RefundOrigin.OURS:
         return Sent.NOT_DUE
-    before = _ask(refund.checkout, deadline, at)
+    if refund.not_before is not None and at < refund.not_before:
+        return Sent.WAITING
+    before = _ask(refund.checkout, deadline, at, heard=lambda problem: _note_pause(refund_pk, problem, at))
     if before is None or before.gone(REFUND) is None:
         return Sent.WAITING
     adopt_events(refund.checkout, before, at=at, who=who)
@@ -71,14 +87,27 @@ def send(refund_pk: int, *, who: str, at: datetime, deadline: float = PATIENT) -
     return retried(lambda: _end(refund_pk, words, answer, who, at))
 
 
-def _ask(checkout: Checkout, deadline: float, at: datetime) -> FullTransactionAnswer | None:
-    """The transaction as SumUp tells it; None when it does not."""
+def _note_pause(refund_pk: int, problem: SumUpProblem, at: datetime) -> None:
+    """SumUp said how long not to ask: no process sends this refund before."""
+    if problem.retry_after:
+        until = at + timedelta(seconds=problem.retry_after)
+        Refund.objects.filter(pk=refund_pk, state=RefundState.REQUESTED).update(not_before=until)
+
+
+def _ask(
+    checkout: Checkout,
+    deadline: float,
+    at: datetime,
+    heard: Callable[[SumUpProblem], None] = lambda _problem: None,
+) -> FullTransactionAnswer | None:
+    """The transaction as SumUp tells it; None when it does not, and why not is `heard`."""
     try:
         return client_for(checkout.merchant, deadline=deadline).read_transaction(checkout.transaction_id)
     except KeyRefused as problem:
         open_merchant_case(checkout.merchant, words=str(problem), at=at)
     except SumUpProblem as problem:
         log.warning("checkout %s: its transaction was not told (%s)", checkout.pk, problem)
+        heard(problem)
     return None
 
 
@@ -97,10 +126,11 @@ def _begin(refund_pk: int, before: FullTransactionAnswer, who: str, at: datetime
 
 @dataclass(frozen=True)
 class _Words:
-    """What came instead of a yes: SumUp's words, and whether they are a no."""
+    """What came instead of a yes: SumUp's words, whether they are a no, and after what pause it may be sent again."""
 
     text: str
     is_refusal: bool
+    pause: timedelta | None = None
 
 
 def _call(refund: Refund, deadline: float, at: datetime) -> _Words | None:
@@ -114,7 +144,8 @@ def _call(refund: Refund, deadline: float, at: datetime) -> _Words | None:
         return _Words(str(problem), is_refusal=True)
     except NoAnswer as problem:
         # 429 is the one of these that says that nothing was done.
-        return _Words(str(problem), is_refusal=problem.status == 429)
+        pause = timedelta(seconds=problem.retry_after) if problem.retry_after else PUT_OFF
+        return _Words(str(problem), is_refusal=problem.status == TOO_MANY, pause=pause)
     except SumUpProblem as problem:
         return _Words(str(problem), is_refusal=True)
     return None
@@ -129,14 +160,21 @@ def _end(refund_pk: int, words: _Words | None, answer: FullTransactionAnswer | N
         if words is None:
             succeed(refund, checkout, who=who, at=at)
         elif words.is_refusal and not _shows(refund, answer):
-            fail(refund, checkout, words=words.text, at=at)
+            if not _put_off(refund, words, at):
+                fail(refund, checkout, words=words.text, at=at)
         elif refund.state == RefundState.SENDING:
             lose_sight(refund, words=words.text)
     if answer is not None:
         adopt_events(checkout, answer, at=at, who=who)
     refund.refresh_from_db()
-    outcomes = {RefundState.SUCCEEDED: Sent.SUCCEEDED, RefundState.FAILED: Sent.FAILED}
-    return outcomes.get(RefundState(refund.state), Sent.UNKNOWN)
+    return OUTCOMES.get(RefundState(refund.state), Sent.UNKNOWN)
+
+
+def _put_off(refund: Refund, words: _Words, at: datetime) -> bool:
+    """Whether it waits to be sent again; not for longer than LONGEST_PUT_OFF since it was asked for."""
+    if words.pause is None or refund.state != RefundState.SENDING or at > refund.requested_at + LONGEST_PUT_OFF:
+        return False
+    return bool(mark_put_off(refund, words=words.text, until=at + words.pause))
 
 
 def _shows(refund: Refund, answer: FullTransactionAnswer | None) -> bool:

@@ -50,8 +50,12 @@ class Round:
             self.counts["went wrong"] += 1
             self.unanswered.append(f"{what}: {type(error).__name__}")
 
-    def heard(self, problem: SumUpProblem) -> None:
-        """No answer: a key that is refused is for a person, anything else is SumUp out of reach."""
+    def heard(self, problem: SumUpProblem, merchant_pk: int) -> None:
+        """No answer: a key that is refused is for a person, anything else is SumUp out of reach.
+
+        Its merchant is left alone for as long as SumUp asks for.
+        """
+        self.pace.hold(merchant_pk, problem.retry_after)
         self.counts["no answer"] += 1
         (self.refused if isinstance(problem, KeyRefused) else self.unanswered).append(str(problem)[:200])
 

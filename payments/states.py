@@ -71,7 +71,7 @@ def _refund_arrows() -> Arrows:
     """The arrows of each origin by ``<origin>.<state>``: what was not sent by us has only its beginning and end."""
     ours = {
         "requested": {"sending", "withdrawn"},
-        "sending": {"succeeded", "failed", "unknown"},
+        "sending": {"succeeded", "failed", "unknown", "requested"},  # back: SumUp was too busy to do anything
         "unknown": {"succeeded", "failed"},
         "failed": {"succeeded"},
         "succeeded": {"failed"},

@@ -124,6 +124,21 @@ def mark_sending(refund: Refund, *, events_before: Decimal, is_rest: bool, at: d
     )
 
 
+def mark_put_off(refund: Refund, *, words: str, until: datetime) -> int:
+    """SumUp was too busy to do anything with it: it was not sent, and waits until then to be."""
+    return move(
+        Refund.objects.all(),
+        [refund.pk],
+        source=RefundState.SENDING,
+        target=RefundState.REQUESTED,
+        sent_at=None,
+        events_before=None,
+        is_rest=False,
+        not_before=until,
+        words=words[:400],
+    )
+
+
 def mark_succeeded(refund: Refund, *, at: datetime) -> int:
     """The money went back."""
     return move(

@@ -129,8 +129,9 @@ class SimulatorProcess:
         return [row for row in self.ledger()["questions"] if path in row["path"]]
 
     def reset(self) -> None:
-        """Empties it; no faults, no webhooks. This process forgets that it was silent in another test."""
+        """Empties it; no faults, no webhooks. This process forgets that it was silent or busy in another test."""
         wire._line.silences.clear()
+        wire._line.left_alone.clear()
         self.control("reset")
         self.faults(webhook="never")
 

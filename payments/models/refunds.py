@@ -84,7 +84,8 @@ class RefundQuerySet(LockableQuerySet["Refund"]):
 class Refund(models.Model):
     """Money going back for one checkout in one request to SumUp, or by another way; its lines say what for.
 
-    `events_before` is the sum of the REFUND events that SumUp reported just before it was sent.
+    `events_before` is the sum of the REFUND events that SumUp reported just before it was sent. It is not sent, nor
+    asked about before that, until `not_before`: SumUp was too busy.
     """
 
     checkout = models.ForeignKey(Checkout, on_delete=models.PROTECT, related_name="refunds", verbose_name=_("payment"))
@@ -101,6 +102,7 @@ class Refund(models.Model):
     sent_at = models.DateTimeField(_("sent"), null=True)
     finished_at = models.DateTimeField(_("answered"), null=True)
     asked_at = models.DateTimeField(_("SumUp last asked"), null=True)
+    not_before = models.DateTimeField(_("sent no sooner than"), null=True)
     is_rest = models.BooleanField(_("all that was left"), default=False)
     events_before = models.DecimalField(_("paid back before"), max_digits=10, decimal_places=2, null=True)
     words = models.CharField(_("SumUp's words"), max_length=400, blank=True)

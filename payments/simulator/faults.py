@@ -28,6 +28,7 @@ AFTER = {
     "lost_answer", "hang_after", "500_after", "garbage", "truncated", "empty", "array", "huge", "nul", "deep",
     "slow_byte", "slow_headers", "stale", "missing_fields", "unknown_state", "204",
 }  # fmt: skip
+BUSY = frozenset({"429", "503"})
 DRIPPING = frozenset({"slow_byte", "slow_headers"})
 TWO_FIELDS = ("amount", "currency")
 QUESTIONS_KEPT = 500
@@ -152,6 +153,13 @@ PAGES = {
 
 def instead_of_work(fault: Fault, operation: str, *, seen: bool) -> Reply:
     """The answer of a fault that keeps the work from being done."""
+    reply = _instead(fault, operation, seen=seen)
+    if fault.kind in BUSY and fault.text:
+        reply.headers["Retry-After"] = fault.text
+    return reply
+
+
+def _instead(fault: Fault, operation: str, *, seen: bool) -> Reply:
     if fault.kind in REFUSALS:
         return rendered(REFUSALS[fault.kind], operation, seen=seen)
     if fault.kind in PAGES:
@@ -170,10 +178,7 @@ def instead_of_work(fault: Fault, operation: str, *, seen: bool) -> Reply:
             words = "Not enough available balance to perform the operation at the moment"
             return told({"error_code": "NOT_ENOUGH_BALANCE", "message": words}, 409)
         case "429":
-            reply = told({"message": "Too many requests, please try again later."}, 429)
-            if fault.text:
-                reply.headers["Retry-After"] = fault.text
-            return reply
+            return told({"message": "Too many requests, please try again later."}, 429)
     raise ValueError(fault.kind)
 
 

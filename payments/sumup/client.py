@@ -41,6 +41,11 @@ VERSION = "0.1.0"
 BODY_MOST = 1024 * 1024
 REFERENCE_MOST = 64
 TIME_OUT = "time-out"
+TOO_MANY = 429
+#: What a problem is told of the answer's headers.
+HEADERS = {"retry_after": "Retry-After", "date": "Date"}
+#: So often one page of the list is asked for.
+PAGE_TRIES = 3
 #: What an answer may take. While SumUp is silent only those wait for their turn who have so much left after it.
 ANSWER_SECONDS = 3.0
 
@@ -66,7 +71,9 @@ class Client:
 
     Each call ends within `deadline_seconds`, whatever the server does, and raises a SumUpProblem when there is no
     answer to use. Only reads are sent a second time, once, after a broken connection. While SumUp is silent one
-    question of a kind is asked at a time; a quick one that finds another asking is NoAnswer at once.
+    question of a kind is asked at a time; a quick one that finds another asking is NoAnswer at once. When SumUp says
+    how long not to ask (Retry-After), this process asks nothing of this merchant meanwhile: a call waits for the end
+    of that where its deadline leaves the time, else it is NoAnswer at once, with status 429.
     """
 
     def __init__(self, api_key: str, merchant_code: str, base_url: str, deadline_seconds: float) -> None:
@@ -139,20 +146,27 @@ class Client:
         oldest_time: datetime | None = None,
         limit: int = 100,
         before_page: Callable[[], None] = lambda: None,
+        waits: Callable[[SumUpProblem], bool] = lambda _problem: False,
     ) -> Iterator[HistoryItem]:
         """What happened at SumUp, oldest first (SumUp: GET /v2.1/merchants/{code}/transactions/history), page by page.
 
         `changes_since`: made or changed since, later refunds and chargebacks included; `oldest_time`: made since.
-        `before_page` is called before each question. Raises in the middle when a page brings no answer.
+        `before_page` is called before each question. Where SumUp is too busy and `waits` says that this was waited
+        for, a page is asked for again. Raises in the middle when a page brings no answer.
         """
         path = f"/v2.1/merchants/{_segment(self.merchant_code)}/transactions/history"
         moments = {"changes_since": changes_since, "oldest_time": oldest_time}
         first = [("limit", str(limit)), ("order", "ascending")]
         first += [(name, _moment(moment)) for name, moment in moments.items() if moment is not None]
 
-        def ask(query: Query) -> object:
+        def ask(query: Query, tries: int = PAGE_TRIES) -> object:
             before_page()
-            return self._ask("GET", path, query=query)
+            try:
+                return self._ask("GET", path, query=query)
+            except NoAnswer as problem:
+                if tries <= 1 or not waits(problem):
+                    raise
+            return ask(query, tries - 1)
 
         return walk(ask, first)
 
@@ -207,9 +221,10 @@ class Client:
         deadline = wire.Deadline(self.deadline_seconds)
         started = time.monotonic()
         patience = max(0.0, self.deadline_seconds - ANSWER_SECONDS) if takes_turns else None
+        self._pause(method, path, patience or 0.0)
         try:
             with wire.silence(self.base_url, method).turn(patience):
-                status, retry_after, content = self._exchange(method, path, query, body, deadline)
+                status, headers, content = self._exchange(method, path, query, body, deadline)
         except Silent:
             log.warning("SumUp %s %s: not asked, it has just not answered", method, path)
             raise NoAnswer("SumUp has just not answered.") from None
@@ -220,7 +235,28 @@ class Client:
             told: object = parsed(content)
         except Unreadable:
             told = None
-        raise problem_from(status, told, retry_after=retry_after, missing=missing, secret=self._api_key, named=named)
+        problem = problem_from(
+            status,
+            told,
+            retry_after=headers["retry_after"],
+            date=headers["date"],
+            missing=missing,
+            secret=self._api_key,
+            named=named,
+        )
+        if problem.retry_after:
+            wire.leave_alone(self.base_url, self.merchant_code, problem.retry_after)
+        raise problem
+
+    def _pause(self, method: str, path: str, patience: float) -> None:
+        """Waits until SumUp may be asked again, `patience` seconds at the most; raises NoAnswer."""
+        seconds = wire.pause_left(self.base_url, self.merchant_code)
+        if seconds > patience:
+            log.warning("SumUp %s %s: not asked, it wants to be left alone for %.0f s", method, path, seconds)
+            words = "SumUp asked not to be asked again so soon."
+            raise NoAnswer(words, status=TOO_MANY, retry_after=seconds)
+        if seconds:
+            time.sleep(seconds)
 
     def _exchange(
         self,
@@ -229,8 +265,8 @@ class Client:
         query: Mapping[str, str] | Query | None,
         body: Mapping[str, object] | None,
         deadline: wire.Deadline,
-    ) -> tuple[int, str, bytes]:
-        """Status, Retry-After and body of the answer. A read is tried again, once, when the connection broke."""
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, HEADERS and body of the answer. A read is tried again, once, when the connection broke."""
         tries = 2 if method == "GET" else 1
         while True:
             tries -= 1
@@ -250,7 +286,7 @@ class Client:
         query: Mapping[str, str] | Query | None,
         body: Mapping[str, object] | None,
         deadline: wire.Deadline,
-    ) -> tuple[int, str, bytes]:
+    ) -> tuple[int, dict[str, str], bytes]:
         headers = {
             "Accept": "application/json",
             # No compressed body: nothing here can unfold into more than its cap.
@@ -278,7 +314,8 @@ class Client:
                 content += chunk
                 if len(content) > BODY_MOST:
                     raise Unreadable("SumUp's answer is too long.", status=response.status_code)
-            return response.status_code, response.headers.get("Retry-After", ""), bytes(content)
+            kept = {name: response.headers.get(header, "") for name, header in HEADERS.items()}
+            return response.status_code, kept, bytes(content)
 
 
 def parsed(content: bytes) -> object:

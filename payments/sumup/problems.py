@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 WORDS_MOST = 300
+#: However long SumUp asks to be left alone: nobody waits longer than an hour for its word.
+RETRY_AFTER_MOST = 3600.0
 WORD_FIELDS = ("detail", "details", "message", "error_message", "title")
 # A firewall's 403 says nothing about the merchant's rights (SumUp: problem/request-blocked).
 FIREWALL = "request-blocked"
@@ -37,7 +39,10 @@ class SumUpProblem(Exception):
 
 
 class NoAnswer(SumUpProblem):
-    """The outcome is unknown: time-out, broken connection, 5xx, 429 (`retry_after` in seconds, if told), a firewall."""
+    """The outcome is unknown: time-out, broken connection, 5xx, 429 (`retry_after` in seconds, if told), a firewall.
+
+    Of these 429 alone says that nothing was done.
+    """
 
 
 class Unreadable(NoAnswer):
@@ -108,6 +113,7 @@ def problem_from(
     body: object,
     *,
     retry_after: str = "",
+    date: str = "",
     missing: type[SumUpProblem] = Refusal,
     secret: str = "",
     named: Mapping[str, type[SumUpProblem]] | None = None,
@@ -116,7 +122,7 @@ def problem_from(
 
     `body` is the parsed JSON (an object, an array of objects), or None where it was none. `missing` is what a 404
     means for this question, `named` the names of its refusals by SumUp's codes. `secret` is taken out of the words,
-    should a server ever repeat it.
+    should a server ever repeat it. `retry_after` and `date` are the headers of these names.
     """
     items = [item for item in (body if isinstance(body, list) else [body]) if isinstance(item, Mapping)]
     faults = [fault for item in items for fault in _faults(item)]
@@ -135,7 +141,7 @@ def problem_from(
         status=status,
         error_code=error_code,
         trace_id=_text(facts.get("trace_id")),
-        retry_after=_seconds(retry_after),
+        retry_after=_seconds(retry_after, date),
     )
 
 
@@ -176,15 +182,25 @@ def _text(value: object) -> str:
     return value[:2000] if isinstance(value, str) else ""
 
 
-def _seconds(retry_after: str) -> float | None:
-    """Seconds from a Retry-After header, which holds a number or a date."""
+def _seconds(retry_after: str, date: str) -> float | None:
+    """Seconds from a Retry-After header, which holds a number or a date, at most RETRY_AFTER_MOST.
+
+    A date is compared with the Date of the same answer, where it has one: the two clocks may differ.
+    """
     value = retry_after.strip()
-    if value.isascii() and value.isdigit() and len(value) < 7:
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
+    if value.isascii() and value.isdigit():
+        return min(float(value[:9]), RETRY_AFTER_MOST)
+    until = _moment(value)
+    if until is None:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    seconds = (until - (_moment(date) or datetime.now(UTC))).total_seconds()
+    return min(max(0.0, seconds), RETRY_AFTER_MOST)
+
+
+def _moment(text: str) -> datetime | None:
+    """A date of an HTTP header."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -159,10 +159,11 @@ class _Adapter(HTTPAdapter):
 
 
 class Line:
-    """This process's way to SumUp: kept connections, so many questions at once, and who was silent."""
+    """This process's way to SumUp: kept connections, so many questions at once, who was silent or asked for a pause."""
 
     def __init__(self) -> None:
         self.silences: dict[tuple[str, str], Silence] = {}
+        self.left_alone: dict[tuple[str, str], float] = {}
         self.places = threading.BoundedSemaphore(QUESTIONS_AT_ONCE)
         self.session = requests.Session()
         self.session.trust_env = False  # no proxy and no .netrc from the environment
@@ -187,6 +188,17 @@ os.register_at_fork(after_in_child=_renew)
 def silence(host: str, kind: str) -> Silence:
     """What is known of the silence of `host` to questions of that kind; reads may hang where writes are answered."""
     return _line.silences.setdefault((host, kind), Silence())
+
+
+def leave_alone(host: str, merchant: str, seconds: float) -> None:
+    """`host` said in which time not to ask it again in the name of `merchant` (HTTP: Retry-After)."""
+    until = time.monotonic() + seconds
+    _line.left_alone[host, merchant] = max(until, _line.left_alone.get((host, merchant), until))
+
+
+def pause_left(host: str, merchant: str) -> float:
+    """Seconds of that time that are left, 0 for none."""
+    return max(0.0, _line.left_alone.get((host, merchant), 0.0) - time.monotonic())
 
 
 @contextmanager

@@ -117,13 +117,15 @@ class Cashier(Buyers):
     def goes_out(self, refund: Refund, fault: str) -> None:
         """Once, or not at all; the state says which, as far as SumUp has told."""
         calls = self.sumup.calls("refund")
+        Refund.objects.filter(pk=refund.pk).update(not_before=None)  # the pause that SumUp asked for is over
         with self.stumbling(refund=fault):
             outcome = send(refund.pk, who="refund", at=timezone.now())
         refund.refresh_from_db()
-        ended = {Sent.SUCCEEDED: "succeeded", Sent.FAILED: "failed", Sent.UNKNOWN: "unknown"}
+        ended = {Sent.SUCCEEDED: "succeeded", Sent.FAILED: "failed", Sent.UNKNOWN: "unknown", Sent.WAITING: "requested"}
         if outcome in ended:
             assert refund.state == ended[outcome]
             assert self.sumup.calls("refund") == calls + 1
+            assert (outcome is Sent.WAITING) <= (fault == "429")
         else:
             assert outcome is Sent.NOT_DUE
             assert refund.state == "withdrawn"  # the same went back in SumUp's dashboard meanwhile

@@ -211,6 +211,7 @@ class World(RuleBasedStateMachine):
         for order in Order.objects.order_by("pk"):
             for minutes in (1, 2):  # what SumUp never knew is asked about twice
                 release(order.pk, who="sweep", at=order.hold_until + timedelta(minutes=minutes))
+        Refund.objects.filter(state="requested").update(not_before=None)  # SumUp has time again
         for refund in Refund.objects.filter(state="requested", origin="ours").order_by("pk"):
             send(refund.pk, who="sweep", at=timezone.now())
         for refund in Refund.objects.filter(state__in=["sending", "unknown"]).order_by("pk"):

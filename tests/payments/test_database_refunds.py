@@ -25,7 +25,7 @@ STATES = sorted(REFUND_WAYS)
 #: Said once more, not read from the code: where a refund may go.
 OURS: dict[str, set[str]] = {
     "requested": {"sending", "withdrawn"},
-    "sending": {"succeeded", "failed", "unknown"},
+    "sending": {"succeeded", "failed", "unknown", "requested"},
     "unknown": {"succeeded", "failed"},
     "failed": {"succeeded"},
     "succeeded": {"failed"},

@@ -225,8 +225,7 @@ def test_buyer_is_told_once_by_one_mail(sumup: SimulatorProcess, entry: Calendar
         ("not_enough_balance", "Not enough available balance"),
         ("too_high", "Amount exceeds the refundable amount"),
         ("min_amount", "min_refundable_amount 20"),
-        ("403", "checkout_payments_not_allowed"),
-        ("429", "Too many requests"),
+        ("403", "users is not allowed to make a refund"),
         ("401", "Unauthorized"),
     ],
 )

@@ -8,6 +8,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
 import payments.jobs
+import payments.patience
 from events.models import Merchant
 from ledger.models import History
 from orders.models import Order
@@ -286,7 +287,7 @@ def test_a_question_that_nobody_answered_is_asked_again(sumup: SimulatorProcess)
     order = ordered()
     checkout = paid_at_sumup(sumup, order)
     sumup.faults(read="500")
-    with pytest.raises(payments.jobs.StillUnknown):
+    with pytest.raises(payments.patience.NotAnswered):
         payments.jobs.ask_about(checkout.pk)
 
     sumup.faults(read="ok")
