@@ -1,5 +1,6 @@
 """What Foyer changes in django-allauth."""
 
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -26,6 +27,12 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no 
     def is_safe_url(self, url: str) -> bool:
         """Whether `url` is a path on this site; no other host is safe, not even one of ours."""
         return url.startswith("/") and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The address by which tries are counted; of IPv6 its /64 counts, in which all of IPv4 would be one."""
+        address = ip_address(super().get_client_ip(request))
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+        return str(mapped or address)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: str) -> None:
         """Count a try with a password; raises RateLimited (a 429 page) where allauth has a form error."""

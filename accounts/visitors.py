@@ -1,16 +1,22 @@
 """Who fills a cart: somebody signed in, or a browser whose session keeps a random cart key."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict
+from functools import wraps
+from typing import ParamSpec, TypedDict
 
+from allauth.core import ratelimit
+from allauth.core.exceptions import RateLimited
 from django.db import connection, models
 from django.db.models import Q
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 
 from accounts.models import User
 
 SESSION_KEY = "cart_key"
+P = ParamSpec("P")
 
 
 class Owner(TypedDict):
@@ -54,15 +60,38 @@ class Visitor:
 
 
 def visitor_of(request: HttpRequest, *, with_cart: bool = False) -> Visitor:
-    """Who sends `request`. `with_cart`: somebody signed out gets a cart key when there is none yet."""
+    """Who sends `request`. `with_cart`: somebody signed out gets a cart key when there is none: see keep_cart.
+
+    Raises RateLimited when too many new ones came from the same address (counted in ACCOUNT_RATE_LIMITS).
+    """
     if isinstance(request.user, User):
         return Visitor(user=request.user)
     if not hasattr(request, "session"):  # a page of an error that came before the session did
         return Visitor()
     key = str(request.session.get(SESSION_KEY, ""))
     if with_cart and not key:
-        key = request.session[SESSION_KEY] = secrets.token_urlsafe(32)
+        ratelimit.consume(request, action="new_cart", raise_exception=True)
+        key = secrets.token_urlsafe(32)
     return Visitor(cart_key=key)
+
+
+def keep_cart(request: HttpRequest, visitor: Visitor) -> None:
+    """Something lies in the cart: the browser's session remembers its key. Before that there need be no session."""
+    if visitor.cart_key and request.session.get(SESSION_KEY) != visitor.cart_key:
+        request.session[SESSION_KEY] = visitor.cart_key
+
+
+def opens_carts(view: Callable[P, HttpResponse]) -> Callable[P, HttpResponse]:
+    """A view that asks for a visitor `with_cart`: the page 429 when there were too many new ones."""
+
+    @wraps(view)
+    def bounded(*args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            return view(*args, **kwargs)
+        except RateLimited:
+            return HttpResponse(render_to_string("429_carts.html"), status=429, headers={"Retry-After": "60"})
+
+    return bounded
 
 
 #: By whom a cart is: the condition for its pending rows in each room's table, which a room below need not know.

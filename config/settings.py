@@ -87,6 +87,7 @@ MIDDLEWARE = [
     "config.headers.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "config.limits.BodyLimitMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -184,6 +185,7 @@ ACCOUNT_RATE_LIMITS = {
     "login_code_attempt": "20/m/ip,100/h/key",  # 100 guesses of a hundred million
     "login_failed": "10/m/ip,5/5m/key",  # passwords
     "change_password": "5/m/user",
+    "new_cart": "30/m/ip",  # signed out, and none there yet: each may hold a session and CART_ROWS rows
 }
 # How many proxies of ours add to X-Forwarded-For: without it all visitors would share the proxy's limits.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.number("PROXY_COUNT", 1 if SITE_URL.startswith("https://") else 0, least=0, most=5)
@@ -203,8 +205,13 @@ if SITE_URL.startswith("https://"):
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 30
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+# What a request may send (config.limits): the fields of a form, and where staff may send a picture, that as well. It is
+# read into memory: nothing that anybody sends ever lies in a temporary file.
+BODY_MOST = DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+PICTURE_BODY_MOST = FILE_UPLOAD_MAX_MEMORY_SIZE = 13 * 1024 * 1024
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+DATA_UPLOAD_MAX_NUMBER_FILES = 5
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -9,12 +9,15 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from django.views.static import serve
 
 from accounts.models import User
+from events.developing import NAME
 from ledger import clock
 from ledger.locking import Contention
 from payments.health import troubles
@@ -71,3 +74,12 @@ def server_error(_request: HttpRequest) -> HttpResponse:
 def not_found(_request: HttpRequest, row: str) -> HttpResponse:
     """An address that is closed on purpose."""
     raise Http404(row)
+
+
+@require_safe
+def media(request: HttpRequest, path: str) -> HttpResponseBase:
+    """A file below MEDIA_ROOT. A picture's name is of its content: whoever has it need never ask again."""
+    response = serve(request, path, document_root=str(settings.MEDIA_ROOT))
+    if NAME.fullmatch(path):
+        response["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response

@@ -1,10 +1,11 @@
-"""Jobs of events: mail to the new holder of a ticket, and carts that lapse."""
+"""Jobs of events: mail to the new holder of a ticket, carts that lapse, and pictures."""
 
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from events.lapsing import lapse
 from events.mails import send_called_off_mail, send_moved_mail, send_ticket_mail
+from events.old_pictures import develop_old, remove_left_behind
 from ledger import clock
 
 #: A mail server that is away is asked again for about a day.
@@ -34,3 +35,11 @@ def tell_moved(entry_id: int, order_id: int, old_start: str, old_place: str) -> 
 def lapse_carts(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
     """Every hour: empty the carts of what has lain there too long."""
     lapse(at=clock.now())
+
+
+@app.periodic(cron="47 3 * * *")
+@app.task(name="events.jobs.tidy_pictures", queue="clearing", lock="tidy_pictures", queueing_lock="tidy_pictures")
+def tidy_pictures(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
+    """Every day: develop pictures of before an update, and delete files that no row has."""
+    develop_old()
+    remove_left_behind(at=clock.now())

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.requests import Request
-from accounts.visitors import Visitor, visitor_of
+from accounts.visitors import Visitor, keep_cart, opens_carts, visitor_of
 from events.booking import TimeRefusal, put_booking_in_cart
 from events.buying import PurchaseRefusal
 from events.listing import coming, listed
@@ -32,6 +32,7 @@ def room(request: HttpRequest, hours: RoomHours) -> HttpResponse:
 
 
 @require_POST
+@opens_carts
 def book(request: Request, page_slug: str, slug: str) -> HttpResponse:
     """Put a time in the cart. htmx gets the partial `room`, others the cart; a refusal is 422 with free times near."""
     calendar = get_object_or_404(
@@ -53,6 +54,7 @@ def book(request: Request, page_slug: str, slug: str) -> HttpResponse:
         if request.htmx:
             return render(request, "events/room.html#room", context, status=422)
         return render(request, "events/room.html", context | events_context(calendar, at=now), status=422)
+    keep_cart(request, visitor)
     added = Time(hours, hours.day_of(booking.starts_at), span, Standing.YOURS)
     if request.htmx:
         wanted = RoomWanted(view=wanted.view, day=wanted.day)  # the start that was chosen is done with

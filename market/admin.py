@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.paying_back import pay_back_action, pay_back_address
+from events.admin.pictures import PicturedAdmin
 from events.admin.sold import SoldAdmin
 from events.desk import DeskAdmin, link
 from events.local_times import told
@@ -36,7 +37,7 @@ def public_address(product: Product) -> str | None:
 
 
 @admin.register(Product)
-class ProductAdmin(DeskAdmin[Product]):
+class ProductAdmin(PicturedAdmin[Product], DeskAdmin[Product]):
     form = ProductForm
     sees = SEE_EVENTS
     edits = RUN
@@ -54,7 +55,7 @@ class ProductAdmin(DeskAdmin[Product]):
             _("Price and stock"),
             {"fields": (("price", "currency"), ("stock", "sold", "held_now", "free"), "max_per_order")},
         ),
-        (_("Text and picture"), {"fields": ("text", "picture")}),
+        (_("Text and picture"), {"fields": ("text", "picture", "picture_alt")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Product]:

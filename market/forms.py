@@ -4,20 +4,20 @@ from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.forms.models import ModelForm
 from django.utils.translation import gettext, ngettext
 
 from events.admin.entry_forms import check_price
 from events.models import Page
+from events.pictures import PictureForm
 from market.models import Product
 
 
-class ProductForm(ModelForm[Product]):
+class ProductForm(PictureForm[Product]):
     class Meta:
         model = Product
         fields = (
-            "page", "name", "slug", "summary", "text", "picture", "price", "stock", "max_per_order", "position",
-            "is_published",
+            "page", "name", "slug", "summary", "text", "picture", "picture_alt", "price", "stock", "max_per_order",
+            "position", "is_published",
         )  # fmt: skip
 
     def clean_stock(self) -> int | None:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from accounts.visitors import Visitor
 from events.models import Page, new_ticket_code
+from events.pictures import Pictured
 from events.states import HELD, TICKET_ARROWS, TicketState
 from ledger.arrows import arrow_triggers, counter_guards, counter_triggers, frozen_trigger, history_trigger
 from ledger.copies import copies_of
@@ -24,7 +25,7 @@ class ProductQuerySet(LockableQuerySet["Product"]):
         return self.select_related("page")
 
 
-class Product(models.Model):
+class Product(Pictured):
     """A thing that a page sells, with so many in stock or without a limit; `held` counts what is taken of the stock."""
 
     page = models.ForeignKey(Page, on_delete=models.PROTECT, related_name="products", verbose_name=_("page"))
@@ -32,7 +33,6 @@ class Product(models.Model):
     name = models.CharField(_("name"), max_length=120)
     summary = models.CharField(_("one line"), max_length=240, blank=True)
     text = models.TextField(_("text"), blank=True)
-    picture = models.ImageField(_("picture"), upload_to="products/", blank=True)
     price = models.DecimalField(_("price"), max_digits=10, decimal_places=2)
     currency = models.CharField(_("currency"), max_length=3, choices=CURRENCY_CHOICES)
     stock = models.PositiveIntegerField(

@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.requests import Request
-from accounts.visitors import visitor_of
+from accounts.visitors import keep_cart, opens_carts, visitor_of
 from events.buying import PurchaseRefusal
 from events.forms import BadQuantity, whole_number
 from ledger import clock
@@ -29,16 +29,19 @@ def product(request: HttpRequest, page_slug: str, slug: str) -> HttpResponse:
 
 @never_cache
 @require_POST
+@opens_carts
 def buy(request: Request, page_slug: str, slug: str) -> HttpResponse:
     """Put pieces in the cart. htmx gets the partial `buy`, others a redirect; a refusal is 422 with the reason."""
     shown = public_product(page_slug, slug)
     number = 1
     try:
         number = whole_number(request.POST.get("quantity", ""))
-        added = put_items_in_cart(visitor_of(request, with_cart=True), shown, number, at=clock.now())
+        visitor = visitor_of(request, with_cart=True)
+        added = put_items_in_cart(visitor, shown, number, at=clock.now())
     except (PurchaseRefusal, BadQuantity) as refusal:
         template = "market/product.html#buy" if request.htmx else "market/product.html"
         return render(request, template, context_of(shown, number) | {"refusal": str(refusal)}, status=422)
+    keep_cart(request, visitor)
     if request.htmx:
         return render(request, "market/product.html#buy", context_of(shown) | {"added": added})
     messages.success(request, _("%(n)s × %(name)s added to cart.") % {"n": added, "name": shown.name})

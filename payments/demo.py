@@ -262,3 +262,24 @@ ORDERS = (
 #: The order of which one product is paid back, and the one of which SumUp's books hold a refund that ours do not.
 REFUND = "mug and poster"
 OUTSIDE = "record and candle"
+
+#: What each picture of static/demo shows.
+SHOWN = {
+    "candle": "A lit candle in the dark",
+    "ceramics": "Three painted clay jugs on a shelf",
+    "choir": "A choir of many singers under a line of notes",
+    "cookbook": "A green cookbook with a steaming bowl of soup on its cover",
+    "dance-class": "Two dancers between coloured ribbons",
+    "film-club": "An old film projector throws its light on a hill",
+    "flea-market": "A market stall's striped awning over patterned tiles",
+    "jazz-night": "Piano keys, a record and sound waves",
+    "lecture": "The planets go round the sun above an open book",
+    "mug": "A blue mug of steaming coffee",
+    "new-year-ball": "A mirror ball among confetti",
+    "open-air-cinema": "An audience before a screen under the moon",
+    "poetry-slam": "A microphone in front of lines of verse",
+    "poster": "A poster of a white sun on orange, signed",
+    "puppets": "Two puppets on strings wave",
+    "record": "A record half out of its sleeve",
+    "theatre": "A mask in the spotlight between red curtains",
+}

@@ -24,11 +24,12 @@ from events.models import (
     Role,
     TicketType,
 )
+from events.pictures import Pictured
 from events.rooms.events import blocked_by
 from events.transitions import call_off_event, publish
 from ledger.signing import sign
 from market.models import Product
-from payments.demo import EVENTS, PAGES, PRODUCTS, ROOMS, ZONES, DemoEvent, DemoProduct, DemoRoom
+from payments.demo import EVENTS, PAGES, PRODUCTS, ROOMS, SHOWN, ZONES, DemoEvent, DemoProduct, DemoRoom
 from payments.merchants import client_for, ensure_site_merchant
 from payments.trading import end_is_marked, guest, mark_end, trade
 
@@ -147,9 +148,8 @@ def _event(event: DemoEvent, at: datetime) -> None:
         entry.blocks = blocked_by(entry.room, entry.starts_at, entry.ends_at)
     if event.sale_opens_in_days is not None:
         entry.sale_starts_at = at + timedelta(days=event.sale_opens_in_days)
-    with _picture(event.picture) as picture:
-        entry.picture.save(f"{event.picture}.webp", picture, save=False)
-        entry.save(force_insert=True)
+    _show(entry, event.picture)
+    entry.save(force_insert=True)
     for position, kind in enumerate(event.types):
         TicketType.objects.create(
             entry=entry,
@@ -177,10 +177,12 @@ def _product(product: DemoProduct, position: int) -> None:
         stock=product.stock,
         position=position,
     )
-    with _picture(product.slug) as picture:
-        made.picture.save(f"{product.slug}.webp", picture, save=False)
-        made.save(force_insert=True)
+    _show(made, product.slug)
+    made.save(force_insert=True)
 
 
-def _picture(name: str) -> File[bytes]:
-    return File((settings.BASE_DIR / "static" / "demo" / f"{name}.webp").open("rb"))
+def _show(row: Pictured, name: str) -> None:
+    """Give a new row a picture of the demo, by the way that all pictures take."""
+    with (settings.BASE_DIR / "static" / "demo" / f"{name}.webp").open("rb") as file:
+        row.picture.save(name, File(file), save=False)
+    row.picture_alt = SHOWN[name]

@@ -83,7 +83,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target.id === "cart" && waiting.size > 0) event.detail.shouldSwap = false;
 });
 
-// An answer that htmx cannot show (no network, 5xx): the page says so instead of staying silent.
+// An answer that htmx cannot show (no network, too much, too often, 5xx): the page says so instead of staying silent.
 const failure = document.getElementById("failure");
 if (failure) {
   const show = (text) => {
@@ -93,6 +93,6 @@ if (failure) {
   };
   document.addEventListener("htmx:sendError", () => show(failure.dataset.offline));
   document.addEventListener("htmx:timeout", () => show(failure.dataset.offline));
-  document.addEventListener("htmx:responseError", () => show(failure.dataset.failed));
+  document.addEventListener("htmx:responseError", (event) => show(failure.dataset[event.detail.xhr.status] ?? failure.dataset.failed));
   document.addEventListener("htmx:beforeRequest", () => { failure.hidden = true; });
 }

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from events.admin.arrows import ACTIONS, ARROWS, STANDING, arrow_view
 from events.admin.entry_forms import EntryForm, TicketTypeForm
 from events.admin.paying_back import PAY_BACK
+from events.admin.pictures import PicturedAdmin
 from events.calling_off import tell_holders
 from events.desk import DeskAdmin
 from events.local_times import told
@@ -120,7 +121,7 @@ class TicketTypeInline(Figures, ScopedInline[TicketType, CalendarEntry]):
 
 
 @admin.register(CalendarEntry)
-class EntryAdmin(Figures, DeskAdmin[CalendarEntry]):
+class EntryAdmin(Figures, PicturedAdmin[CalendarEntry], DeskAdmin[CalendarEntry]):
     form = EntryForm
     sees = SEE_EVENTS
     edits = RUN
@@ -139,7 +140,7 @@ class EntryAdmin(Figures, DeskAdmin[CalendarEntry]):
     fieldsets = (
         (None, {"fields": ("calendar", "title", "summary", ("starts_at", "ends_at"), "place", "room")}),
         (_("Tickets"), {"fields": ("ticket_price", "capacity", ("sale_starts_at", "sale_ends_at"), "max_per_order")}),
-        (_("Text and picture"), {"fields": ("text", "picture")}),
+        (_("Text and picture"), {"fields": ("text", "picture", "picture_alt")}),
     )
     figures = (_("Where it stands"), {"fields": (("standing", "sold", "held_now", "free"), "is_published")})
 

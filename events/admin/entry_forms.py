@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events.local_times import LocalTimeField, told
 from events.models import Calendar, CalendarEntry, TicketType
+from events.pictures import PictureForm
 from events.rooms.events import RoomTaken, blocked_by, check_room
 from events.states import HELD
 from ledger.money import PLACES, rounded
@@ -58,7 +59,7 @@ def check_window(form: "ModelForm[Any]", start: str, end: str, words: str) -> No
         form.add_error(end, words)
 
 
-class EntryForm(OnTheClock, ModelForm[CalendarEntry]):
+class EntryForm(OnTheClock, PictureForm[CalendarEntry]):
     starts_at = LocalTimeField(label=_("Starts"))
     ends_at = LocalTimeField(label=_("Ends"))
     sale_starts_at = LocalTimeField(label=_("Sale starts"), required=False)
@@ -67,7 +68,7 @@ class EntryForm(OnTheClock, ModelForm[CalendarEntry]):
     class Meta:
         model = CalendarEntry
         fields = (
-            "calendar", "title", "summary", "text", "picture", "place", "starts_at", "ends_at", "room",
+            "calendar", "title", "summary", "text", "picture", "picture_alt", "place", "starts_at", "ends_at", "room",
             "ticket_price", "capacity", "sale_starts_at", "sale_ends_at", "max_per_order", "is_published",
         )  # fmt: skip
         labels = {"is_published": _("Shown to the public once published"), "summary": _("In one line")}

@@ -13,9 +13,11 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from events.admin.pictures import PicturedAdmin
 from events.admin.rooms import ROOM_INLINES, booked_outside
 from events.models import Calendar, Page, PageMember, Role
 from events.payees import payee_of, unpayable
+from events.pictures import PictureForm
 from events.scoping import RUN, ScopedAdmin, ScopedFilter, ScopedInline, choices_for, team_of
 from ledger import clock
 
@@ -88,12 +90,23 @@ def zone_choices(current: str) -> list[tuple[str, str]]:
     return [(name, name.replace("_", " ")) for name in sorted(names | {"UTC", current})]
 
 
-class PageForm(ModelForm[Page]):
+class PageForm(PictureForm[Page]):
     time_zone = forms.ChoiceField(label=_("Time zone"), help_text=_("Times of its events are entered and shown in it."))
 
     class Meta:
         model = Page
-        fields = ("name", "slug", "text", "picture", "place", "time_zone", "currency", "merchant", "is_published")
+        fields = (
+            "name",
+            "slug",
+            "text",
+            "picture",
+            "picture_alt",
+            "place",
+            "time_zone",
+            "currency",
+            "merchant",
+            "is_published",
+        )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -104,7 +117,7 @@ class PageForm(ModelForm[Page]):
 
 
 @admin.register(Page)
-class PageAdmin(ScopedAdmin[Page]):
+class PageAdmin(PicturedAdmin[Page]):
     form = PageForm
     sees = edits = RUN
     page_path = "pk"
@@ -142,7 +155,18 @@ class PageAdmin(ScopedAdmin[Page]):
 
     def get_fields(self, request: HttpRequest, obj: Page | None = None) -> tuple[str, ...]:
         payee = ("merchant" if team_of(request).is_superuser else "payee", *(("payments",) if obj else ()))
-        return ("name", "slug", "text", "picture", "place", "time_zone", "currency", *payee, "is_published")
+        return (
+            "name",
+            "slug",
+            "text",
+            "picture",
+            "picture_alt",
+            "place",
+            "time_zone",
+            "currency",
+            *payee,
+            "is_published",
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Page | None = None) -> tuple[str, ...]:
         """What was sold counts in the currency; the address and the payee are the site's to change."""

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from accounts.visitors import Visitor
 from events.models.pages import Calendar
+from events.pictures import Pictured
 from events.states import ENTRY_ARROWS, HELD, EntryKind, EntryState
 from ledger.arrows import arrow_triggers, counter_guards, frozen_trigger, history_trigger
 from ledger.copies import copies_of
@@ -54,7 +55,7 @@ class EntryQuerySet(LockableQuerySet["CalendarEntry"]):
         return self.select_related("calendar__page")
 
 
-class CalendarEntry(models.Model):
+class CalendarEntry(Pictured):
     """One thing in a calendar, of one kind: an event that may sell tickets, or a booking of time in a room."""
 
     calendar = models.ForeignKey(Calendar, on_delete=models.PROTECT, related_name="entries", verbose_name=_("calendar"))
@@ -63,7 +64,6 @@ class CalendarEntry(models.Model):
     title = models.CharField(_("title"), max_length=160)
     summary = models.CharField(_("one line"), max_length=240, blank=True)
     text = models.TextField(_("text"), blank=True)
-    picture = models.ImageField(_("picture"), upload_to="entries/", blank=True)
     place = models.CharField(_("place"), max_length=200, blank=True)
     starts_at = models.DateTimeField(_("starts"))
     ends_at = models.DateTimeField(_("ends"))

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from events.pictures import Pictured
 from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES
 from ledger.sealed import SealedField, Unreadable
@@ -71,13 +72,12 @@ class PageQuerySet(LockableQuerySet["Page"]):
         return self.filter(pk__in=members.values("page_id"))
 
 
-class Page(models.Model):
+class Page(Pictured):
     """An organiser's page: the container of calendars, entries and products."""
 
     slug = models.SlugField(_("address"), max_length=80, unique=True)
     name = models.CharField(_("name"), max_length=120)
     text = models.TextField(_("text"), blank=True)
-    picture = models.ImageField(_("picture"), upload_to="pages/", blank=True)
     place = models.CharField(_("place"), max_length=200, blank=True)
     time_zone = models.CharField(
         _("time zone"), max_length=64, default="Europe/Berlin", validators=[validate_time_zone]

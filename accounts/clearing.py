@@ -1,0 +1,34 @@
+"""What is past its time in the tables of sessions and of the cache goes: nobody reads it, and strangers make it."""
+
+from datetime import datetime
+
+from django.contrib.sessions.models import Session
+from django.db import connection
+
+BATCH = 1000
+
+
+def clear_sessions(*, at: datetime) -> int:
+    """Delete the sessions that ended by `at`, a batch at a time; answers how many. One prolonged meanwhile stays."""
+    gone, found = 0, BATCH
+    over = Session.objects.filter(expire_date__lt=at)
+    while found == BATCH:
+        keys = list(over.order_by("expire_date").values_list("pk", flat=True)[:BATCH])
+        found = len(keys)
+        gone += over.filter(pk__in=keys).delete()[0]
+    return gone
+
+
+def clear_cache(*, at: datetime) -> int:
+    """The same for the cache, which by itself keeps what is over until it is full."""
+    gone, found = 0, BATCH
+    with connection.cursor() as cursor:
+        while found == BATCH:
+            cursor.execute(
+                "DELETE FROM foyer_cache WHERE expires < %(at)s AND cache_key IN"
+                " (SELECT cache_key FROM foyer_cache WHERE expires < %(at)s ORDER BY expires LIMIT %(batch)s)",
+                {"at": at, "batch": BATCH},
+            )
+            found = cursor.rowcount
+            gone += found
+    return gone
