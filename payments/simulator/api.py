@@ -134,7 +134,7 @@ class Api:
             row = self._attempt(names.pop(), asked)
             if row is None or row.merchant_code != asked.merchant.code:
                 raise not_found()
-            return told(transaction_json(row, self.ledger))
+            return told(transaction_json(row, self.ledger) | self.faults.tamper_transaction)
 
     def _attempt(self, name: str, asked: Asked) -> Transaction | None:
         if name == "id":
@@ -147,7 +147,11 @@ class Api:
     def history(self, asked: Asked) -> Reply:
         self._code(asked, not_found)
         with self.ledger.lock:
-            return told(history(asked.merchant, asked.query, self.ledger))
+            listed = history(asked.merchant, asked.query, self.ledger)
+            items = listed["items"]
+            for item in items if isinstance(items, list) else []:
+                item.update(self.faults.tamper_listed if item["type"] == "PAYMENT" else {})
+            return told(listed)
 
     def payouts(self, asked: Asked) -> Reply:
         self._code(asked, not_found)

@@ -12,7 +12,8 @@ from payments.simulator.till import DECLINED, Closed, Till
 from payments.simulator.views import Json
 from payments.simulator.webhooks import Webhooks
 
-SWITCHES = {*OPERATIONS, "times", "webhook", "tamper", "refund_event_delay"}
+TAMPERED = ("tamper", "tamper_transaction", "tamper_listed")
+SWITCHES = {*OPERATIONS, *TAMPERED, "times", "webhook", "refund_event_delay"}
 
 
 class Control:
@@ -53,6 +54,8 @@ class Control:
                 return {}
             case ("POST", "pay", checkout_id):
                 return asdict(self.till.pay(checkout_id, force=body.get("force") is True))
+            case ("POST", "pay_again", checkout_id):
+                return asdict(self.till.pay_again(checkout_id))
             case ("POST", "decline", checkout_id):
                 return asdict(self.till.decline(checkout_id, str(body.get("reason") or DECLINED)))
             case ("POST", "authorize", checkout_id):
@@ -85,18 +88,20 @@ class Control:
         unknown = set(body) - SWITCHES
         if unknown:
             raise ValueError(f"no such switch: {', '.join(sorted(unknown))}")
-        mode, tamper, times = body.get("webhook"), body.get("tamper", {}), body.get("times")
+        mode, times = body.get("webhook"), body.get("times")
         if mode is not None and not str(mode).startswith(WEBHOOK_MODES):
             raise ValueError(f"webhook: not one of {', '.join(WEBHOOK_MODES)}")
-        if not isinstance(tamper, dict):
-            raise ValueError("tamper: not an object of fields")
+        for name in TAMPERED:
+            if not isinstance(body.get(name, {}), dict):
+                raise ValueError(f"{name}: not an object of fields")
         for operation in OPERATIONS:
             if operation in body:
                 self.faults.put(operation, body[operation], int(str(times)) if times is not None else None)
         if mode is not None:
             self.webhooks.mode = str(mode)
-        if "tamper" in body:
-            self.faults.tamper = tamper
+        for name in TAMPERED:
+            if name in body:
+                setattr(self.faults, name, body[name])
         if "refund_event_delay" in body:
             self.faults.refund_event_delay = float(str(body["refund_event_delay"]))
 

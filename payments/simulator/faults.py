@@ -46,6 +46,9 @@ class Faults:
     lock: threading.Lock = field(default_factory=threading.Lock)
     active: dict[str, tuple[Fault, int | None]] = field(default_factory=dict)
     tamper: dict[str, object] = field(default_factory=dict)
+    #: The same for a transaction that is read, and for each payment in the list of transactions.
+    tamper_transaction: dict[str, object] = field(default_factory=dict)
+    tamper_listed: dict[str, object] = field(default_factory=dict)
     refund_event_delay: float = 0
     calls: Counter[str] = field(default_factory=Counter)
     released: threading.Event = field(default_factory=threading.Event)
@@ -84,6 +87,8 @@ class Faults:
         with self.lock:
             self.active.clear()
             self.tamper.clear()
+            self.tamper_transaction.clear()
+            self.tamper_listed.clear()
             self.calls.clear()
             self.refund_event_delay = 0
             self.released.set()
