@@ -180,7 +180,7 @@ def _unpaid_orders(request: HttpRequest) -> list[object]:
     """The visitor's orders that await payment: who comes back from SumUp's page looks for their things here."""
     if not isinstance(request.user, User):
         return []
-    return list(request.user.orders.filter(state="awaiting_payment").order_by("pk"))
+    return list(request.user.orders.awaiting().with_money().order_by("pk"))
 
 
 def _sums(part: Cart | Group) -> dict[str, object]:

@@ -16,6 +16,10 @@ SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$"}
 CURRENCY_CHOICES = [(code, code) for code in sorted(PLACES)]
 
 
+#: The largest amount that a column of money holds.
+MOST = Decimal("99999999.99")
+
+
 class MixedCurrencies(Exception):
     """Two amounts in different currencies were added."""
 
@@ -23,6 +27,13 @@ class MixedCurrencies(Exception):
 def rounded(amount: Decimal, currency: str) -> Decimal:
     """`amount` with the places of `currency`, half up: the one rounding."""
     return amount.quantize(Decimal(1).scaleb(-PLACES[currency]), rounding=ROUND_HALF_UP)
+
+
+def storable(amount: Decimal | None, currency: str) -> Decimal | None:
+    """What somebody else told of an amount above 0, as a column of money holds it; None for what fits none."""
+    if amount is None or currency not in PLACES or not 0 < amount <= MOST:
+        return None
+    return rounded(amount, currency) or None
 
 
 @dataclass(frozen=True, order=False)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pgtrigger
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
@@ -19,12 +19,17 @@ from ledger.arrows import arrow_triggers, frozen_trigger, history_trigger, no_tr
 from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES, Money
 from market.models import Product
-from orders.states import ORDER_ARROWS, OrderState
+from orders.states import ORDER_ARROWS, PAYABLE, SUMUP_PAID, UNDECIDED, OrderState
 
 
 def new_order_code() -> str:
     """130 random bits in 26 letters and digits: who knows it may see whether the order is paid, no more."""
     return base64.b32encode(secrets.token_bytes(17)).decode()[:26]
+
+
+#: Money of an order is here and a person decides about it; or SumUp says so and has not shown the payment yet.
+IS_UNDECIDED = Q(cases__closed_at=None, cases__kind__in=sorted(UNDECIDED))
+IS_CONFIRMING = Q(checkouts__state__in=sorted(PAYABLE), checkouts__sumup_status=SUMUP_PAID)
 
 
 class OrderQuerySet(LockableQuerySet["Order"]):
@@ -33,6 +38,12 @@ class OrderQuerySet(LockableQuerySet["Order"]):
 
     def awaiting(self) -> "OrderQuerySet":
         return self.filter(state=OrderState.AWAITING_PAYMENT)
+
+    def with_money(self) -> "OrderQuerySet":
+        """Each knows whether it `is_undecided` or `is_confirming`, with no question more."""
+        same = Order.objects.filter(pk=OuterRef("pk"))
+        known = {"is_undecided": Exists(same.filter(IS_UNDECIDED)), "is_confirming": Exists(same.filter(IS_CONFIRMING))}
+        return self.annotate(**known)
 
     def of_pages(self, pages: "models.QuerySet[Page] | list[int]") -> "OrderQuerySet":
         """Orders with a line of one of `pages`."""
@@ -113,8 +124,29 @@ class Order(models.Model):
         line = self.lines.select_related("page").first()
         return line.page if line else None
 
-    def can_still_pay(self, at: datetime) -> bool:
+    @cached_property
+    def is_undecided(self) -> bool:
+        """Money for it is here, it got no goods for it, and a person decides: nothing more is to be paid meanwhile."""
+        return Order.objects.filter(IS_UNDECIDED, pk=self.pk).exists()
+
+    @cached_property
+    def is_confirming(self) -> bool:
+        """SumUp says that it is paid, and has not shown the payment itself yet."""
+        return Order.objects.filter(IS_CONFIRMING, pk=self.pk).exists()
+
+    @property
+    def money_came(self) -> bool:
+        """It awaits no payment, whatever its state says: one has come, or has by SumUp's word."""
+        if "is_undecided" in self.__dict__ and "is_confirming" in self.__dict__:
+            return self.is_undecided or self.is_confirming
+        return Order.objects.filter(IS_UNDECIDED | IS_CONFIRMING, pk=self.pk).exists()
+
+    def has_time(self, at: datetime) -> bool:
+        """It awaits payment, and its hold is not over."""
         return self.state == OrderState.AWAITING_PAYMENT and self.cancel_requested_at is None and at < self.hold_until
+
+    def can_still_pay(self, at: datetime) -> bool:
+        return self.has_time(at) and not self.money_came
 
 
 class OrderLine(models.Model):

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from django.db import transaction
+
 from events.models import CalendarEntry
 from events.states import TicketState
 from events.transitions import mark_released
@@ -22,12 +24,15 @@ def ending_of(order: Order, *, at: datetime) -> OrderState | None:
 
 
 def request_cancel(order: Order, *, at: datetime) -> bool:
-    """Write down that the buyer cancels; the payment is ended next, then the seats are freed."""
-    return bool(
-        Order.objects.filter(pk=order.pk, state=OrderState.AWAITING_PAYMENT, cancel_requested_at=None).update(
-            cancel_requested_at=at
-        )
-    )
+    """Write down that the buyer cancels; the payment is ended next, then the seats are freed.
+
+    False when it has ended, is being cancelled already, or money for it has come: about that a person decides.
+    """
+    with transaction.atomic():
+        row = Order.objects.filter(pk=order.pk).locked().get()
+        if row.state != OrderState.AWAITING_PAYMENT or row.cancel_requested_at is not None or row.money_came:
+            return False
+        return bool(Order.objects.filter(pk=row.pk).update(cancel_requested_at=at))
 
 
 def free(order: Order, *, ending: OrderState) -> int:

@@ -25,7 +25,7 @@ private = cache_control(private=True, no_store=True)
 @login_required
 @require_safe
 def orders(request: HttpRequest) -> HttpResponse:
-    rows = Order.objects.of_user(signed_in(request)).prefetch_related("lines__page")[:200]
+    rows = Order.objects.of_user(signed_in(request)).with_money().prefetch_related("lines__page")[:200]
     return render(request, "orders/orders.html", {"orders": rows})
 
 
@@ -33,7 +33,7 @@ def orders(request: HttpRequest) -> HttpResponse:
 @require_safe
 def order(request: HttpRequest, code: str) -> HttpResponse:
     """An order. Signed out the code alone shows its state and no more; another user's is not found."""
-    shown = get_object_or_404(Order, code=code)
+    shown = get_object_or_404(Order.objects.with_money(), code=code)
     if not request.user.is_authenticated:
         return render(request, "orders/order_signed_out.html", {"order": shown})
     if shown.user_id != request.user.pk:
@@ -51,6 +51,9 @@ def again(request: HttpRequest, code: str) -> HttpResponse:
     if not request.user.is_authenticated:
         return redirect_to_login(reverse("order", args=[code]))
     order = get_object_or_404(Order.objects.select_related("user"), code=code, user=signed_in(request))
+    if order.money_came:
+        messages.info(request, _("A payment for this order has come and is being looked at. Please wait for that."))
+        return redirect(order)
     if count := put_back(order, at=clock.now()):
         words = ngettext("%(n)s thing is back in your cart.", "%(n)s things are back in your cart.", count)
         messages.success(request, words % {"n": count})

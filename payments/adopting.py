@@ -15,23 +15,23 @@ from django.utils.translation import gettext as _
 
 from events.models import Merchant
 from ledger.locking import retried
-from ledger.money import PLACES, Money, rounded
+from ledger.money import MOST, PLACES, Money, rounded
 from ledger.signing import sign
 from orders.models import Order
 from payments.cases import close_cases, open_case
+from payments.contradicting import TRANSACTION, of_transaction, put_locked
 from payments.ending import fail, succeed
 from payments.models import Checkout, Refund, RefundLine, SumUpEvent
 from payments.rows import left_of, line_for, rows_of, unexplained
 from payments.states import OWN, CaseKind, RefundKind, RefundOrigin, RefundState
 from payments.sumup import CHARGE_BACK, REFUND, EventAnswer, FullTransactionAnswer
+from payments.sumup.transactions import event_key
 from payments.transitions import mark_withdrawn
 
 log = logging.getLogger(__name__)
 
 #: How far SumUp's clock may be behind ours.
 CLOCKS = timedelta(minutes=10)
-#: The largest amount that a row can hold.
-MOST = Decimal("9999999999.99")
 
 
 @dataclass
@@ -51,21 +51,23 @@ class Adopted:
 def adopt_events(checkout: Checkout, answer: FullTransactionAnswer, *, at: datetime, who: str) -> Adopted:
     """Take SumUp's `answer` about the transaction of `checkout` into the books; safe twice, late, and at once.
 
-    An answer without lists of events says nothing, and changes nothing.
+    Where it contradicts itself or our books a case is opened. An answer without lists of events says nothing of them.
     """
-    if answer.events is None:
-        return Adopted()
-    return retried(lambda: _adopt(checkout.pk, answer, answer.events or (), at, who))
+    return retried(lambda: _adopt(checkout.pk, answer, answer.events, at, who))
 
 
 def _adopt(
-    checkout_pk: int, answer: FullTransactionAnswer, events: Collection[EventAnswer], at: datetime, who: str
+    checkout_pk: int, answer: FullTransactionAnswer, events: Collection[EventAnswer] | None, at: datetime, who: str
 ) -> Adopted:
     order = Order.objects.filter(checkouts=checkout_pk).locked().get()
     checkout = Checkout.objects.filter(pk=checkout_pk).select_related("merchant").locked().get()
     checkout.order = order
     refunds = list(checkout.refunds.locked())
     sign(who=who, why="SumUp reports it")
+    if checkout.captured is not None:
+        put_locked(checkout, TRANSACTION, of_transaction(checkout, answer), who=who, at=at)
+    if events is None:
+        return Adopted()
     done = Adopted(stored=_store(checkout.merchant, checkout, answer, events, at))
     if checkout.captured is None:
         return done
@@ -81,7 +83,7 @@ def _store(
     merchant: Merchant, checkout: Checkout, answer: FullTransactionAnswer, events: Collection[EventAnswer], at: datetime
 ) -> int:
     """Write down what is new, and the new words about what is known; answers how much is new."""
-    known = {row.event_id: row for row in SumUpEvent.objects.filter(transaction_id=answer.id)}
+    known = {event_key(row.event_id): row for row in SumUpEvent.objects.filter(transaction_id=answer.id)}
     currency = answer.currency if answer.currency in PLACES else checkout.captured_currency or checkout.currency
     fresh = []
     for event in events:

@@ -4,9 +4,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from events.models import Merchant
+from ledger.money import MOST
 from orders.models import Order
 from payments.models import Case, Checkout
-from payments.states import CaseKind
+from payments.states import CaseKind, CheckoutState
 
 #: Decided once, they can come up again with something new.
 RECURRING = frozenset({CaseKind.GOODS, CaseKind.OUTSIDE, CaseKind.REFUND})
@@ -22,12 +23,22 @@ def open_case(kind: CaseKind, checkout: Checkout, *, words: str, at: datetime, a
     """A case about `checkout`, which is locked; False when there was one of this kind already.
 
     What a person has decided is not asked again, but for goods that could not be given and were tried once more, and
-    for refunds. `amount` is what it is about, where that is not the whole payment.
+    for refunds. `amount` is what it is about, where that is not the whole payment; what nobody can tell, or no row can
+    hold, is a case without an amount.
     """
     known = Case.objects.filter(checkout=checkout, kind=kind)
     if (known.open() if kind in RECURRING else known).exists():
         return False
-    whole = checkout.captured if checkout.captured is not None else checkout.amount
+    is_money = checkout.state in (CheckoutState.PAID, CheckoutState.MISMATCH)
+    whole = checkout.captured if is_money else checkout.amount
+    write_case(kind, checkout, words=words, at=at, amount=whole if amount is None else amount)
+    return True
+
+
+def write_case(
+    kind: CaseKind, checkout: Checkout, *, words: str, at: datetime, amount: Decimal | None, about: str = ""
+) -> None:
+    """One open case of a kind, and of what it is `about`, for each checkout: a rival's is as good as this one."""
     Case.objects.bulk_create(
         [
             Case(
@@ -35,15 +46,15 @@ def open_case(kind: CaseKind, checkout: Checkout, *, words: str, at: datetime, a
                 order_id=checkout.order_id,
                 checkout=checkout,
                 merchant_id=checkout.merchant_id,
-                amount=whole if amount is None else amount,
+                amount=amount if amount is None or abs(amount) <= MOST else None,
                 currency=checkout.captured_currency or checkout.currency,
                 words=words,
+                about=about,
                 opened_at=at,
             )
         ],
         ignore_conflicts=True,
     )
-    return True
 
 
 def open_merchant_case(merchant: Merchant, *, words: str, at: datetime) -> None:

@@ -23,7 +23,7 @@ from payments.models import Case, Checkout
 from payments.releasing import free_anyway
 from payments.rows import unexplained
 from payments.settling import accept_mismatch, can_accept, give_again, is_whole
-from payments.states import CaseKind
+from payments.states import CaseKind, CheckoutState
 from payments.strays import LinkRefusal, link
 
 if TYPE_CHECKING:
@@ -83,6 +83,30 @@ DECISIONS = {
             _("The payment is accepted."),
             lambda case, who, reason, at: accept_mismatch(case, who=who, reason=reason, at=at),
             lambda checkout: checkout is not None and can_accept(checkout),
+        ),
+        Decision(
+            "mismatch-settled",
+            CaseKind.MISMATCH,
+            _("It is settled elsewhere"),
+            _(
+                "Nobody can say how much this payment brought, so nothing can be paid back from here. Say what SumUp or"
+                " the bank shows, and how the money went back, if any came. If the order's time is over, its seats are"
+                " free then."
+            ),
+            _("The case is closed."),
+            offered=lambda checkout: (
+                checkout is not None and checkout.state == CheckoutState.MISMATCH and checkout.captured is None
+            ),
+        ),
+        Decision(
+            "contradiction-seen",
+            CaseKind.CONTRADICTION,
+            _("I know what is right"),
+            _(
+                "Say which of the two is right, and how you know. The same contradiction is not asked about again; the"
+                " books stay as they are."
+            ),
+            _("The case is closed."),
         ),
         Decision(
             "give-again",

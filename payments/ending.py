@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from payments.cases import close_cases, open_case
 from payments.mails import tell_refund
 from payments.models import Checkout, Refund, RefundLoss
-from payments.rows import Row, key_of, left_of, owe_again, pay_back, rows_of
+from payments.rows import Row, has_gone_back, key_of, left_of, owe_again, pay_back, rows_of
 from payments.states import CaseKind, RefundKind, RefundOrigin, RefundState
 from payments.transitions import mark_failed, mark_succeeded, mark_unknown
 
@@ -66,7 +66,7 @@ def whole_rows(refund: Refund, checkout: Checkout) -> list[Row]:
 
 def _close_what_it_ends(checkout: Checkout, *, who: str, at: datetime) -> None:
     """A surplus that went back whole, and refunds that failed before this one, wait for nobody any more."""
-    if not checkout.is_applied and left_of(checkout) == 0 and not checkout.refunds.unfinished().exists():
+    if not checkout.is_applied and has_gone_back(checkout):
         kinds = (CaseKind.SURPLUS, CaseKind.MISMATCH, CaseKind.GOODS)
         close_cases(checkout, *kinds, who=who, at=at, decision=_("All of it was paid back."))
     troubled = checkout.refunds.unfinished().exists() or any(

@@ -72,10 +72,13 @@ def sweep_once() -> None:
     due = Checkout.objects.unsettled().filter(Q(asked_at=None) | Q(asked_at__lt=now - SWEEP_PAUSE))
     for pk in list(due.order_by(F("asked_at").asc(nulls_first=True)).values_list("pk", flat=True)[:SWEEP_MOST]):
         _quietly("checkout", pk, settle)
-    for pk in list(Checkout.objects.to_ask_again(at=now).values_list("pk", flat=True)[:SWEEP_MOST]):
-        _quietly("checkout", pk, settle)
+    for again in (Checkout.objects.to_ask_again(at=now), Checkout.objects.doubtful(at=now)):
+        for pk in list(again.values_list("pk", flat=True)[:SWEEP_MOST]):
+            _quietly("checkout", pk, settle)
     # In no order, so that those of which SumUp says nothing never keep the others waiting.
-    over = Order.objects.awaiting().filter(Q(hold_until__lte=now) | Q(cancel_requested_at__isnull=False))
+    over = Order.objects.awaiting().filter(
+        Q(hold_until__lte=now) | Q(cancel_requested_at__isnull=False) | Q(pk__in=Checkout.objects.beside_undecided())
+    )
     for pk in list(over.order_by("?").values_list("pk", flat=True)[:SWEEP_MOST]):
         _quietly("order", pk, release)
 

@@ -11,6 +11,7 @@ from procrastinate.contrib.django import app
 from events.jobs import MAIL_RETRY
 from ledger.money import Money
 from payments.models import Checkout, Refund
+from payments.money_came import came_of
 from payments.rows import told_lines
 
 
@@ -32,6 +33,26 @@ def tell_surplus(checkout_id: int) -> None:
         headers={"Message-ID": f"<surplus.{checkout.pk}@{urlsplit(settings.SITE_URL).hostname}>"},
     )
     mail.attach_alternative(render_to_string("payments/mail/surplus.html", context), "text/html")
+    mail.send()
+
+
+@app.task(queue="mail", retry=MAIL_RETRY)
+def tell_mismatch(checkout_id: int) -> None:
+    """Tell the buyer that a payment has come that is not what was asked for, and that nothing more is to be paid."""
+    checkout = Checkout.objects.select_related("order__user").get(pk=checkout_id)
+    order = checkout.order
+    context = {
+        "order": order,
+        "came": came_of(checkout),
+        "order_url": settings.SITE_URL + order.get_absolute_url(),
+    }
+    mail = EmailMultiAlternatives(
+        subject=_("Your payment is being looked at, order %(code)s") % {"code": order.short_code},
+        body=render_to_string("payments/mail/mismatch.txt", context),
+        to=[order.user.email],
+        headers={"Message-ID": f"<mismatch.{checkout.pk}@{urlsplit(settings.SITE_URL).hostname}>"},
+    )
+    mail.attach_alternative(render_to_string("payments/mail/mismatch.html", context), "text/html")
     mail.send()
 
 

@@ -2,22 +2,32 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 
 from django.db.models import Q
 
 from events.models import Merchant
-from ledger.money import PLACES, rounded
+from ledger.money import storable
 from orders.models import Order
 from payments.adopting import adopt_events
+from payments.backing import is_waited_for, mismatch_of
 from payments.cases import open_case
+from payments.contradicting import (
+    LIST,
+    LISTED_REFUNDS,
+    Contradiction,
+    of_payment,
+    of_refunds,
+    put_before_a_person,
+)
 from payments.merchants import PATIENT, client_for
-from payments.models import Checkout, SumUpEvent
+from payments.models import Case, Checkout, SumUpEvent
 from payments.rounds import WHO, Round
-from payments.settling import ASKABLE, MOST, Verdict, settle
+from payments.settling import ASKABLE, Verdict, settle
 from payments.states import CaseKind, CheckoutState
 from payments.strays import close_found, open_stray
 from payments.sumup import HistoryItem, SumUpProblem, UnknownTransaction
@@ -89,6 +99,10 @@ class _Known:
         if checkout.transaction_id:
             self.by_id[checkout.transaction_id] = checkout
 
+    def take(self, item: HistoryItem, checkout: Checkout) -> None:
+        """It is the payment of `checkout`, which does not name it."""
+        self.by_id[item.transaction_id] = checkout
+
     def of(self, item: HistoryItem) -> Checkout | None:
         return self.by_code.get(item.transaction_code) or self.by_id.get(item.transaction_id)
 
@@ -113,30 +127,16 @@ def _match_unknown(merchant: Merchant, item: HistoryItem, known: _Known, run: Ro
         return
     order = Order.objects.filter(code=code, merchant=merchant).first()
     unanswered = len(run.unanswered) + len(run.refused)
-    if order is not None:
-        for checkout in Checkout.objects.filter(order=order, state__in=ASKABLE).order_by("-pk"):
-            if run.is_dry:
-                run.count("found paid", f"Order {order.short_code}: SumUp took {_amount(item)}. It would be settled.")
-                return
-            run.pace(merchant.pk)
-            busy = (
-                settle(checkout.pk, who=WHO, at=run.clock(), heard=lambda problem: run.heard(problem, merchant.pk))
-                is Verdict.BUSY
-            )
-            checkout.refresh_from_db()
-            known.remember(checkout)
-            if known.of(item) is not None:
-                if not busy:
-                    run.count("found paid", f"Order {order.short_code}: SumUp took {_amount(item)}. It is settled.")
-                return
-            if busy:  # a webhook or the sweep is asking at this moment: the next run sees what came of it
-                run.counts["asked by another"] += 1
-                return
+    if order is not None and _is_of(order, item, known, run):
+        return
+    named = (item.transaction_id, item.transaction_code)
+    if (mismatch := mismatch_of(merchant, order, named, _taken(item), is_dry=run.is_dry)) is not None:
+        known.take(item, mismatch)
+        return
     words = _stray_words(item, order, code)
     if run.is_dry:
         run.count("of no order", f"{words} A case would be opened.")
         return
-    named = (item.transaction_id, item.transaction_code)
     opened = open_stray(merchant, order, named, _taken(item), words=words, at=run.clock())
     if opened:
         run.count("of no order", words)
@@ -145,11 +145,34 @@ def _match_unknown(merchant: Merchant, item: HistoryItem, known: _Known, run: Ro
         del run.unanswered[unanswered:]
 
 
+def _is_of(order: Order, item: HistoryItem, known: _Known, run: Round) -> bool:
+    """Ask about each checkout of `order` that may have been paid by it; True when it is that, or may still be."""
+    if is_waited_for(order, *_taken(item)):
+        run.counts["paid, not shown yet"] += 1
+        return True
+    heard = partial(run.heard, merchant_pk=known.merchant.pk)
+    for checkout in Checkout.objects.filter(order=order, state__in=ASKABLE).order_by("-pk"):
+        if run.is_dry:
+            run.count("found paid", f"Order {order.short_code}: SumUp took {_amount(item)}. It would be settled.")
+            return True
+        run.pace(known.merchant.pk)
+        busy = settle(checkout.pk, who=WHO, at=run.clock(), heard=heard) is Verdict.BUSY
+        checkout.refresh_from_db()
+        known.remember(checkout)
+        if known.of(item) is not None:
+            if not busy:
+                run.count("found paid", f"Order {order.short_code}: SumUp took {_amount(item)}. It is settled.")
+            return True
+        if busy:  # a webhook or the sweep is asking at this moment: the next run sees what came of it
+            run.counts["asked by another"] += 1
+            return True
+    return False
+
+
 def _taken(item: HistoryItem) -> tuple[Decimal | None, str]:
     """Amount and currency as a case can hold them."""
-    if item.amount is None or not 0 < item.amount <= MOST or item.currency not in PLACES:
-        return None, ""
-    return rounded(item.amount, item.currency), item.currency
+    amount = storable(item.amount, item.currency)
+    return amount, "" if amount is None else item.currency
 
 
 def _amount(item: HistoryItem) -> str:
@@ -188,29 +211,67 @@ def _gone_words(item: HistoryItem) -> str:
 
 def _match_events(items: Iterable[HistoryItem], known: _Known, run: Round) -> None:
     """Read those transactions of ours of which SumUp lists a refund or chargeback that is not booked as it stands."""
-    listed: dict[int, Counter[tuple[str, str, Decimal]]] = {}
-    told: dict[int, Decimal] = {}
+    listed: dict[int, list[HistoryItem]] = {}
+    payments: dict[int, HistoryItem] = {}
     for item in items:
         checkout = known.of(item)
         if checkout is None:
             continue
         if item.type in (REFUND, CHARGE_BACK):
-            listed.setdefault(checkout.pk, Counter())[item.type, item.status, item.amount or Decimal(0)] += 1
-        elif item.type == PAYMENT and item.refunded is not None:
-            told[checkout.pk] = item.refunded
+            listed.setdefault(checkout.pk, []).append(item)
+        elif item.type == PAYMENT:
+            payments[checkout.pk] = item
     booked = _booked(known.checkouts())
+    told = _contradicted(known.checkouts())
     for checkout in known.checkouts():
-        ours = booked.get(checkout.pk, Counter())
-        sums = [
-            sum((key[2] * n for key, n in ours.items() if key[0] in kinds and key[1] != "FAILED"), Decimal(0))
-            for kinds in ((REFUND,), (REFUND, CHARGE_BACK))
-        ]
-        if listed.get(checkout.pk, Counter()) <= ours and told.get(checkout.pk, sums[0]) in sums:
+        payment, gone = payments.get(checkout.pk), listed.get(checkout.pk, [])
+        if payment is not None and checkout.captured is not None:
+            found = of_payment(checkout, LIST, payment.status, payment.amount, payment.currency)
+            _tell(checkout, LIST, found, run, is_told=checkout.pk in told)
+        refunded = payment.refunded if payment else None
+        if _is_booked(gone, refunded, booked.get(checkout.pk, Counter())):
+            _tell(checkout, LISTED_REFUNDS, [], run, is_told=checkout.pk in told)
             continue
         if run.is_dry:
             run.count("refunds to book", f"{checkout.reference}: SumUp lists money that went back. It would be booked.")
             continue
-        run.safely(f"refunds of {checkout.reference}", lambda: _read_events(checkout, run))  # noqa: B023
+        work = partial(_read_events, checkout, gone, refunded, run)
+        run.safely(f"refunds of {checkout.reference}", work)
+
+
+def _is_booked(
+    listed: Iterable[HistoryItem], refunded: Decimal | None, ours: Counter[tuple[str, str, Decimal]]
+) -> bool:
+    """Each listed refund and chargeback is booked as it stands, and what the payment says went back is their sum."""
+    sums = [
+        sum((key[2] * n for key, n in ours.items() if key[0] in kinds and key[1] != "FAILED"), Decimal(0))
+        for kinds in ((REFUND,), (REFUND, CHARGE_BACK))
+    ]
+    theirs = Counter((item.type, item.status, item.amount or Decimal(0)) for item in listed)
+    return theirs <= ours and (refunded is None or refunded in sums)
+
+
+def _contradicted(checkouts: Iterable[Checkout]) -> set[int]:
+    """Those about which a person is asked already because of a contradiction."""
+    cases = Case.objects.open().filter(kind=CaseKind.CONTRADICTION, checkout__in=[row.pk for row in checkouts])
+    return {pk for pk in cases.values_list("checkout_id", flat=True) if pk is not None}
+
+
+def _tell(checkout: Checkout, source: str, found: Collection[Contradiction], run: Round, *, is_told: bool) -> None:
+    """A case for each contradiction, once; `is_told`: some are open, which may be over by now."""
+    if run.is_dry:
+        for one in found:
+            run.count("contradictions", f"{one.words} A case would be opened.")
+    elif found or is_told:
+        work = partial(put_before_a_person, checkout.pk, source, found, who=WHO, at=run.clock())
+        run.safely(f"contradictions about {checkout.reference}", lambda: _count(run, work(), found))
+
+
+def _count(run: Round, new: int, found: Collection[Contradiction]) -> None:
+    if new:
+        run.counts["contradictions"] += new
+        for one in found:
+            run.told(one.words)
 
 
 def _booked(checkouts: Iterable[Checkout]) -> dict[int, Counter[tuple[str, str, Decimal]]]:
@@ -222,7 +283,10 @@ def _booked(checkouts: Iterable[Checkout]) -> dict[int, Counter[tuple[str, str, 
     return found
 
 
-def _read_events(checkout: Checkout, run: Round) -> None:
+def _read_events(checkout: Checkout, listed: list[HistoryItem], refunded: Decimal | None, run: Round) -> None:
+    if not checkout.transaction_id:
+        run.told(f"{checkout.reference}: SumUp lists money that went back of a payment whose transaction is not known.")
+        return
     run.pace(checkout.merchant_id)
     try:
         answer = client_for(checkout.merchant, deadline=PATIENT).read_transaction(checkout.transaction_id)
@@ -231,6 +295,7 @@ def _read_events(checkout: Checkout, run: Round) -> None:
         run.told(f"{checkout.reference}: SumUp lists money that went back, but does not show its payment ({problem}).")
         return
     adopt_events(checkout, answer, at=run.clock(), who=WHO)
+    _tell(checkout, LISTED_REFUNDS, of_refunds(checkout, listed, refunded, answer), run, is_told=True)
     run.count("refunds booked", f"{checkout.reference}: what SumUp says of its refunds is booked.")
 
 

@@ -10,6 +10,7 @@ from ledger.locking import retried
 from ledger.signing import sign
 from ledger.tracing import order_id
 from orders.models import Order
+from orders.states import SUMUP_PAID
 from payments.answers import kept
 from payments.cases import open_merchant_case
 from payments.merchants import QUICK, client_for
@@ -25,7 +26,7 @@ LEAST_LEFT = timedelta(minutes=5)
 
 
 class NotPayable(Exception):
-    """The order is paid, cancelled, or its hold is over: its page tells which."""
+    """The order is paid, cancelled, its hold is over, or money for it has come already: its page tells which."""
 
 
 class PageUnavailable(Exception):
@@ -62,9 +63,10 @@ def hosted_page(order: Order, *, at: datetime, attempts: int = 2) -> str:
 
 def _attempt(order_pk: int, at: datetime) -> Checkout:
     order = Order.objects.filter(pk=order_pk).select_related("merchant").locked().get()
-    if not order.can_still_pay(at):
-        raise NotPayable
     attempts = list(Checkout.objects.filter(order=order).select_related("merchant").locked())
+    told = any(row.captured is not None or row.sumup_status == SUMUP_PAID for row in attempts)
+    if not order.has_time(at) or (told and order.money_came):
+        raise NotPayable
     for checkout in attempts:
         if checkout.state in PAYABLE:
             return checkout

@@ -116,11 +116,10 @@ def _each(step: str, rows: "models.QuerySet[Any]", work: Callable[[int, Round], 
 
 
 def _settle_open(run: Round, merchant: Merchant | None) -> None:
-    """Ask about every checkout that is not final."""
-    rows = Checkout.objects.unsettled()
-    if merchant:
-        rows = rows.filter(merchant=merchant)
-    _each("payments that are not settled", rows, _settle, run)
+    """Ask about every checkout that is not final, and those about whose money SumUp may say more."""
+    for rows in (Checkout.objects.unsettled(), Checkout.objects.doubtful(at=run.clock())):
+        mine = rows.filter(merchant=merchant) if merchant else rows
+        _each("payments that are not settled", mine, _settle, run)
 
 
 def _settle(pk: int, run: Round) -> None:

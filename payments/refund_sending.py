@@ -21,10 +21,10 @@ from payments.adopting import adopt_events
 from payments.cases import open_merchant_case
 from payments.ending import fail, lose_sight, succeed
 from payments.merchants import PATIENT, client_for
-from payments.models import Checkout, Refund
+from payments.models import Case, Checkout, Refund
 from payments.refunding import RefundRefused, lock, request_locked, wishes_of
 from payments.rows import left_of
-from payments.states import RefundOrigin, RefundState
+from payments.states import CaseKind, RefundOrigin, RefundState
 from payments.sumup import (
     CHARGE_BACK,
     REFUND,
@@ -225,6 +225,8 @@ def _again(refund_pk: int, reason: str, who: str, at: datetime) -> Refund | None
     sign(who=who, why=reason)
     refund = Refund.objects.get(pk=refund_pk)
     if refund.state == RefundState.UNKNOWN:
+        if Case.objects.open().filter(checkout=checkout, kind=CaseKind.CONTRADICTION).exists():
+            raise RefundRefused(_("SumUp's books on this payment contradict each other: decide about that first."))
         fail(refund, checkout, words=_("SumUp shows nothing of it; sent again by a person."), at=at)
     if refund.state != RefundState.FAILED:
         raise RefundRefused(

@@ -19,6 +19,7 @@ from payments.answers import kept
 from payments.cases import close_held_cases, open_case
 from payments.merchants import PATIENT, client_for
 from payments.models import Case, Checkout
+from payments.rows import has_gone_back
 from payments.settling import settle
 from payments.states import PAYABLE, CaseKind, CheckoutState
 from payments.sumup import AlreadyProcessed, SumUpProblem, UnknownCheckout
@@ -39,10 +40,14 @@ class Release(enum.Enum):
 
 
 def release(order_pk: int, *, who: str, at: datetime, deadline: float = PATIENT) -> Release:
-    """End an order whose buyer cancelled or whose hold is over; safe at any time, by anyone, twice at once."""
+    """End an order whose buyer cancelled or whose hold is over; safe at any time, by anyone, twice at once.
+
+    While money for it is undecided nothing of it is freed, and no page of it stays payable. What a person decides ends
+    that: accepted, it is paid; paid back whole, it ends as if nothing had come.
+    """
     order_id.set(order_pk)
     order = Order.objects.get(pk=order_pk)
-    if ending_of(order, at=at) is None:
+    if ending_of(order, at=at) is None and not order.is_undecided:
         return Release.NOT_DUE
     for checkout in Checkout.objects.filter(order=order).payable().select_related("merchant"):
         _end(checkout, who=who, at=at, deadline=deadline)
@@ -54,7 +59,8 @@ def _free(order_pk: int, who: str, at: datetime) -> Release:
     ending = ending_of(order, at=at)
     if ending is None:
         return Release.NOT_DUE
-    if Checkout.objects.filter(order=order).exclude(state__in=[CheckoutState.EXPIRED, CheckoutState.REFUSED]).exists():
+    attempts = Checkout.objects.filter(order=order).exclude(state__in=[CheckoutState.EXPIRED, CheckoutState.REFUSED])
+    if order.is_undecided or not all(has_gone_back(checkout) for checkout in attempts):
         _doubt(order, at)
         return Release.KEPT
     sign(who=who, why=f"order {ending}: nobody can pay it any more")
@@ -88,7 +94,7 @@ def free_anyway(case: Case, *, who: str, reason: str, at: datetime) -> bool:
         checkouts = list(Checkout.objects.filter(order=order).payable().locked())
         ending = ending_of(order, at=at)
         opened = Case.objects.open().filter(pk=case.pk, kind=CaseKind.HELD)
-        if ending is None or not opened.update(closed_at=at, closed_by=who, decision=reason):
+        if ending is None or order.is_undecided or not opened.update(closed_at=at, closed_by=who, decision=reason):
             return False
         for checkout in checkouts:
             mark_expired(checkout, status=checkout.sumup_status)

@@ -17,7 +17,7 @@ from ledger.money import Money
 from market.models import Product, ProductItem
 from orders.models import Order
 from payments.models import Checkout, Refund, RefundLine, SumUpEvent
-from payments.states import UNFINISHED, RefundKind
+from payments.states import PAYABLE, UNFINISHED, RefundKind
 from payments.sumup import CHARGE_BACK, REFUND
 
 Thing = Ticket | CalendarEntry | ProductItem
@@ -162,11 +162,21 @@ def line_for(row: Row, kind: RefundKind, amount: Decimal) -> RefundLine:
 
 
 def left_of(checkout: Checkout) -> Decimal:
-    """What of its capture has not gone back, is not about to, and is not reported as gone from outside."""
+    """What of its capture has not gone back, is not about to, and is not reported as gone from outside.
+
+    0 where it brought nothing.
+    """
     if checkout.captured is None:
         return NOTHING
     refunds = checkout.refunds.live().aggregate(sum=Sum("amount"))["sum"] or NOTHING
     return checkout.captured - refunds - (unexplained(checkout).aggregate(sum=Sum("amount"))["sum"] or NOTHING)
+
+
+def has_gone_back(checkout: Checkout) -> bool:
+    """Nothing can be paid by it any more, and what it brought (if anything) has gone back, all of it."""
+    if checkout.state in PAYABLE or checkout.refunds.unfinished().exists():
+        return False
+    return left_of(checkout) == 0
 
 
 def unexplained(checkout: Checkout) -> "models.QuerySet[SumUpEvent]":

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from events.states import ENTRY_ARROWS, HELD, TICKET_ARROWS
 from ledger.arrows import Arrows
 from orders.states import ORDER_ARROWS
+from payments.rules_told import NAMED, TOLD
 from payments.states import CHECKOUT_ARROWS, LIVE, REFUND_ARROWS
 
 
@@ -300,6 +301,20 @@ RULES = [
         "a payment that is not what was asked for has a case",
         "SELECT checkout.id AS checkout, order_id AS order FROM payments_checkout AS checkout WHERE state = 'mismatch'"
         " AND NOT EXISTS (SELECT 1 FROM payments_case WHERE checkout_id = checkout.id AND kind = 'mismatch')",
+    ),
+    Rule(
+        "transaction_behind_one_capture",
+        "a transaction of SumUp stands behind one capture at most",
+        f"SELECT named.merchant_id AS merchant, named.name AS transaction, min(named.checkout_id) AS checkout,"
+        f" count(DISTINCT named.checkout_id) AS captures FROM {NAMED} AS named GROUP BY 1, 2"
+        " HAVING count(DISTINCT named.checkout_id) > 1",
+    ),
+    Rule(
+        "capture_within_what_sumup_told",
+        "no capture exceeds what SumUp told of its transaction",
+        f"SELECT checkout.id AS checkout, checkout.order_id AS order, captured, told.amount AS told"
+        f" FROM payments_checkout AS checkout JOIN (SELECT checkout_id, max(amount) AS amount FROM {TOLD} AS told"
+        " GROUP BY checkout_id) AS told ON told.checkout_id = checkout.id WHERE captured > told.amount",
     ),
     Rule(
         "money_adds_up",

@@ -15,15 +15,16 @@ from django.db.models import Q
 from django.db.utils import OperationalError
 
 from ledger.locking import LOST_RACES, retried, sqlstate
-from ledger.money import PLACES, rounded
 from ledger.signing import sign
 from ledger.tracing import order_id
 from orders.fulfilling import fulfil
 from orders.models import Order
 from orders.states import OrderState
 from payments.answers import kept
-from payments.cases import close_held_cases, open_case, open_merchant_case
-from payments.mails import tell_surplus
+from payments.backing import backed_by
+from payments.cases import close_cases, close_held_cases, open_case, open_merchant_case
+from payments.comparing import compare, money_of, payments_of
+from payments.mails import tell_mismatch, tell_surplus
 from payments.merchants import PATIENT, client_for
 from payments.models import Case, Checkout
 from payments.rows import left_of
@@ -35,10 +36,9 @@ log = logging.getLogger(__name__)
 
 #: One question a checkout in this time, however many ask.
 PAUSE = timedelta(seconds=2)
-#: The largest amount that a row can hold.
-MOST = Decimal("99999999.99")
-#: States about which SumUp can still tell us something new.
+#: States about which SumUp can still tell us of a payment; and of one that it told us of wrongly.
 ASKABLE = [*sorted(PAYABLE), CheckoutState.EXPIRED]
+ASKED = [*ASKABLE, CheckoutState.MISMATCH]
 
 
 class Verdict(enum.Enum):
@@ -46,7 +46,7 @@ class Verdict(enum.Enum):
 
     SETTLED = "nothing more to do"
     WAITING = "not paid yet"
-    UNKNOWN = "SumUp could not be asked"
+    UNKNOWN = "SumUp could not be asked, or says PAID and does not show the payment"
     BUSY = "somebody asks at this moment"
 
 
@@ -64,7 +64,7 @@ def settle(
     `heard` is told why there was no answer, when there was none.
     """
     claimed = (
-        Checkout.objects.filter(pk=checkout_pk, state__in=ASKABLE)
+        Checkout.objects.filter(pk=checkout_pk, state__in=ASKED)
         .filter(Q(asked_at=None) | Q(asked_at__lt=at - PAUSE))
         .update(asked_at=at)
     )
@@ -72,8 +72,8 @@ def settle(
     order_id.set(checkout.order_id)
     if checkout.state == CheckoutState.PAID and not checkout.is_applied:
         return retried(lambda: _give_again(checkout, who, at))
-    if checkout.state not in ASKABLE:
-        return Verdict.SETTLED
+    if checkout.state not in ASKABLE and not (claimed and checkout.sumup_status):
+        return Verdict.SETTLED  # a mismatch without SumUp's word was written down by a person
     if not claimed:
         return Verdict.BUSY
     try:
@@ -106,6 +106,8 @@ def _apply(stale: Checkout, answer: CheckoutAnswer, who: str, at: datetime) -> V
     sign(who=who, why=f"SumUp says {answer.status}")
     order = Order.objects.filter(pk=stale.order_id).locked().get()
     checkout = Checkout.objects.filter(pk=stale.pk).select_related("merchant").locked().get()
+    if checkout.state == CheckoutState.MISMATCH:
+        return _heal(order, checkout, answer, who, at)
     if checkout.state not in ASKABLE:
         return give(order, checkout, at) if checkout.state == CheckoutState.PAID else Verdict.SETTLED
     if answer.status == "PAID":
@@ -118,81 +120,174 @@ def _apply(stale: Checkout, answer: CheckoutAnswer, who: str, at: datetime) -> V
         mark_open(
             checkout, sumup_id=answer.id, hosted_url=answer.hosted_url, status=answer.status, answer=kept(answer.raw)
         )
-    elif checkout.sumup_answer != (told := kept(answer.raw)):
-        Checkout.objects.filter(pk=checkout.pk).update(sumup_status=answer.status, sumup_answer=told)
+    else:
+        _keep(checkout, answer)
     return Verdict.WAITING
 
 
+def _keep(checkout: Checkout, answer: CheckoutAnswer) -> None:
+    """SumUp's word, where it has changed."""
+    if checkout.sumup_answer != (told := kept(answer.raw)):
+        Checkout.objects.filter(pk=checkout.pk).update(sumup_status=answer.status, sumup_answer=told)
+
+
 def _record_payment(order: Order, checkout: Checkout, answer: CheckoutAnswer, at: datetime) -> Verdict:
-    capture, differences = compare(checkout, answer)
-    if capture and Checkout.objects.filter(transaction_code=capture.code).exclude(pk=checkout.pk).exists():
-        differences.append(f"transaction {capture.code} has paid another checkout")
-    if capture is None or differences:
-        words = "; ".join(differences)
-        captured, currency = _told_capture(checkout, answer)
-        mark_mismatch(
-            checkout,
-            status=answer.status,
-            words=words,
-            captured=captured,
-            currency=currency,
-            transaction_id=_refundable_transaction(checkout, answer),
-            answer=kept(answer.raw),
-        )
-        checkout.refresh_from_db()
-        open_case(CaseKind.MISMATCH, checkout, words=words, at=at)
-        log.error("checkout %s: SumUp's payment is not what was asked for: %s", checkout.pk, words)
+    own, differences = compare(checkout, answer)
+    if own is None:
+        log.warning("checkout %s: SumUp says PAID and shows no payment: %s", checkout.pk, kept(answer.raw))
+        _keep(checkout, answer)
+        return Verdict.UNKNOWN
+    rivals = backed_by(checkout.merchant_id, own.id, own.code).exclude(pk=checkout.pk)
+    known = list(rivals.values_list("order_id", flat=True))
+    if checkout.order_id in known:
+        _keep(checkout, answer)  # a person has said already that it paid for this order
         return Verdict.SETTLED
+    if known:
+        differences.append(f"transaction {own.code} has paid another checkout")
+    if differences:
+        _record_mismatch(checkout, answer, differences, None if known else own, at)
+    else:
+        _record_paid(checkout, answer, own, at)
+        give(order, checkout, at)
+    _record_others(checkout, answer, at)
+    return Verdict.SETTLED
+
+
+def _record_paid(checkout: Checkout, answer: CheckoutAnswer, own: TransactionAnswer, at: datetime) -> None:
     mark_paid(
         checkout,
-        sumup_id=answer.id,
-        transaction_id=capture.id or answer.transaction_id,
-        transaction_code=capture.code or answer.transaction_code,
+        sumup_id=checkout.sumup_id or answer.id,
+        transaction_id=own.id or answer.transaction_id,
+        transaction_code=own.code or answer.transaction_code,
         captured=checkout.amount,
         currency=checkout.currency,
         at=at,
         answer=kept(answer.raw),
     )
-    return give(order, checkout, at)
+    checkout.captured, checkout.captured_currency = checkout.amount, checkout.currency
 
 
-def _refundable_transaction(checkout: Checkout, answer: CheckoutAnswer) -> str:
-    """The transaction by which a mismatch can be paid back; "" when it is not known, or another checkout's."""
-    found = [row for row in answer.transactions if row.status == "SUCCESSFUL"]
-    known = found[0].id if len(found) == 1 else ""
-    others = Checkout.objects.filter(transaction_id=known).exclude(pk=checkout.pk)
-    return "" if known and others.exists() else known
+def _record_mismatch(
+    checkout: Checkout, answer: CheckoutAnswer, differences: list[str], own: TransactionAnswer | None, at: datetime
+) -> None:
+    """`own` is the transaction by which it can be paid back; None when none of its own is known: it took nothing."""
+    words = "; ".join(differences)
+    captured, currency = money_of(own, answer) if own else (None, "")
+    mark_mismatch(
+        checkout,
+        status=answer.status,
+        words=words,
+        captured=captured,
+        currency=currency,
+        transaction_id=own.id if own else "",
+        transaction_code=own.code if own else "",
+        answer=kept(answer.raw),
+    )
+    checkout.refresh_from_db()
+    if open_case(CaseKind.MISMATCH, checkout, words=words, at=at):
+        tell_mismatch.defer(checkout_id=checkout.pk)
+    log.error("checkout %s: SumUp's payment is not what was asked for: %s", checkout.pk, words)
 
 
-def _told_capture(checkout: Checkout, answer: CheckoutAnswer) -> tuple[Decimal, str]:
-    """What SumUp says came in, as far as an amount can be read from a payment that is not what was asked for."""
-    sums = [row.amount for row in answer.transactions if row.status == "SUCCESSFUL" and row.amount is not None]
-    amount = sum(sums, Decimal(0)) if sums else answer.amount
-    if amount is None or not 0 < amount <= MOST or answer.currency not in PLACES:
-        return checkout.amount, checkout.currency
-    return rounded(amount, answer.currency), answer.currency
+def _record_others(checkout: Checkout, answer: CheckoutAnswer, at: datetime) -> None:
+    """Each further payment of one checkout is a row of its own with its own transaction: surplus, or to decide.
+
+    While another page of the order can be paid there is no room for one: SumUp's list then shows it as a stray.
+    """
+    _own, *others = payments_of(checkout, answer)
+    for other in others:
+        if backed_by(checkout.merchant_id, other.id, other.code).exists() or not (other.id or other.code):
+            continue
+        order = Order.objects.get(pk=checkout.order_id)
+        attempts = Checkout.objects.filter(order=order)
+        if attempts.payable().exists():
+            return
+        captured, currency = money_of(other, answer)
+        row = Checkout.objects.create(
+            order=order,
+            merchant_id=checkout.merchant_id,
+            reference=f"{order.code}-{attempts.count() + 1}",
+            amount=captured or checkout.amount,
+            currency=currency or checkout.currency,
+            created_at=at,
+            valid_until=at,
+        )
+        words = f"SumUp reports it beside the payment of {checkout.reference}"
+        record_by_hand(order, row, captured, currency, (other.id, other.code), words=words, at=at)
 
 
-def compare(checkout: Checkout, answer: CheckoutAnswer) -> tuple[TransactionAnswer | None, list[str]]:
-    """The one successful transaction of a PAID answer, and what differs from `checkout` in words for a person."""
-    pairs = [
-        ("reference", checkout.reference, answer.reference),
-        ("merchant", checkout.merchant.code, answer.merchant_code),
-        ("currency", checkout.currency, answer.currency),
-        ("amount", checkout.amount, answer.amount),
-    ]
-    if checkout.sumup_id:
-        pairs.append(("checkout id", checkout.sumup_id, answer.id))
-    differences = [f"{name}: {theirs} where {ours} was asked for" for name, ours, theirs in pairs if ours != theirs]
-    captures = [transaction for transaction in answer.transactions if transaction.status == "SUCCESSFUL"]
-    if len(captures) != 1:
-        return None, [*differences, f"{len(captures)} successful transactions where one was expected"]
-    capture = captures[0]
-    if capture.amount != checkout.amount:
-        differences.append(f"transaction amount: {capture.amount} where {checkout.amount} was asked for")
-    if capture.currency != checkout.currency:
-        differences.append(f"transaction currency: {capture.currency} where {checkout.currency} was asked for")
-    return capture, differences
+def record_by_hand(
+    order: Order,
+    checkout: Checkout,
+    captured: Decimal | None,
+    currency: str,
+    transaction: tuple[str, str],
+    *,
+    words: str,
+    at: datetime,
+) -> None:
+    """A payment that no answer of SumUp about `checkout` (new) told of, known by its `transaction` (id, code).
+
+    The order's very amount is taken for any payment of it, and so is whatever comes beside one that gave the goods:
+    surplus. Anything else is for a person.
+    """
+    is_extra = order.state == OrderState.PAID
+    transaction_id, code = transaction
+    if captured is not None and (is_extra or (captured, currency) == (order.total, order.currency)):
+        mark_paid(
+            checkout, sumup_id=None, transaction_id=transaction_id, transaction_code=code, captured=captured,
+            currency=currency, at=at,
+        )  # fmt: skip
+        checkout.refresh_from_db()
+        give(order, checkout, at)
+        return
+    mark_mismatch(
+        checkout, status="", words=words, captured=captured, currency=currency, transaction_id=transaction_id,
+        transaction_code=code,
+    )  # fmt: skip
+    checkout.refresh_from_db()
+    if open_case(CaseKind.MISMATCH, checkout, words=words, at=at):
+        tell_mismatch.defer(checkout_id=checkout.pk)
+
+
+def _heal(order: Order, checkout: Checkout, answer: CheckoutAnswer, who: str, at: datetime) -> Verdict:
+    """A mismatch about which nobody has decided becomes the payment when SumUp's answer has become whole."""
+    waits = Case.objects.open().filter(checkout=checkout, kind=CaseKind.MISMATCH).exists()
+    if not waits or (checkout.captured is not None and not is_whole(checkout)):
+        return Verdict.SETTLED
+    own, differences = compare(checkout, answer)
+    if answer.status != "PAID" or own is None or _is_taken(checkout, own):
+        _keep(checkout, answer)
+        return Verdict.SETTLED
+    if differences:
+        _correct(checkout, answer, own, differences, at)
+        return Verdict.SETTLED
+    sign(who=who, why="SumUp's answer became whole")
+    _record_paid(checkout, answer, own, at)
+    close_cases(checkout, CaseKind.MISMATCH, who=who, at=at, decision="SumUp's answer became whole.")
+    checkout.refresh_from_db()
+    give(order, checkout, at)
+    _record_others(checkout, answer, at)
+    return Verdict.SETTLED
+
+
+def _correct(
+    checkout: Checkout, answer: CheckoutAnswer, own: TransactionAnswer, differences: list[str], at: datetime
+) -> None:
+    """What SumUp says now of a mismatch that stays one: its money, and the transaction by which it can go back."""
+    _keep(checkout, answer)
+    words, (captured, currency) = "; ".join(differences), money_of(own, answer)
+    told = {"captured": captured, "captured_currency": currency, "transaction_id": own.id, "problem": words[:400]}
+    told |= {"transaction_code": own.code or None}
+    if any(getattr(checkout, name) != value for name, value in told.items()):
+        Checkout.objects.filter(pk=checkout.pk).update(**told)
+        case = {"amount": captured, "currency": currency or checkout.currency, "words": words}
+        Case.objects.open().filter(checkout=checkout, kind=CaseKind.MISMATCH).update(**case)
+    _record_others(checkout, answer, at)
+
+
+def _is_taken(checkout: Checkout, own: TransactionAnswer) -> bool:
+    return backed_by(checkout.merchant_id, own.id, own.code).exclude(pk=checkout.pk).exists()
 
 
 def _give_again(stale: Checkout, who: str, at: datetime, why: str = "paid, goods not given yet") -> Verdict:
@@ -220,7 +315,8 @@ def give(order: Order, checkout: Checkout, at: datetime) -> Verdict:
     """Give the order's goods for a recorded capture; what cannot be given waits for a person, the capture stays."""
     if checkout.is_applied:
         return Verdict.SETTLED
-    if order.state == OrderState.PAID:  # an order awaiting payment has no applied checkout: they change together
+    # An order awaiting payment has no applied checkout: they change together.
+    if order.state == OrderState.PAID or not _is_the_price(order, checkout):
         if open_case(CaseKind.SURPLUS, checkout, words="The order was paid by another checkout already.", at=at):
             tell_surplus.defer(checkout_id=checkout.pk)
         return Verdict.SETTLED
@@ -237,6 +333,10 @@ def give(order: Order, checkout: Checkout, at: datetime) -> Verdict:
     except Exception as error:  # the capture must stay whatever goes wrong with the goods
         _leave_to_a_person(order, checkout, error, at)
     return Verdict.SETTLED
+
+
+def _is_the_price(order: Order, checkout: Checkout) -> bool:
+    return (checkout.captured, checkout.captured_currency) == (order.total, order.currency)
 
 
 def accept_mismatch(case: Case, *, who: str, reason: str, at: datetime) -> bool:

@@ -3,6 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+import orders.states
 from ledger.arrows import Arrows
 
 
@@ -16,7 +17,7 @@ class CheckoutState(models.TextChoices):
 
 
 #: Still payable: at most one checkout of an order is.
-PAYABLE = frozenset({"new", "open"})
+PAYABLE = orders.states.PAYABLE
 
 CHECKOUT_ARROWS = Arrows.table(
     born={"new"},
@@ -38,6 +39,7 @@ class CaseKind(models.TextChoices):
     STRAY = "stray", _("SumUp took a payment that belongs to no order here")
     MISSING = "missing", _("a payment that we recorded is not in SumUp's list")
     OUTSIDE = "outside", _("a refund or chargeback was made at SumUp that nobody here knows of")
+    CONTRADICTION = "contradiction", _("SumUp's books contradict themselves or ours")
     REFUND = "refund", _("a refund was refused, taken back, or nobody knows what became of it")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
 
+from django.db import IntegrityError
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
@@ -11,11 +12,10 @@ from events.models import Merchant
 from ledger.locking import retried
 from ledger.signing import sign
 from orders.models import Order
-from payments.cases import open_case
+from payments.backing import backed_by, told_to_a_mismatch
 from payments.models import Case, Checkout
-from payments.settling import give
+from payments.settling import record_by_hand
 from payments.states import PAYABLE, CaseKind
-from payments.transitions import mark_mismatch, mark_paid
 
 
 class LinkRefusal(Exception):
@@ -33,8 +33,10 @@ def open_stray(
 ) -> bool:
     """A case about a payment, known by its `transaction` (id, code), once for ever; False when there was one."""
     transaction_id, code = transaction
-    known = Case.objects.filter(kind=CaseKind.STRAY, transaction_code=code or transaction_id)
-    if known.exists():
+    known = Q(transaction_code__in=[name for name in transaction if name])
+    if transaction_id:
+        known |= Q(transaction_id=transaction_id)
+    if Case.objects.filter(known, kind=CaseKind.STRAY).exists():
         return False
     case = Case(
         kind=CaseKind.STRAY, merchant=merchant, order=order, amount=money[0], currency=money[1], words=words,
@@ -60,15 +62,19 @@ def link(case: Case, code: str, *, who: str, reason: str, at: datetime) -> bool:
     """A person says whose payment a stray is: it is recorded for that order, and treated as any late payment of it.
 
     The very amount gives the goods, or is surplus where the order is paid; another amount is a mismatch to decide.
-    False when somebody was quicker. Raises LinkRefusal.
+    False when somebody was quicker: the case is decided then. Raises LinkRefusal, also for a payment that stands behind
+    another one already; the case stays open then.
     """
-    return retried(lambda: _link(case, code, who, reason, at))
+    try:
+        return retried(lambda: _link(case, code, who, reason, at))
+    except IntegrityError as known:  # the database lets a transaction stand behind one capture only
+        raise LinkRefusal(_("This payment was recorded at this moment. Look once more.")) from known
 
 
-def _link(case: Case, code: str, who: str, reason: str, at: datetime) -> bool:
+def _link(case: Case, order_code: str, who: str, reason: str, at: datetime) -> bool:
     sign(who=who, why=reason)
     merchant = case.merchant
-    order = Order.objects.filter(code=code.strip().upper(), merchant=merchant).locked().first()
+    order = Order.objects.filter(code=order_code.strip().upper(), merchant=merchant).locked().first()
     if order is None or merchant is None:
         raise LinkRefusal(_("There is no order of this code that pays to the same merchant."))
     attempts = list(Checkout.objects.filter(order=order).locked())
@@ -78,12 +84,17 @@ def _link(case: Case, code: str, who: str, reason: str, at: datetime) -> bool:
         raise LinkRefusal(_("That order can still be paid by another payment. Wait until its hold is over."))
     if case.amount is None:
         raise LinkRefusal(_("SumUp did not say how much it took: this cannot be recorded."))
-    opened = Case.objects.open().filter(pk=case.pk, kind=CaseKind.STRAY)
-    if not opened.update(closed_at=at, closed_by=who, decision=reason):
+    waits = Case.objects.open().filter(pk=case.pk, kind=CaseKind.STRAY)
+    if not list(waits.locked()):
         return False
-    known = Q(transaction_code=case.transaction_code) | Q(transaction_id=case.transaction_id, transaction_id__gt="")
-    if Checkout.objects.filter(known).exists():
-        return False
+    # Without a code of its own a stray is known by its id.
+    code = "" if case.transaction_code == case.transaction_id else case.transaction_code
+    named = merchant.pk, case.transaction_id, code
+    recorded = backed_by(*named).first() or told_to_a_mismatch(*named).first()
+    if recorded is not None:
+        words = _("This payment is recorded already: it is payment %(reference)s.")
+        raise LinkRefusal(words % {"reference": recorded.reference})
+    waits.update(closed_at=at, closed_by=who, decision=reason)
     checkout = Checkout.objects.create(
         order=order,
         merchant=merchant,
@@ -93,19 +104,6 @@ def _link(case: Case, code: str, who: str, reason: str, at: datetime) -> bool:
         created_at=at,
         valid_until=at,
     )
-    if (case.amount, case.currency) != (order.total, order.currency):
-        words = _("A person linked this payment to the order, and it is not what was asked for.")
-        mark_mismatch(
-            checkout, status="", words=words, captured=case.amount, currency=case.currency,
-            transaction_id=case.transaction_id,
-        )  # fmt: skip
-        checkout.refresh_from_db()
-        open_case(CaseKind.MISMATCH, checkout, words=words, at=at)
-        return True
-    mark_paid(
-        checkout, sumup_id=None, transaction_id=case.transaction_id, transaction_code=case.transaction_code,
-        captured=case.amount, currency=case.currency, at=at,
-    )  # fmt: skip
-    checkout.refresh_from_db()
-    give(order, checkout, at)
+    words = _("A person linked this payment to the order, and it is not what was asked for.")
+    record_by_hand(order, checkout, case.amount, case.currency, (case.transaction_id, code), words=words, at=at)
     return True

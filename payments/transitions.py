@@ -61,7 +61,7 @@ def mark_paid(
     at: datetime,
     answer: Answer = None,
 ) -> int:
-    """The capture is recorded: exactly what was asked for came in."""
+    """The capture is recorded: what was asked for came in, or money beside it that was told whole."""
     return move(
         Checkout.objects.all(),
         [checkout.pk],
@@ -83,12 +83,16 @@ def mark_mismatch(
     *,
     status: str,
     words: str,
-    captured: Decimal,
+    captured: Decimal | None,
     currency: str,
     transaction_id: str,
+    transaction_code: str,
     answer: Answer = None,
 ) -> int:
-    """SumUp reports a payment that differs from what was asked for: nothing is given until a person decides."""
+    """SumUp reports a payment that differs from what was asked for: nothing is given until a person decides.
+
+    `captured` is None where no money can be told of it.
+    """
     return move(
         Checkout.objects.all(),
         [checkout.pk],
@@ -97,6 +101,7 @@ def mark_mismatch(
         sumup_status=status,
         problem=words[:400],
         transaction_id=transaction_id,
+        transaction_code=transaction_code or None,
         captured=captured,
         captured_currency=currency,
         **_told(answer),

@@ -40,6 +40,7 @@ from payments.models import Checkout
 from payments.opening import NotPayable, PageUnavailable, PaymentRefused, hosted_page
 from payments.releasing import Release, release
 from payments.settling import Verdict
+from payments.states import CheckoutState
 from payments.sumup.answers import is_id
 
 #: A webhook of SumUp is about a hundred bytes (SumUp: {"event_type", "id"}).
@@ -103,6 +104,8 @@ def _words(refusal: Exception) -> str:
             return _("Your cart or a price has changed since you saw it. Nothing was ordered: please look once more.")
         case ShortLines():
             return _("Some of this is no longer available. Nothing was ordered yet: see the marked lines.")
+        case OrderAwaiting() if refusal.order.money_came:
+            return _("A payment of an order of yours is being looked at: you can order again here when it is settled.")
         case OrderAwaiting():
             return _("You have an order here that is not paid yet: go on paying it, or cancel it first.")
         case SeveralMerchants():
@@ -131,6 +134,9 @@ def cancel(request: HttpRequest, code: str) -> HttpResponse:
             messages.success(request, _("Your order is cancelled and nothing was charged."))
         else:
             messages.info(request, _("Your order is being cancelled: we wait for SumUp to confirm it."))
+    elif order.money_came:
+        words = _("This order cannot be cancelled now: a payment for it has come and is being looked at.")
+        messages.info(request, words)
     return redirect(order)
 
 
@@ -141,13 +147,16 @@ def status(request: Request, code: str) -> HttpResponse:
 
     Without htmx it is a page of its own while the order waits, and leads back to the order's page once it does not.
     """
-    order = get_object_or_404(Order.objects.select_related("merchant"), code=code)
+    orders = Order.objects.select_related("merchant").with_money()
+    order = get_object_or_404(orders, code=code)
     if request.user.is_authenticated and order.user_id != request.user.pk:
         raise Http404
     latest = Checkout.objects.filter(order=order).order_by("-pk").first()
-    if latest is not None and order.state == OrderState.AWAITING_PAYMENT:
+    # A mismatch is asked about by the sweep: its page may be open for days.
+    waits = latest is not None and order.state == OrderState.AWAITING_PAYMENT
+    if latest is not None and waits and latest.state != CheckoutState.MISMATCH:
         settle_on_hint(latest.pk, who="poll", at=clock.now())
-        order.refresh_from_db()
+        order = orders.get(pk=order.pk)
         latest.refresh_from_db()
     context = {"order": order, "checkout": latest, "can_pay": order.can_still_pay(clock.now())}
     if not request.htmx:

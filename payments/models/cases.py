@@ -30,6 +30,8 @@ class Case(models.Model):
     words = models.TextField(_("what happened"))
     transaction_id = models.CharField(_("transaction"), max_length=255, blank=True)
     transaction_code = models.CharField(_("transaction code"), max_length=255, blank=True)
+    #: Which of several things of one kind about one payment: empty where there is only one.
+    about = models.CharField(max_length=200, blank=True, editable=False)
     opened_at = models.DateTimeField(_("opened"))
     closed_at = models.DateTimeField(_("closed"), null=True)
     closed_by = models.CharField(_("closed by"), max_length=60, blank=True)
@@ -43,7 +45,7 @@ class Case(models.Model):
         ordering = ["opened_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["checkout", "kind"], condition=Q(closed_at=None), name="case_open_once_a_checkout"
+                fields=["checkout", "kind", "about"], condition=Q(closed_at=None), name="case_open_once_a_checkout"
             ),
             models.UniqueConstraint(
                 fields=["merchant", "kind"],

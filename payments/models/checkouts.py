@@ -11,11 +11,14 @@ from events.models import Merchant
 from ledger.arrows import arrow_triggers, frozen_trigger, history_trigger
 from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES, Money
-from orders.models import Order
-from payments.states import CHECKOUT_ARROWS, PAYABLE, CheckoutState
+from orders.models import IS_UNDECIDED, Order
+from orders.states import SUMUP_PAID
+from payments.states import CHECKOUT_ARROWS, LIVE, PAYABLE, CaseKind, CheckoutState
 
 #: How long after its end an expired checkout is asked about again.
 ASKED_AGAIN = (timedelta(hours=1), timedelta(days=1), timedelta(days=7))
+#: So long a payment is waited for that SumUp reported and did not show.
+UNSHOWN_AT_MOST = timedelta(days=60)
 
 
 class CheckoutQuerySet(LockableQuerySet["Checkout"]):
@@ -35,6 +38,25 @@ class CheckoutQuerySet(LockableQuerySet["Checkout"]):
         for pause in ASKED_AGAIN:
             due |= Q(valid_until__lte=at - pause) & (Q(asked_at=None) | Q(asked_at__lt=F("valid_until") + pause))
         return self.filter(due, state=CheckoutState.EXPIRED, valid_until__gt=at - ASKED_AGAIN[-1] - timedelta(days=1))
+
+    def doubtful(self, *, at: datetime) -> "CheckoutQuerySet":
+        """Those about whose money SumUp may still say more: every hour for a day, then every day.
+
+        Mismatches that wait for a person while nothing of them went back; and those whose order has ended though SumUp
+        said PAID and never showed the payment.
+        """
+        waiting = Q(state=CheckoutState.MISMATCH, cases__kind=CaseKind.MISMATCH, cases__closed_at=None)
+        unshown = Q(state=CheckoutState.EXPIRED, sumup_status=SUMUP_PAID, valid_until__gt=at - UNSHOWN_AT_MOST)
+        recent = Q(valid_until__gt=at - timedelta(days=1)) | Q(cases__opened_at__gt=at - timedelta(days=1))
+        due = Q(asked_at=None) | Q(asked_at__lte=at - timedelta(days=1))
+        due |= Q(recent, asked_at__lte=at - timedelta(hours=1))
+        gone = Checkout.objects.filter(pk=models.OuterRef("pk"), refunds__state__in=sorted(LIVE))
+        rows = self.filter(due, waiting | unshown).exclude(sumup_status="").exclude(models.Exists(gone))
+        return rows.order_by("pk").distinct()
+
+    def beside_undecided(self) -> "models.QuerySet[Checkout, int]":
+        """The orders that can still be paid while money that came for them is undecided."""
+        return self.payable().filter(order__in=Order.objects.filter(IS_UNDECIDED)).values_list("order_id", flat=True)
 
 
 class Checkout(models.Model):
@@ -77,6 +99,7 @@ class Checkout(models.Model):
             ),
             models.Index(fields=["valid_until"], condition=Q(state="expired"), name="checkout_expired"),
             models.Index(fields=["paid_at"], condition=Q(state="paid", listed_at=None), name="checkout_unlisted"),
+            models.Index(fields=["asked_at"], condition=Q(state="mismatch"), name="checkout_mismatch"),
             models.Index(fields=["transaction_id"], condition=~Q(transaction_id=""), name="checkout_transaction"),
         ]
         constraints = [
@@ -85,6 +108,11 @@ class Checkout(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["order"], condition=Q(is_applied=True), name="checkout_one_applied_of_order"
+            ),
+            models.UniqueConstraint(
+                fields=["merchant", "transaction_id"],
+                condition=~Q(transaction_id="") & Q(captured__isnull=False),
+                name="checkout_one_capture_of_transaction",
             ),
             models.CheckConstraint(condition=Q(amount__gt=0), name="checkout_amount_positive"),
             models.CheckConstraint(

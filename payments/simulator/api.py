@@ -124,7 +124,7 @@ class Api:
             row = self._transaction(asked)
             if row is None or row.merchant_code != asked.merchant.code:
                 raise not_found()
-            return told(transaction_json(row, self.ledger))
+            return told(transaction_json(row, self.ledger) | self.faults.tamper_transaction)
 
     def _transaction(self, asked: Asked) -> Transaction | None:
         """By one of four names, and no answer but 404 for none, for two, or for names that we never give."""
@@ -139,7 +139,11 @@ class Api:
     def history(self, asked: Asked) -> Reply:
         self._code(asked, unauthorized)
         with self.ledger.lock:
-            return told(history(asked.merchant, asked.query, self.ledger))
+            listed = history(asked.merchant, asked.query, self.ledger)
+            items = listed["items"]
+            for item in items if isinstance(items, list) else []:
+                item.update(self.faults.tamper_listed if item["type"] == "PAYMENT" else {})
+            return told(listed)
 
     def payouts(self, asked: Asked) -> Reply:
         self._code(asked, unauthorized)

@@ -13,7 +13,8 @@ from payments.simulator.views import Json
 from payments.simulator.webhooks import Webhooks
 
 BY_READER = ("POS", "CONTACTLESS")
-SWITCHES = {*OPERATIONS, "times", "webhook", "tamper", "refund_event_delay", "answers"}
+TAMPERED = ("tamper", "tamper_transaction", "tamper_listed")
+SWITCHES = {*OPERATIONS, *TAMPERED, "times", "webhook", "refund_event_delay", "answers"}
 #: Whether an answer has the shape that integrators have seen, where SumUp's document says another.
 ANSWERS = {"document": False, "seen": True}
 
@@ -62,6 +63,8 @@ class Control:
             case ("POST", "pay", checkout_id):
                 way = _way(body, BY_CARD_ONLINE)
                 return asdict(self.till.pay(checkout_id, force=body.get("force") is True, way=way))
+            case ("POST", "pay_again", checkout_id):
+                return asdict(self.till.pay_again(checkout_id))
             case ("POST", "sell", merchant_code):
                 return self._sell(merchant_code, body)
             case ("POST", "decline", checkout_id):
@@ -97,13 +100,14 @@ class Control:
         unknown = set(body) - SWITCHES
         if unknown:
             raise ValueError(f"no such switch: {', '.join(sorted(unknown))}")
-        mode, tamper, times = body.get("webhook"), body.get("tamper", {}), body.get("times")
+        mode, times = body.get("webhook"), body.get("times")
         if mode is not None and not str(mode).startswith(WEBHOOK_MODES):
             raise ValueError(f"webhook: not one of {', '.join(WEBHOOK_MODES)}")
-        if not isinstance(tamper, dict):
-            raise ValueError("tamper: not an object of fields")
         if str(body.get("answers", "document")) not in ANSWERS:
             raise ValueError(f"answers: not one of {', '.join(ANSWERS)}")
+        for name in TAMPERED:
+            if not isinstance(body.get(name, {}), dict):
+                raise ValueError(f"{name}: not an object of fields")
         for operation in OPERATIONS:
             if operation in body:
                 self.faults.put(operation, body[operation], int(str(times)) if times is not None else None)
@@ -111,8 +115,9 @@ class Control:
             self.faults.seen = ANSWERS[str(body["answers"])]
         if mode is not None:
             self.webhooks.mode = str(mode)
-        if "tamper" in body:
-            self.faults.tamper = tamper
+        for name in TAMPERED:
+            if name in body:
+                setattr(self.faults, name, body[name])
         if "refund_event_delay" in body:
             self.faults.refund_event_delay = float(str(body["refund_event_delay"]))
 

@@ -54,6 +54,9 @@ class Faults:
     lock: threading.Lock = field(default_factory=threading.Lock)
     active: dict[str, tuple[Fault, int | None]] = field(default_factory=dict)
     tamper: dict[str, object] = field(default_factory=dict)
+    #: The same for a transaction that is read, and for each payment in the list of transactions.
+    tamper_transaction: dict[str, object] = field(default_factory=dict)
+    tamper_listed: dict[str, object] = field(default_factory=dict)
     refund_event_delay: float = 0
     seen: bool = False
     calls: Counter[str] = field(default_factory=Counter)
@@ -102,6 +105,8 @@ class Faults:
         with self.lock:
             self.active.clear()
             self.tamper.clear()
+            self.tamper_transaction.clear()
+            self.tamper_listed.clear()
             self.calls.clear()
             self.questions.clear()
             self.refund_event_delay = 0

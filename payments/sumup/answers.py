@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import TypeGuard
 
 from payments.sumup.problems import Unreadable
@@ -11,6 +11,8 @@ TEXT_MOST = 255
 ADDRESS_MOST = 2000
 # Beyond any price; keeps an amount such as 1e999999 from stopping a later calculation.
 LARGEST_EXPONENT = 15
+#: No currency that SumUp takes has more places. An amount that was a float on its way: 12.3 as 12.300000190734863.
+SMALLEST = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def _address(facts: Mapping[str, object], name: str) -> str:
 
 
 def amount_of(facts: Mapping[str, object], name: str) -> Decimal | None:
-    """A number (parsed to Decimal) or a numeral in a string; None for anything that is no plain amount."""
+    """A number (parsed to Decimal) or a numeral in a string, to the cent; None for anything that is no plain amount."""
     value = facts.get(name)
     if isinstance(value, str) and len(value) < 40:
         try:
@@ -152,4 +154,4 @@ def amount_of(facts: Mapping[str, object], name: str) -> Decimal | None:
             return None
     if not isinstance(value, Decimal) or not value.is_finite() or abs(value.adjusted()) > LARGEST_EXPONENT:
         return None
-    return value
+    return value.quantize(SMALLEST, rounding=ROUND_HALF_UP)

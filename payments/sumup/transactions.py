@@ -1,16 +1,22 @@
 """A transaction as SumUp tells it after its capture, with the events of it: refunds, chargebacks, payouts."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from ledger.money import MOST
 from payments.sumup.answers import _object, amount_of, id_of, text_of
 from payments.sumup.problems import Unreadable
 
 REFUND, CHARGE_BACK = "REFUND", "CHARGE_BACK"
 #: The one status of an event whose money has not moved and will not.
 FAILED = "FAILED"
+#: Kinds of events whose money has gone from the merchant to the payer.
+TAKEN = (REFUND, CHARGE_BACK)
+NUMBER = re.compile(r"\s*(\d{1,200})(?:\.0*)?\s*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,11 @@ class EventAnswer:
     status: str
     amount: Decimal | None
     happened_at: datetime | None
+
+    @property
+    def is_readable(self) -> bool:
+        """Its amount is one that can be booked."""
+        return self.amount is not None and abs(self.amount) <= MOST
 
     @property
     def counts(self) -> bool:
@@ -42,13 +53,26 @@ class FullTransactionAnswer:
     summary: str
     events: tuple[EventAnswer, ...] | None
     raw: Mapping[str, object] = field(repr=False, compare=False)
+    #: The list that `events` was not taken from, as far as it was told.
+    other_events: tuple[EventAnswer, ...] = ()
 
     def gone(self, *kinds: str) -> Decimal | None:
-        """The sum of the events of `kinds` that count, in major units; None when SumUp does not say."""
+        """The sum of the events of `kinds` that count, in major units; None when SumUp does not say.
+
+        Where its two lists differ it is the larger sum: what may have gone back must not be sent once more.
+        """
         if self.events is None:
             return None
-        rows = [event for event in self.events if event.kind in kinds and event.counts]
-        return sum((event.amount or Decimal(0) for event in rows), Decimal(0))
+        return max(_sum(self.events, kinds), _sum(self.other_events, kinds))
+
+    @property
+    def only_in_one(self) -> list[EventAnswer]:
+        """Refunds and chargebacks that one of the two lists shows and the other, which is not empty, does not."""
+        if not self.events or not self.other_events:
+            return []
+        mine, theirs = _taken(self.events), _taken(self.other_events)
+        missing = (theirs - mine) + (mine - theirs)
+        return [event for event in (*self.events, *self.other_events) if missing[_likeness(event)]]
 
 
 def transaction_from(body: object) -> FullTransactionAnswer:
@@ -56,6 +80,9 @@ def transaction_from(body: object) -> FullTransactionAnswer:
     facts = _object(body)
     if not id_of(facts, "id"):
         raise Unreadable("SumUp's answer is not a transaction.")
+    lists = facts.get("events"), facts.get("transaction_events")
+    told = any(isinstance(listed, list) for listed in lists)
+    compact, detailed = _events(lists[0], "type"), _events(lists[1], "event_type")
     return FullTransactionAnswer(
         id=id_of(facts, "id"),
         code=id_of(facts, "transaction_code"),
@@ -64,22 +91,29 @@ def transaction_from(body: object) -> FullTransactionAnswer:
         currency=text_of(facts, "currency"),
         timestamp=text_of(facts, "timestamp"),
         summary=text_of(facts, "product_summary"),
-        events=_events(facts),
+        events=(compact or detailed) if told else None,
         raw=facts,
+        other_events=detailed if compact else (),
     )
 
 
-def _events(facts: Mapping[str, object]) -> tuple[EventAnswer, ...] | None:
-    """One of the two lists, the other where it is empty: each refund stands in both, and is counted once."""
-    told = False
-    for name, kind in (("events", "type"), ("transaction_events", "event_type")):
-        listed = facts.get(name)
-        if not isinstance(listed, list):
-            continue
-        told = True
-        if found := tuple(_event(item, kind) for item in listed if isinstance(item, dict)):
-            return found
-    return () if told else None
+def _events(listed: object, kind: str) -> tuple[EventAnswer, ...]:
+    """One of the two lists. Each refund stands in both, so one is counted: the first, the other where it is empty."""
+    return tuple(_event(item, kind) for item in (listed if isinstance(listed, list) else []) if isinstance(item, dict))
+
+
+def _sum(events: Iterable[EventAnswer], kinds: Collection[str]) -> Decimal:
+    rows = [event for event in events if event.kind in kinds and event.counts]
+    return sum((event.amount or Decimal(0) for event in rows), Decimal(0))
+
+
+def _likeness(event: EventAnswer) -> tuple[str, Decimal]:
+    """By what the same event is known in both lists: nothing says that they give it the same id."""
+    return event.kind, event.amount or Decimal(0)
+
+
+def _taken(events: Iterable[EventAnswer]) -> Counter[tuple[str, Decimal]]:
+    return Counter(_likeness(event) for event in events if event.kind in TAKEN and event.counts)
 
 
 def _event(facts: Mapping[str, object], kind: str) -> EventAnswer:
@@ -98,7 +132,15 @@ def _event(facts: Mapping[str, object], kind: str) -> EventAnswer:
 
 def _identity(facts: Mapping[str, object]) -> str:
     value = facts.get("id")
-    return str(value)[:255] if isinstance(value, (str, Decimal)) else ""
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < 200:
+        return event_key(format(value, "f"))
+    return event_key(value) if isinstance(value, str) else ""
+
+
+def event_key(told: str) -> str:
+    """The one spelling of an event's id: SumUp tells the same one as 1234, "1234" and 1234.0."""
+    number = NUMBER.fullmatch(told)
+    return number[1] if number else told[:255]
 
 
 def moment(text: str) -> datetime | None:

@@ -11,6 +11,7 @@ from orders.holdings import Holdings
 from orders.models import Order
 from payments.debts import Debt, Worth, debt_of, left_for, worth_of
 from payments.models import Refund
+from payments.money_came import has_brought, undecided_of
 from payments.rows import rows_of, told_lines
 from payments.states import RefundOrigin, RefundState
 
@@ -38,6 +39,18 @@ def refunds_of(order: Order) -> dict[str, Any]:
             for refund in rows
         ]
     }
+
+
+@register.simple_tag
+def undecided_of_order(order: Order) -> list[Money | None]:
+    """What has come for `order` and waits for a person: asked only where the order says so."""
+    return undecided_of(order) if order.is_undecided else []
+
+
+@register.simple_tag
+def has_brought_money(order: Order) -> bool:
+    """Whether a payment of `order`, which has ended unpaid, brought money all the same."""
+    return has_brought(order)
 
 
 @register.simple_tag

@@ -109,6 +109,7 @@ class Buyers(World):
                 assert Checkout.objects.filter(order=order).latest("pk").state == "refused"
             else:
                 assert Checkout.objects.filter(order=order).latest("pk").state == "open"
+                assert not Order.objects.get(pk=order.pk).money_came
 
     @there_is(ORDERS)
     @rule(number=which, fault=create_faults)

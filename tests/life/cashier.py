@@ -56,11 +56,30 @@ class Cashier(Buyers):
             return
         before = all_states_of(checkout.order)
         self.sumup.faults(tamper={"amount": 1} if amount else {"checkout_reference": "another"})
-        self.ask(checkout)
+        for _time in range(2):
+            self.ask(checkout)
         self.sumup.faults(tamper={})
         checkout.refresh_from_db()
-        assert checkout.state == "mismatch"
+        assert checkout.state == "mismatch"  # until SumUp is asked once more and says all of it
         assert all_states_of(checkout.order) == before
+        assert checkout.order.is_undecided
+        assert not checkout.order.can_still_pay(timezone.now())
+
+    @rule(user=which, entry=which, hour=st.integers(9, 15), what=st.integers(1, 7))
+    def is_charged_twice_on_one_page(self, user: int, entry: int, hour: int, what: int) -> None:
+        """Two successes of one checkout: one gives the goods, the other is surplus by its own transaction."""
+        checkout = self.chooses(user, entry, hour, what)
+        if checkout is None or checkout.state != "open":
+            return
+        with contextlib.suppress(ValueError):  # SumUp's clock is ahead of ours: the page has ended
+            self.sumup.pay(str(checkout.sumup_id))
+        if self.status_at_sumup(checkout) != "PAID":
+            return
+        self.sumup.control(f"pay_again/{checkout.sumup_id}")
+        self.ask(checkout)
+        rows = Checkout.objects.filter(order=checkout.order_id, state="paid").order_by("pk")
+        assert [row.is_applied for row in rows] == [True, False]
+        assert len({row.transaction_id for row in rows}) == 2
 
     @there_is(MISMATCHES)
     @rule(number=which)

@@ -99,6 +99,14 @@ PLANTS: dict[str, Callable[[LivedIn], list[str]]] = {
         f"UPDATE payments_case SET closed_at = now(), decision = 'Nothing.' WHERE order_id = {it.twice.pk}"
     ],
     "mismatch_has_case": lambda it: [f"DELETE FROM payments_case WHERE order_id = {it.mismatch.pk}"],
+    "transaction_behind_one_capture": lambda it: [
+        "DROP INDEX checkout_one_capture_of_transaction",
+        f"UPDATE payments_checkout SET transaction_id = (SELECT max(transaction_id) FROM payments_checkout"
+        f" WHERE order_id = {it.paid.pk}) WHERE order_id = {it.mismatch.pk}",
+    ],
+    "capture_within_what_sumup_told": lambda it: [
+        f"UPDATE payments_checkout SET captured = captured + 0.01 WHERE order_id = {it.mismatch.pk}"
+    ],
     "money_adds_up": lambda it: [
         f"UPDATE payments_checkout SET captured = captured - 0.01 WHERE order_id = {it.paid.pk}"
     ],
@@ -142,7 +150,7 @@ def unguarded() -> Planting:
             run("SET LOCAL session_replication_role = replica")
             for statement in statements:
                 touched = run(statement)
-                assert touched or statement.startswith("ALTER"), f"nothing was planted: {statement}"
+                assert touched or statement.startswith(("ALTER", "DROP")), f"nothing was planted: {statement}"
             return list(breaches())
 
     return planted
@@ -188,6 +196,18 @@ OTHER_WAYS = [
     ("UPDATE payments_refundline SET kind = 'surplus', ticket_id = NULL", "refunded_row_has_its_refund"),
     ("UPDATE payments_refund SET state = 'failed' WHERE state = 'succeeded'", "refunded_row_has_its_refund"),
     ("UPDATE events_ticket SET state = 'confirmed' WHERE state = 'refunded'", "refund_under_way_is_owed"),
+    # The transaction of a mismatch that knows none by itself: its answer names it.
+    (
+        "UPDATE payments_checkout SET transaction_id = '', transaction_code = NULL, sumup_answer = (SELECT sumup_answer"
+        " FROM payments_checkout WHERE order_id = {it.paid.pk}) WHERE order_id = {it.mismatch.pk}",
+        "transaction_behind_one_capture",
+    ),
+    (
+        "UPDATE payments_checkout SET captured = captured + 0.01, transaction_id = '', transaction_code = NULL"
+        " WHERE order_id = {it.mismatch.pk}",
+        "capture_within_what_sumup_told",
+    ),
+    ("UPDATE payments_checkout SET captured = captured + 0.01 WHERE is_applied", "capture_within_what_sumup_told"),
 ]
 
 

@@ -98,7 +98,7 @@ def test_an_order_s_pages_ask_a_fixed_number_of_times(client: Client, buyer: Use
     assert queries_of(lambda: client.get(f"/orders/{order.code}/")) == 5
     assert queries_of(lambda: client.get(address, headers=HTMX)) == 12
     assert queries_of(lambda: client.post(f"/orders/{order.code}/pay/")) == 5
-    assert queries_of(lambda: client.post(f"/orders/{order.code}/cancel/")) == 19
+    assert queries_of(lambda: client.post(f"/orders/{order.code}/cancel/")) == 22
 
 
 def test_a_refused_checkout_asks_a_fixed_number_of_times(client: Client, buyer: User, sumup: SimulatorProcess) -> None:
