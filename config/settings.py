@@ -76,11 +76,13 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "ledger.tracing.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "config.readable.ReadableMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "config.readable.ReadableFormMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "cart.middleware.AdoptionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -1,10 +1,8 @@
 """All addresses: each room's own table."""
 
-from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
-from django.views.static import serve
 
 from accounts.views import admin_login
 from config import views
@@ -27,5 +25,5 @@ urlpatterns = [
     path("", include("payments.urls")),
     path("", include("market.urls")),
     path("", include("events.urls")),
-    re_path(r"^media/(?P<path>.+)$", serve, {"document_root": settings.MEDIA_ROOT}),
+    re_path(r"^media/(?P<path>.+)$", views.media),
 ]

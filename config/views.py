@@ -3,14 +3,16 @@
 import sys
 from http import HTTPStatus
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from django.views.static import serve
 
 from ledger import clock
 from ledger.locking import Contention
@@ -55,3 +57,12 @@ def server_error(_request: HttpRequest) -> HttpResponse:
 def not_found(_request: HttpRequest, row: str) -> HttpResponse:
     """An address that is closed on purpose."""
     raise Http404(row)
+
+
+@require_safe
+def media(request: HttpRequest, path: str) -> HttpResponse | FileResponse:
+    """A picture. A name that no file system takes (too long, for one) is the name of no file."""
+    try:
+        return serve(request, path, document_root=str(settings.MEDIA_ROOT))
+    except OSError as error:
+        raise Http404 from error
