@@ -33,6 +33,10 @@ class Visitor:
     user: User | None = None
     cart_key: str = ""
 
+    @property
+    def is_nobody(self) -> bool:
+        return self.user is None and not self.cart_key
+
     def own(self) -> Q:
         """The condition for pending rows of this visitor, in any table with `user` and `cart_key`."""
         if self.user is not None:

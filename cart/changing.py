@@ -41,6 +41,8 @@ def set_pieces(visitor: Visitor, product: Product, quantity: int, *, at: datetim
 
     Raises PurchaseRefusal and changes nothing.
     """
+    if visitor.is_nobody:  # the session ended while the cart was open
+        raise PurchaseRefusal(_("This cart is no longer there. Please choose once more what you want."))
     with transaction.atomic():
         visitor.lock()
         count = ProductItem.objects.in_cart_of(visitor).filter(product=product).count()

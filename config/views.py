@@ -78,8 +78,14 @@ def not_found(_request: HttpRequest, row: str) -> HttpResponse:
 
 @require_safe
 def media(request: HttpRequest, path: str) -> HttpResponseBase:
-    """A file below MEDIA_ROOT. A picture's name is of its content: whoever has it need never ask again."""
-    response = serve(request, path, document_root=str(settings.MEDIA_ROOT))
+    """A file below MEDIA_ROOT. A picture's name is of its content: whoever has it need never ask again.
+
+    A name that no file system takes (too long, for one) is the name of no file.
+    """
+    try:
+        response = serve(request, path, document_root=str(settings.MEDIA_ROOT))
+    except OSError as error:
+        raise Http404 from error
     if NAME.fullmatch(path):
         response["Cache-Control"] = "public, max-age=31536000, immutable"
     return response

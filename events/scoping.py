@@ -14,7 +14,9 @@ from django.db.models import Q
 from django.db.models.fields.related import RelatedField
 from django.forms import Field, Form, ModelChoiceField
 from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import method_decorator
 from django.utils.text import capfirst
+from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from events.models import PageMember, Role
@@ -123,6 +125,12 @@ class ScopedAdmin(admin.ModelAdmin[Row]):
             return row
         list(rows.filter(pk=row.pk).locked().values_list("pk"))
         return super().get_object(request, object_id, from_field)
+
+    @method_decorator(require_safe)  # a form is not saved here, and get_object would lock without a transaction
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().history_view(request, object_id, extra_context)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)

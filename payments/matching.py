@@ -11,7 +11,7 @@ from itertools import islice
 from django.db.models import Q
 
 from events.models import Merchant
-from ledger.money import storable
+from ledger.money import MOST, PLACES, rounded, storable
 from orders.models import Order
 from payments.adopting import adopt_events
 from payments.backing import is_waited_for, mismatch_of

@@ -1,7 +1,7 @@
 """A change whose guard stands inside a subselect does not happen in any test.
 
-PostgreSQL that has waited for a rival looks at the row's own columns again, not into a subselect: `UPDATE ticket … WHERE
-id IN (SELECT … WHERE state = 'confirmed')` changes a row that is confirmed no more. Django writes that when an
+PostgreSQL that has waited for a rival looks at the row's own columns again, not into a subselect: `UPDATE ticket …
+WHERE id IN (SELECT … WHERE state = 'confirmed')` changes a row that is confirmed no more. Django writes that when an
 `update()` or a `delete()` is filtered across a relation.
 """
 

@@ -55,7 +55,10 @@ class MemberForm(ModelForm[PageMember]):
 class MemberFormSet(BaseInlineFormSet[PageMember, Page, ModelForm[PageMember]]):
     def clean(self) -> None:
         super().clean()
-        seen: set[tuple[str, str]] = set()
+        shown = [form.instance.pk for form in self.forms if form.instance.pk]
+        # Those that the form does not show: they were added since it was opened.
+        added = PageMember.objects.filter(page=self.instance.pk).exclude(pk__in=shown)
+        seen: set[tuple[str, str]] = set(added.values_list("user__email", "role"))
         for form in self.forms:
             data = getattr(form, "cleaned_data", {})
             if not data.get("email") or data.get("DELETE"):

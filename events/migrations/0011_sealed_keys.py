@@ -6,7 +6,7 @@ import ledger.sealed
 class Migration(migrations.Migration):
     """Keys are read in their old form and written in the new one: the column stays, `rotate_keys` rewrites it."""
 
-    dependencies = [("events", "0009_entries_in_order")]
+    dependencies = [("events", "0010_pictures_with_words")]
 
     operations = [
         migrations.AlterField(

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0008_payouts_kept'),
+        ('payments', '0009_one_capture_of_transaction'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0008_payouts_kept'),
+        ('payments', '0010_refund_put_off'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

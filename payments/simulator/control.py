@@ -24,6 +24,21 @@ def _way(body: Json, usual: tuple[str, str]) -> tuple[str, str]:
     return str(body.get("payment_type", usual[0])), str(body.get("entry_mode", usual[1]))
 
 
+def _check_switches(body: Mapping[str, object]) -> None:
+    """Raises ValueError for what is no switch, or no value of one."""
+    unknown = set(body) - SWITCHES
+    if unknown:
+        raise ValueError(f"no such switch: {', '.join(sorted(unknown))}")
+    mode = body.get("webhook")
+    if mode is not None and not str(mode).startswith(WEBHOOK_MODES):
+        raise ValueError(f"webhook: not one of {', '.join(WEBHOOK_MODES)}")
+    if str(body.get("answers", "document")) not in ANSWERS:
+        raise ValueError(f"answers: not one of {', '.join(ANSWERS)}")
+    for name in TAMPERED:
+        if not isinstance(body.get(name, {}), dict):
+            raise ValueError(f"{name}: not an object of fields")
+
+
 class Control:
     def __init__(self, till: Till, faults: Faults, webhooks: Webhooks) -> None:
         self.till = till
@@ -60,17 +75,10 @@ class Control:
             case ("POST", "faults"):
                 self._switch(body)
                 return {}
-            case ("POST", "pay", checkout_id):
-                way = _way(body, BY_CARD_ONLINE)
-                return asdict(self.till.pay(checkout_id, force=body.get("force") is True, way=way))
-            case ("POST", "pay_again", checkout_id):
-                return asdict(self.till.pay_again(checkout_id))
+            case ("POST", "pay" | "pay_again" | "decline" | "authorize" as act, checkout_id):
+                return self._attempt(act, checkout_id, body)
             case ("POST", "sell", merchant_code):
                 return self._sell(merchant_code, body)
-            case ("POST", "decline", checkout_id):
-                return asdict(self.till.decline(checkout_id, str(body.get("reason") or DECLINED)))
-            case ("POST", "authorize", checkout_id):
-                return asdict(self.till.authorize(checkout_id))
             case ("POST", "webhook", checkout_id):
                 self.webhooks.notify(self.till.find(checkout_id))
                 return {}
@@ -79,6 +87,18 @@ class Control:
             case ("POST", "fail_refund", refund_id):
                 return self._fail_refund(refund_id)
         raise ValueError(f"{method} /simulator/{'/'.join(parts)} does not exist")
+
+    def _attempt(self, act: str, checkout_id: str, body: Json) -> Json:
+        """What a buyer does on the hosted page."""
+        match act:
+            case "pay":
+                way = _way(body, BY_CARD_ONLINE)
+                return asdict(self.till.pay(checkout_id, force=body.get("force") is True, way=way))
+            case "pay_again":
+                return asdict(self.till.pay_again(checkout_id))
+            case "decline":
+                return asdict(self.till.decline(checkout_id, str(body.get("reason") or DECLINED)))
+        return asdict(self.till.authorize(checkout_id))
 
     def shown(self) -> Json:
         """All that happened; `captures` are the payments that succeeded, amounts are strings in major units."""
@@ -97,24 +117,15 @@ class Control:
 
     def _switch(self, body: Mapping[str, object]) -> None:
         """Sets the switches that are named and leaves the others; nothing is set if one is wrong."""
-        unknown = set(body) - SWITCHES
-        if unknown:
-            raise ValueError(f"no such switch: {', '.join(sorted(unknown))}")
-        mode, times = body.get("webhook"), body.get("times")
-        if mode is not None and not str(mode).startswith(WEBHOOK_MODES):
-            raise ValueError(f"webhook: not one of {', '.join(WEBHOOK_MODES)}")
-        if str(body.get("answers", "document")) not in ANSWERS:
-            raise ValueError(f"answers: not one of {', '.join(ANSWERS)}")
-        for name in TAMPERED:
-            if not isinstance(body.get(name, {}), dict):
-                raise ValueError(f"{name}: not an object of fields")
+        _check_switches(body)
+        times = body.get("times")
         for operation in OPERATIONS:
             if operation in body:
                 self.faults.put(operation, body[operation], int(str(times)) if times is not None else None)
         if "answers" in body:
             self.faults.seen = ANSWERS[str(body["answers"])]
-        if mode is not None:
-            self.webhooks.mode = str(mode)
+        if body.get("webhook") is not None:
+            self.webhooks.mode = str(body["webhook"])
         for name in TAMPERED:
             if name in body:
                 setattr(self.faults, name, body[name])

@@ -39,7 +39,6 @@ def test_login_refuses_other_methods_and_a_bad_address(client: Client) -> None:
         "nobody",
         "a@b@c",
         "x" * 250 + "@example.org",
-        "a\0@example.org",
         "a@example.org\nBcc: b@example.org",
     ]:
         assert ask_for_code(client, address).status_code == 422, address

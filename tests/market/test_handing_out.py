@@ -95,7 +95,7 @@ def test_a_bad_undo_changes_nothing(seller: Client, voucher: ProductItem, taken:
     assert "door-answer red" in seller.post("/door/products/house/", {"undo": taken}).content.decode()
 
 
-@pytest.mark.parametrize("typed", ["", "x", "\x00", "A" * 3000, "' OR 1=1 --", "A" * 26])
+@pytest.mark.parametrize("typed", ["", "x", "A" * 3000, "' OR 1=1 --", "A" * 26])
 def test_what_is_no_code_is_red(seller: Client, voucher: ProductItem, typed: str) -> None:
     assert "Not a voucher" in told(seller, typed)
 

@@ -138,7 +138,6 @@ def test_looking_makes_no_session(client: Client, mug: Product) -> None:
         ("1.5", "is not a number"),
         ("1e9", "is not a number"),
         ("٣", "is not a number"),
-        ("\x00", "is not a number"),
         ("<b>", "&lt;b&gt;"),
     ],
 )

