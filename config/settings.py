@@ -130,6 +130,8 @@ if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL must be a postgresql:// address: Foyer runs on PostgreSQL only.")
 DATABASES["default"]["ENGINE"] = "ledger.postgresql"  # Django's own, but for what its pool hands out
 DATABASE_POOL = env.number("DATABASE_POOL", 8, least=0, most=64)
+# A web process (config/wsgi.py) gives up what takes longer; the worker and commands have no such limit.
+STATEMENT_SECONDS = env.number("STATEMENT_SECONDS", 10, least=1, most=600)
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     # A lock that is not had in 10 s, or a transaction left open for 30 s, ends: an honest page beats a hung one.

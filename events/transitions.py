@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from django.db import models
-from django.db.models import Case, DecimalField, Exists, OuterRef, Value, When
+from django.db import models, transaction
+from django.db.models import Case, DecimalField, Value, When
 
 from events.models import CalendarEntry, Ticket
 from events.states import EntryState, TicketState
@@ -116,14 +116,16 @@ def mark_released(rows: Collection[int], *, of: Sold = Ticket) -> int:
 
 
 def unpublish(entry: CalendarEntry) -> int:
-    """A confirmed event goes back to draft while nothing but carts knows of it: no ticket of it was ever ordered."""
-    ordered = Ticket.objects.filter(entry=OuterRef("pk")).exclude(state=TicketState.PENDING)
-    return move(
-        CalendarEntry.objects.events().filter(~Exists(ordered)),
-        [entry.pk],
-        source=EntryState.CONFIRMED,
-        target=EntryState.DRAFT,
-    )
+    """A confirmed event goes back to draft while nothing but carts knows of it: no ticket of it was ever ordered.
+
+    Asked under the event's lock, which who orders takes too: a subselect is not looked at again after a wait.
+    """
+    with transaction.atomic():
+        rows = CalendarEntry.objects.events()
+        list(rows.filter(pk=entry.pk).locked().values_list("pk"))
+        if Ticket.objects.filter(entry=entry).exclude(state=TicketState.PENDING).exists():
+            raise IllegalTransition("calendar entry has tickets that were ordered: it cannot go back to draft")
+        return move(rows, [entry.pk], source=EntryState.CONFIRMED, target=EntryState.DRAFT)
 
 
 def delete_draft(entry: CalendarEntry) -> None:
