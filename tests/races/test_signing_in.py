@@ -13,7 +13,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import SignInCode, User
 from tests.accounts.steps import (
     CONFIRM,
     LOGIN,
@@ -66,6 +66,7 @@ def test_of_eighteen_wrong_codes_at_once_five_are_tried(round_: int) -> None:
     answers = Counter(at_once([partial(outcome, wrong, browser) for browser in browsers]))
 
     assert answers["tried"] <= 5, answers
+    assert SignInCode.objects.get().tries <= 5  # also of those that were told to ask for a new one
     assert set(answers) <= {"tried", "back", "429"}, answers
     assert outcome(code, twin(client, "192.0.2.99")) in ("back", "429")
     assert User.objects.count() == 0
