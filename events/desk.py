@@ -62,6 +62,16 @@ class DeskAdmin(ScopedAdmin[Row]):
         steps = [(told(step.at, zone), step) for step in self.steps_of(request, row)]
         extra = {"steps": steps, "zone": zone, **self.context_of(request, row), **(extra_context or {})}
         with timezone.override(ZoneInfo(zone)):
-            response = super().change_view(request, object_id, form_url, extra)
-            # Rendered here, while the clock is the page's.
-            return response.render() if isinstance(response, TemplateResponse) else response
+            return _rendered(super().change_view(request, object_id, form_url, extra))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        row = admin.ModelAdmin.get_object(self, request, object_id)
+        with timezone.override(ZoneInfo(self.zone_of(row) if row else "UTC")):
+            return _rendered(super().history_view(request, object_id, extra_context))
+
+
+def _rendered(response: HttpResponse) -> HttpResponse:
+    """`response`, rendered while the clock is the page's."""
+    return response.render() if isinstance(response, TemplateResponse) else response

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import islice
+from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
@@ -311,16 +312,22 @@ def unlisted_captures(merchant: Merchant, since: datetime, run: Round) -> Iterat
     yield from rows.order_by("pk").values_list("pk", flat=True).iterator(chunk_size=200)
 
 
+def _day(checkout: Checkout) -> str:
+    """When it was paid, on the clock of what it bought."""
+    at = checkout.paid_at
+    return f"{at.astimezone(ZoneInfo(checkout.order.time_zone)):%Y-%m-%d}" if at else ""
+
+
 def look_for(pk: int, run: Round) -> None:
     """Ask SumUp about the transaction itself: its list may lag. What it does not know is for a person."""
-    checkout = Checkout.objects.select_related("merchant").get(pk=pk)
+    checkout = Checkout.objects.select_related("merchant", "order").get(pk=pk)
     run.pace(checkout.merchant_id)
     try:
         answer = client_for(checkout.merchant, deadline=PATIENT).read_transaction(checkout.transaction_id)
     except UnknownTransaction:
         words = (
             f"We recorded {checkout.captured} {checkout.captured_currency} (transaction {checkout.transaction_code})"
-            f" on {checkout.paid_at:%Y-%m-%d}, and SumUp neither lists it nor knows it. The tickets are valid."
+            f" on {_day(checkout)}, and SumUp neither lists it nor knows it. The tickets are valid."
         )
         if run.is_dry:
             run.count("not in SumUp's list", f"{words} A case would be opened.")

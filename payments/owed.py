@@ -111,7 +111,7 @@ def _sold(kind: str, pages: Collection[int] | None) -> QuerySet[Any]:
     rows: QuerySet[Any] = TABLES[kind]._default_manager.filter(state=TicketState.REFUND_DUE).order_by()
     if pages is not None:
         rows = rows.filter(**{f"{PAGES[kind]}__in": pages})
-    return rows.annotate(
+    found: QuerySet[Any] = rows.annotate(
         rest=F("price") - _sum(lines, kind),
         since=_since(TABLES[kind]._meta.model_name, TicketState.REFUND_DUE),
         kind_=Value(kind),
@@ -120,7 +120,8 @@ def _sold(kind: str, pages: Collection[int] | None) -> QuerySet[Any]:
         order_=F("order_id"),
         checkout_=Subquery(paid_by[:1]),
         currency_=F("currency"),
-    ).filter(rest__gt=0)
+    )
+    return found.filter(rest__gt=0)
 
 
 def _surplus(orders: Q | None) -> QuerySet[Any]:
@@ -136,20 +137,17 @@ def _surplus(orders: Q | None) -> QuerySet[Any]:
     )
     if orders is not None:
         rows = rows.filter(orders)
-    return (
-        rows.order_by()
-        .annotate(
-            rest=F("captured") - _sum(refunds, "checkout") - _sum(reported, "checkout"),
-            since=_since("checkout", CheckoutState.PAID),
-            kind_=Value(SURPLUS),
-            pk_=F("pk"),
-            page_=Value(None, output_field=BigIntegerField()),
-            order_=F("order_id"),
-            checkout_=F("pk"),
-            currency_=F("captured_currency"),
-        )
-        .filter(rest__gt=0)
+    found: QuerySet[Any] = rows.order_by().annotate(
+        rest=F("captured") - _sum(refunds, "checkout") - _sum(reported, "checkout"),
+        since=_since("checkout", CheckoutState.PAID),
+        kind_=Value(SURPLUS),
+        pk_=F("pk"),
+        page_=Value(None, output_field=BigIntegerField()),
+        order_=F("order_id"),
+        checkout_=F("pk"),
+        currency_=F("captured_currency"),
     )
+    return found.filter(rest__gt=0)
 
 
 def _sum(rows: QuerySet[Any], of: str) -> Coalesce:

@@ -1,6 +1,6 @@
 """The mails to those who send money back: what is owed and has not been sent, and where one click sends it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -60,7 +60,7 @@ def _by_page(rows: Sequence[Owed]) -> list[dict[str, str]]:
     return found
 
 
-def _send(user: User, template: str, subject: str, number: str, context: dict[str, object]) -> None:
+def _send(user: User, template: str, subject: str, number: str, context: Mapping[str, object]) -> None:
     mail = EmailMultiAlternatives(
         subject=one_line(subject),
         body=render_to_string(f"payments/mail/{template}.txt", context),

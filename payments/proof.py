@@ -59,9 +59,8 @@ def _goods(order: Order) -> Iterable[tuple[tuple[str, int], dict[str, Any]]]:
     for ticket in Ticket.objects.filter(order=order).select_related("entry").order_by("pk"):
         yield ("ticket", ticket.pk), _thing("ticket", ticket, ticket.entry.title, ticket.checked_in_at)
     bookings = CalendarEntry.objects.filter(order=order, kind=EntryKind.BOOKING)
-    for booking in bookings.select_related("calendar").order_by("pk"):
-        name = f"{booking.calendar.name}, {booking.starts_at:%Y-%m-%d %H:%M} to {booking.ends_at:%H:%M} UTC"
-        yield ("calendarentry", booking.pk), _thing("booking", booking, name, None)
+    for booking in bookings.select_related("calendar__page").order_by("pk"):
+        yield ("calendarentry", booking.pk), _thing("booking", booking, booking.what, None)
     for item in ProductItem.objects.filter(order=order).select_related("product").order_by("pk"):
         yield ("productitem", item.pk), _thing("product", item, item.product.name, item.checked_in_at)
 

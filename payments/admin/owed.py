@@ -59,7 +59,7 @@ def owed_view(desk: "RefundAdmin", request: HttpRequest) -> HttpResponse:
     form = ReasonForm(request.POST or None, initial={"reason": _("It was owed.")})
     if request.method == "POST" and form.is_valid() and rows:
         if request.POST.get("seen") == seen:
-            parts = [[pk, [row.key for row in of]] for pk, of in groupby(rows, lambda row: row.checkout) if pk]
+            parts = [(pk, [row.key for row in of]) for pk, of in groupby(rows, lambda row: row.checkout) if pk]
             send_owed.defer(parts=parts, reason=form.cleaned_data["reason"], who=f"user:{request.user.pk}")
             messages.success(request, _("%(sums)s is about to be sent.") % {"sums": joined(by_currency(rows))})
             return redirect("admin:payments_refund_changelist")

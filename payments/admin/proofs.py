@@ -1,6 +1,7 @@
 """The proof of an order in the admin: one page, and the same as a file."""
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -37,7 +38,11 @@ def proof_view(model_admin: "OrderAdmin", request: HttpRequest, pk: int, form: s
         "order": order,
         "proof": proof,
         "answers": [
-            {**answer, "body": json.dumps(answer["body"], indent=1, ensure_ascii=False)}
+            {
+                **answer,
+                "when": told(datetime.fromisoformat(answer["at"]), zone),
+                "body": json.dumps(answer["body"], indent=1, ensure_ascii=False),
+            }
             for answer in proof["what_sumup_said"]
         ],
         "steps": steps,

@@ -1,5 +1,7 @@
 """Case: what waits for a person."""
 
+from zoneinfo import ZoneInfo
+
 import pgtrigger
 from django.db import models
 from django.db.models import Q
@@ -69,4 +71,5 @@ class Case(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.opened_at:%Y-%m-%d}"
+        zone = ZoneInfo(self.order.time_zone if self.order else "UTC")
+        return f"{self.get_kind_display()} {self.opened_at.astimezone(zone):%Y-%m-%d}"
