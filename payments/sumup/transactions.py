@@ -11,6 +11,8 @@ from payments.sumup.problems import Unreadable
 REFUND, CHARGE_BACK = "REFUND", "CHARGE_BACK"
 #: The one status of an event whose money has not moved and will not.
 FAILED = "FAILED"
+#: When something can have happened; at the ends of the calendar a time has no UTC.
+YEARS = range(1971, 2500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,11 @@ def _identity(facts: Mapping[str, object]) -> str:
 
 
 def moment(text: str) -> datetime | None:
-    """A time that SumUp tells, in UTC where it names no zone; None for anything else."""
+    """A time that SumUp tells, in UTC where it names no zone; None for anything else, of which year 1 is some."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
+        return None
+    if found.year not in YEARS:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
