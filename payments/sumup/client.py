@@ -323,7 +323,7 @@ def parsed(content: bytes) -> object:
     try:
         value: object = json.loads(content, parse_float=Decimal, parse_int=Decimal, parse_constant=_no_number)
         return _storable(value) if b"\\u" in content or b"\x00" in content else value
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, ArithmeticError):  # a number beyond all exponents is the last of these
         pass  # raised below, so that the error does not carry the whole body along
     raise Unreadable("SumUp's answer is not JSON.")
 

@@ -17,6 +17,8 @@ FAILED = "FAILED"
 #: Kinds of events whose money has gone from the merchant to the payer.
 TAKEN = (REFUND, CHARGE_BACK)
 NUMBER = re.compile(r"\s*(\d{1,200})(?:\.0*)?\s*", re.ASCII)
+#: When something can have happened; at the ends of the calendar a time has no UTC.
+YEARS = range(1971, 2500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +146,11 @@ def event_key(told: str) -> str:
 
 
 def moment(text: str) -> datetime | None:
-    """A time that SumUp tells, in UTC where it names no zone; None for anything else."""
+    """A time that SumUp tells, in UTC where it names no zone; None for anything else, of which year 1 is some."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
+        return None
+    if found.year not in YEARS:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

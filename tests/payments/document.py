@@ -147,7 +147,7 @@ def faults_of_question(method: str, path: str, query: str, body: str) -> list[st
     found = list(_faults_of_query(operation, parse_qs(query, keep_blank_values=True)))
     asked = operation.facts.get("requestBody")
     if asked is None:
-        return [*found, *(["has a body"] if body else [])]
+        return [f"{operation.name}: {fault}" for fault in [*found, *(["has a body"] if body else [])]]
     if body:
         found += against(asked["content"]["application/json"]["schema"], json.loads(body))
     elif asked.get("required"):
