@@ -1,8 +1,10 @@
 """What has come for an order that got no goods for it, in words for its buyer."""
 
+from django.db.models import Q
+
 from ledger.money import Money
 from orders.models import Order
-from orders.states import UNDECIDED
+from orders.states import SUMUP_PAID, UNDECIDED
 from payments.models import Case, Checkout
 
 
@@ -18,5 +20,6 @@ def undecided_of(order: Order) -> list[Money | None]:
 
 
 def has_brought(order: Order) -> bool:
-    """Whether any payment of `order` brought money, wherever it is now."""
-    return Checkout.objects.filter(order=order).exclude(captured=None).exists()
+    """Whether any payment of `order` brought money, wherever it is now, or did by SumUp's word."""
+    brought = Q(captured__isnull=False) | Q(sumup_status=SUMUP_PAID)
+    return Checkout.objects.filter(brought, order=order).exists()

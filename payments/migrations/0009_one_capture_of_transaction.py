@@ -4,7 +4,8 @@ from django.db import migrations, models
 
 
 #: Of several captures behind which one transaction stands the one that gave the goods, else the oldest, keeps it. The
-#: others never had it as their own: check_books tells of them by what SumUp's answer says.
+#: others never had it as their own: check_books tells of them by what SumUp's answer says. No index can be made while
+#: checks of foreign keys wait.
 ONE_KEEPS_IT = """
     UPDATE payments_checkout AS checkout SET transaction_id = '', problem = left(
         'Transaction ' || checkout.transaction_id || ' stands behind another payment. ' || checkout.problem, 400)
@@ -12,7 +13,9 @@ ONE_KEEPS_IT = """
         SELECT id, row_number() OVER (
             PARTITION BY merchant_id, transaction_id ORDER BY is_applied DESC, state = 'paid' DESC, id
         ) AS place FROM payments_checkout WHERE transaction_id <> '' AND captured IS NOT NULL
-    ) AS ranked WHERE ranked.id = checkout.id AND ranked.place > 1
+    ) AS ranked WHERE ranked.id = checkout.id AND ranked.place > 1;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
 """
 #: One spelling of each event's id: 1234.0 is 1234.
 ONE_SPELLING = r"""

@@ -20,6 +20,9 @@ NUMBER = re.compile(r"\s*(\d{1,200})(?:\.0*)?\s*", re.ASCII)
 #: When something can have happened; at the ends of the calendar a time has no UTC.
 YEARS = range(1971, 2500)
 
+#: What stands for the id of an event without one: its kind, amount and time.
+MADE = re.compile(r"(\S{1,60}) (-?\d{1,20}(?:\.\d{1,20})?) (\S*)", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class EventAnswer:
@@ -129,7 +132,7 @@ def _event(facts: Mapping[str, object], kind: str) -> EventAnswer:
     if event.id:
         return event
     told = f"{event.kind} {event.amount} {event.happened_at.isoformat() if event.happened_at else ''}"
-    return EventAnswer(told, event.kind, event.status, event.amount, event.happened_at)
+    return EventAnswer(event_key(told), event.kind, event.status, event.amount, event.happened_at)
 
 
 def _identity(facts: Mapping[str, object]) -> str:
@@ -140,9 +143,15 @@ def _identity(facts: Mapping[str, object]) -> str:
 
 
 def event_key(told: str) -> str:
-    """The one spelling of an event's id: SumUp tells the same one as 1234, "1234" and 1234.0."""
-    number = NUMBER.fullmatch(told)
-    return number[1] if number else told[:255]
+    """The one spelling of an event's id: SumUp tells the same one as 1234, "1234" and 1234.0.
+
+    So with the amount in what stands for the id of an event that has none.
+    """
+    if number := NUMBER.fullmatch(told):
+        return number[1]
+    if made := MADE.fullmatch(told):
+        return f"{made[1]} {Decimal(made[2]).normalize():f} {made[3]}"[:255]
+    return told[:255]
 
 
 def moment(text: str) -> datetime | None:

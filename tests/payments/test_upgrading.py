@@ -1,0 +1,51 @@
+"""A database of an older release, in which a transaction stands behind two payments, can be brought up to date."""
+
+import importlib
+
+import pytest
+
+from payments.books import breaches
+from payments.models import Checkout, SumUpEvent
+from tests.cart.steps import ordered
+from tests.ledger.psql import bare, rows, run
+from tests.payments.money import sold
+from tests.payments.test_unshown import mismatched
+from tests.simulator import SimulatorProcess
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+migration = importlib.import_module("payments.migrations.0009_one_capture_of_transaction")
+INDEX = "checkout_one_capture_of_transaction"
+
+
+def test_transaction_behind_two_payments_stays_with_the_one_that_gave_the_goods(sumup: SimulatorProcess) -> None:
+    other = mismatched(sumup, ordered())
+    _order, checkout = sold(sumup)
+    with bare().transaction(force_rollback=True):
+        ((made,),) = rows("SELECT indexdef FROM pg_indexes WHERE indexname = %s", INDEX)
+        run(f"DROP INDEX {INDEX}")
+        run(f"UPDATE payments_checkout SET transaction_id = '{checkout.transaction_id}', transaction_code = NULL,"
+            f" sumup_answer = (SELECT sumup_answer FROM payments_checkout WHERE id = {checkout.pk})"
+            f" WHERE id = {other.pk}")  # fmt: skip
+        run("SET CONSTRAINTS ALL IMMEDIATE")
+        with pytest.raises(Exception, match="could not create unique index"), bare().transaction():
+            run(made)
+        run(migration.ONE_KEEPS_IT)
+        run(made)
+        other.refresh_from_db()
+        checkout.refresh_from_db()
+        assert (other.transaction_id, other.problem.startswith("Transaction ")) == ("", True)
+        assert Checkout.objects.get(transaction_id=checkout.transaction_id) == checkout
+        assert "transaction_behind_one_capture" in {breach.rule for breach in breaches()}
+
+
+def test_events_get_one_spelling_of_their_ids_where_that_is_free(sumup: SimulatorProcess) -> None:
+    _order, checkout = sold(sumup)
+    for number in ("1.0", "2", "3.", "4", "4.0", "a.0", "5.5", "6.0", "6.00"):
+        SumUpEvent.objects.create(
+            merchant=checkout.merchant, transaction_id=checkout.transaction_id, event_id=number, kind="PAYOUT",
+            status="PAID_OUT", first_seen_at=checkout.created_at,
+        )  # fmt: skip
+    run(migration.ONE_SPELLING)
+    found = SumUpEvent.objects.order_by("pk").values_list("event_id", flat=True)
+    assert list(found) == ["1", "2", "3", "4", "4.0", "a.0", "5.5", "6.0", "6.00"]
