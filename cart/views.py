@@ -7,8 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.contrib import messages
-from django.core.validators import slug_re
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
@@ -22,14 +21,14 @@ from accounts.visitors import visitor_of
 from cart.changing import move_booking, set_pieces, set_quantity
 from cart.contents import Cart, Group, cart_of
 from cart.context_processors import COUNTED
+from cart.reach import entries_within, pages_within, products_within
 from events.booking import remove_booking
 from events.buying import PurchaseRefusal
 from events.forms import BadQuantity, whole_number
-from events.models import CalendarEntry, Page
+from events.models import CalendarEntry
 from events.states import LineKind
 from ledger import clock
 from ledger.money import Money
-from market.models import Product
 
 
 @never_cache
@@ -43,7 +42,7 @@ def cart(request: HttpRequest) -> HttpResponse:
 @require_safe
 def cart_of_page(request: HttpRequest, slug: str) -> HttpResponse:
     """One page's part of the cart."""
-    page = get_object_or_404(Page, slug=slug)
+    page = get_object_or_404(pages_within(visitor_of(request)), slug=slug)
     context = context_of(_cart_of(request).of_page(page)) | {"page": page, "unpaid": _unpaid_orders(request)}
     return render(request, "cart/cart.html", context)
 
@@ -55,7 +54,7 @@ def line(request: Request, pk: int, key: int) -> HttpResponse:
     if not isinstance(user, User):  # signed out in another tab
         back = redirect("cart")
         return HttpResponseClientRedirect(back.url) if request.htmx else back
-    entry = get_object_or_404(CalendarEntry.objects.events().with_page().prefetch_related("ticket_types"), pk=pk)
+    entry = get_object_or_404(entries_within(user, key).with_page().prefetch_related("ticket_types"), pk=pk)
 
     def change() -> str:
         quantity = whole_number(request.POST.get("quantity", ""))
@@ -68,11 +67,12 @@ def line(request: Request, pk: int, key: int) -> HttpResponse:
 @require_POST
 def pieces(request: Request, pk: int) -> HttpResponse:
     """Set the number of pieces of a product; 0 removes the line."""
-    product = get_object_or_404(Product.objects.with_page(), pk=pk)
+    visitor = visitor_of(request)
+    product = get_object_or_404(products_within(visitor).with_page(), pk=pk)
 
     def change() -> str:
         quantity = whole_number(request.POST.get("quantity", ""))
-        set_pieces(visitor_of(request), product, quantity, at=clock.now())
+        set_pieces(visitor, product, quantity, at=clock.now())
         return "" if quantity else _removed(product.name)
 
     return _changed(request, change)
@@ -112,9 +112,7 @@ def _changed(request: Request, change: Callable[[], str]) -> HttpResponse:
     `page` in the form is the page whose part of the cart was looked at, and is shown again. A refusal is 422.
     """
     slug = request.POST.get("page", "")
-    if slug and not slug_re.match(slug):  # a NUL, for one, which the database refuses to look for
-        raise Http404
-    page = get_object_or_404(Page, slug=slug) if slug else None
+    page = get_object_or_404(pages_within(visitor_of(request)), slug=slug) if slug else None
     refusal = removed = ""
     try:
         removed = change()
@@ -123,7 +121,8 @@ def _changed(request: Request, change: Callable[[], str]) -> HttpResponse:
     if not request.htmx and not refusal:
         if removed:
             messages.success(request, removed)
-        return redirect("cart_of_page", page.slug) if page else redirect("cart")
+        still_there = page and pages_within(visitor_of(request)).filter(pk=page.pk).exists()
+        return redirect("cart_of_page", page.slug) if page and still_there else redirect("cart")
     template = "cart/cart.html#cart" if request.htmx else "cart/cart.html"
     contents = _cart_of(request)
     context = context_of(contents.of_page(page) if page else contents)

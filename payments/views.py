@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -15,12 +16,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import User
 from accounts.requests import Request, signed_in
+from accounts.visitors import Visitor
 from cart.contents import cart_of
+from cart.reach import pages_within
 from cart.views import context_of
 from events.models import Page
 from ledger import clock
 from ledger.locking import Contention
-from orders.models import Order
+from orders.models import Order, OrderLine
 from orders.placing import (
     CartChanged,
     EmptyCart,
@@ -53,7 +56,7 @@ def checkout(request: HttpRequest, slug: str | None = None) -> HttpResponse:
     user = request.user
     if not isinstance(user, User):
         return redirect_to_login(reverse("cart_of_page", args=[slug]) if slug else reverse("cart"))
-    page = get_object_or_404(Page, slug=slug) if slug else None
+    page = get_object_or_404(_pages_for(user), slug=slug) if slug else None
     try:
         token = uuid.UUID(request.POST.get("token", ""))
     except ValueError:
@@ -63,6 +66,12 @@ def checkout(request: HttpRequest, slug: str | None = None) -> HttpResponse:
     except (OrderRefusal, Contention) as refusal:
         return _back_to_cart(request, user, page, refusal)
     return _to_payment(request, order)
+
+
+def _pages_for(user: User) -> QuerySet[Page]:
+    """Also those of an order of the buyer's: a second click leads to it, though the page was unpublished meanwhile."""
+    ordered = OrderLine.objects.filter(order__user=user).values("page")
+    return pages_within(Visitor(user=user)) | Page.objects.filter(pk__in=ordered)
 
 
 def _to_payment(request: HttpRequest, order: Order) -> HttpResponse:
