@@ -81,7 +81,7 @@ class PageFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
         """Of a page that is offered: any other would tell which orders go to a house that is not the user's."""
-        chosen = next((pk for pk, _name in self.lookup_choices if str(pk) == self.value()), None)
+        chosen = next((int(pk) for pk, _name in self.lookup_choices if str(pk) == self.value()), None)
         if chosen is None:
             return queryset
         return queryset.filter(**{f"{self.order_path}__in": OrderLine.objects.filter(page=chosen).values("order_id")})

@@ -305,7 +305,11 @@ def test_completion_offers_own_rows_only(who: str, houses: list[House]) -> None:
         for field in model._meta.concrete_fields:
             if not isinstance(field, models.ForeignKey):
                 continue
-            names = {"app_label": model._meta.app_label, "model_name": model._meta.model_name, "field_name": field.name}
+            names = {
+                "app_label": model._meta.app_label,
+                "model_name": str(model._meta.model_name),
+                "field_name": field.name,
+            }
             answer = client.get("/admin/autocomplete/", {**names, "term": ""})
             assert answer.status_code in (200, 302, 403, 404), names
             if answer.status_code == 200:

@@ -12,9 +12,10 @@ from ledger.money import Money
 from orders.holdings import Holdings
 from orders.models import Order
 from payments.books import read_books
-from payments.debts import debt_of, goodwill_of, left_for, owed_sums, worth_of
+from payments.debts import debt_of, goodwill_of, left_for, worth_of
 from payments.losses import beyond_price
 from payments.models import Checkout, Refund, RefundLine
+from payments.owed import owed_sums
 from payments.refunding import RefundRefused, request_refund, withdraw
 from payments.reports import report
 from payments.rows import left_of, rows_of, unexplained
@@ -69,7 +70,7 @@ SUMS: dict[str, Callable[[Order, Checkout, CalendarEntry], object]] = {
     "goodwill": lambda order, _checkout, _entry: goodwill_of(list(order.tickets.all())),
     "left for tickets": lambda order, _checkout, _entry: left_for(list(order.tickets.order_by("pk"))),
     "worth of the event": lambda _order, _checkout, entry: worth_of(entry),
-    "owed in all": lambda _order, _checkout, _entry: owed_sums(None),
+    "owed in all": lambda _order, _checkout, _entry: owed_sums(),
     "owed to the buyer": lambda order, _checkout, _entry: debt_of(
         order, [row for row in Holdings.of(order, list(order.lines.all())).owed]
     ),
@@ -108,7 +109,7 @@ def test_what_failed_or_was_withdrawn_is_owed_whole(sumup: SimulatorProcess, sta
     refund = requested(checkout, whole(order, 1))
     assert (told(order, checkout)["owed in all"], told(order, checkout)["owed to the buyer"]) == ([], None)
     end(sumup, refund, state)
-    (owed,) = owed_sums(None)
+    (owed,) = owed_sums()
     assert (owed.number, owed.money) == (1, Money(PRICE, "EUR"))
     debt = told(order, checkout)["owed to the buyer"]
     assert getattr(debt, "total", None) == Money(PRICE, "EUR")

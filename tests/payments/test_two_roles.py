@@ -153,6 +153,7 @@ def test_every_list_and_sum_is_what_the_roles_show_each(role: Role, here: House,
     """No row and no cent more or less than the role on one page and those on the other."""
     for number, home in enumerate((here, there), 1):
         begun(home)
+        assert home.page.merchant is not None
         Payout.objects.create(
             merchant=home.page.merchant, payout_id=number, kind="PAYOUT", status="SUCCESSFUL", amount=22, fee=2,
             currency="EUR", date=timezone.now().date(), first_seen_at=timezone.now(),

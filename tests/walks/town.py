@@ -52,7 +52,8 @@ class Town:
         return client
 
     def user(self, name: str) -> User | AnonymousUser:
-        return {"signed out": AnonymousUser(), "buyer": self.buyer, **self.staff}[name]
+        users: dict[str, User | AnonymousUser] = {"signed out": AnonymousUser(), "buyer": self.buyer, **self.staff}
+        return users[name]
 
 
 def town() -> Town:
