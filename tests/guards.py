@@ -19,6 +19,7 @@ SELECTS = re.compile(r"\(\s*SELECT\b", re.IGNORECASE)
 ALLOWED = {
     ("UPDATE", "payments_payout"): "which payment a payout is of: codes that never change; that it has none yet stands"
     " in the statement itself",
+    ("UPDATE", "payments_sumupevent"): "a migration spells the ids of before anew: of rows that nobody else changes",
 }
 
 
