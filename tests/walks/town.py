@@ -52,7 +52,8 @@ class Town:
         return client
 
     def user(self, name: str) -> User | AnonymousUser:
-        return {"signed out": AnonymousUser(), "buyer": self.buyer, **self.staff}[name]
+        others: dict[str, User | AnonymousUser] = {"signed out": AnonymousUser(), "buyer": self.buyer}
+        return others.get(name) or self.staff[name]
 
 
 def town() -> Town:
