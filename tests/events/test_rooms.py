@@ -133,7 +133,7 @@ def test_start_that_makes_no_sense_is_left_out(client: Client, start: str) -> No
     assert "for how long?" not in response.content.decode()
 
 
-@pytest.mark.parametrize("query", ["date=2027-02-30", "date=0001-01-01", "date=9999-12-31", "view=year", "date=%00"])
+@pytest.mark.parametrize("query", ["date=2027-02-30", "date=0001-01-01", "date=9999-12-31", "view=year"])
 def test_address_that_makes_no_sense_shows_the_next_days(client: Client, query: str) -> None:
     studio()
     assert "Monday 1 March 2027" in body_of(client, f"{ADDRESS}?{query}")

@@ -106,7 +106,7 @@ def test_somebody_else_s_order_is_not_found(client: Client, buyer: User) -> None
 
 
 @pytest.mark.parametrize("is_signed_in", [True, False])
-@pytest.mark.parametrize("code", ["nothing", "%00", "A%00", "A" * 500, "%27%20OR%201=1", "..%2F", "%EF%BC%A1"])
+@pytest.mark.parametrize("code", ["nothing", "A" * 500, "%27%20OR%201=1", "..%2F", "%EF%BC%A1"])
 def test_a_code_that_is_none_is_not_found(client: Client, buyer: User, code: str, is_signed_in: bool) -> None:
     if not is_signed_in:
         client.logout()

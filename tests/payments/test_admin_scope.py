@@ -145,7 +145,7 @@ def test_foreign_row_has_no_page(model: type[models.Model], what: str) -> None:
     own, foreign = house("Alpha"), house("Beta")
     client = signed_in_as(member((own.page, Role.ORGANISER)))
     row = row_of(foreign, model)
-    for method in (client.get, client.post):
+    for method in (client.get, client.post) if what != "history" else (client.get,):  # which takes no POST: 405 for all
         answer = method(address(model, f"{row.pk}/{what}/"))
         assert answer.status_code in (302, 403)
         assert answer.status_code == 403 or answer["Location"] == "/admin/"

@@ -299,7 +299,7 @@ def test_pay_and_cancel_signed_out_lead_to_sign_in_and_back_to_the_order(
 
 
 @pytest.mark.parametrize("act", ["pay", "cancel"])
-@pytest.mark.parametrize("code", ["nothing", "%00", "A" * 300])
+@pytest.mark.parametrize("code", ["nothing", "A" * 300])
 def test_pay_and_cancel_of_a_code_that_is_none_are_not_found(client: Client, buyer: User, act: str, code: str) -> None:
     assert client.post(f"/orders/{code}/{act}/").status_code == 404
 

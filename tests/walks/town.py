@@ -52,8 +52,8 @@ class Town:
         return client
 
     def user(self, name: str) -> User | AnonymousUser:
-        users: dict[str, User | AnonymousUser] = {"signed out": AnonymousUser(), "buyer": self.buyer, **self.staff}
-        return users[name]
+        others: dict[str, User | AnonymousUser] = {"signed out": AnonymousUser(), "buyer": self.buyer}
+        return others.get(name) or self.staff[name]
 
 
 def town() -> Town:
