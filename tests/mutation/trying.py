@@ -53,7 +53,11 @@ ASKED = {
         "market/test_views.py",
         "market/test_vouchers.py",
     ],
-    "orders": ["orders", "payments/test_late.py", "payments/test_spine.py"],
+    "orders": [
+        "orders",
+        *(f"payments/test_{name}.py" for name in ("late", "mismatch", "releasing", "spine")),
+        "cart/test_counting.py",
+    ],
     "payments": [
         *(
             "orders/test_mixed.py",
