@@ -14,6 +14,7 @@ from events.models import Calendar, CalendarEntry, Ticket, TicketType
 from ledger.arrows import IllegalTransition
 from market.models import Product, ProductItem
 from orders.fulfilling import fulfil
+from orders.holdings import Holdings
 from orders.models import Order
 from orders.releasing import ending_of, free, request_cancel
 from orders.returning import put_back
@@ -114,6 +115,26 @@ def test_what_is_done_to_one_order_changes_no_other(house: House) -> None:
     assert paid(order, now)
     assert all_states_of(order) == of_each("confirmed")
     assert all_but(order) == others
+
+
+def test_a_buyer_holds_what_is_of_the_order_and_nothing_else(house: House) -> None:
+    buyer = UserFactory.create()
+    lived_in(house, buyer)
+    order = ordered(buyer, house, days=20)
+    ticket, booking, item = order.tickets.get(), order.bookings.get(), order.items.get()
+
+    held = Holdings.of(order, order.lines.all())
+
+    assert (held.tickets, held.bookings, held.items) == ([ticket], [booking], [item])
+    assert held.rows == [ticket, booking, item]
+    assert not held.valid
+    assert not held.printable
+    paid(order, timezone.now())
+    held = Holdings.of(order, order.lines.all())
+    assert held.valid
+    assert held.printable
+    assert held.dated == [ticket.entry, booking]
+    assert held.owed == []
 
 
 def test_a_cancel_is_written_down_once(house: House) -> None:
