@@ -13,7 +13,7 @@ SURROUNDED := $(PYTHON) -m config.testing
 # Four at once on two cores: much of a test is waiting, for a browser or another process.
 TESTS := -n 4 --dist worksteal --durations=20 -m 'not soak'
 
-.PHONY: help run test coverage lint types soak bench backup restore browser
+.PHONY: help run test coverage lint types soak mutants bench backup restore browser
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -46,7 +46,11 @@ soak: export SOAK_ORDERS ?= 10000
 soak: export SOAK_KILLS ?= 100
 soak: browser $(INSTALLED) ## the long proofs, at full size (SOAK_…: docs/proof.md)
 	@$(PYTHON) -m pytest -n 2 --dist worksteal -m soak
-	@$(PYTHON) -m pytest tests/soak
+	@$(PYTHON) -m pytest -m 'not soak' tests/soak
+
+# Hours from nothing; what was tried is remembered in mutants/ until the product changes.
+mutants: $(INSTALLED) ## what no test and no type notices (MUTANTS='orders.* …' for a part; docs/proof.md)
+	@$(SURROUNDED) $(PYTHON) -m tests.mutation $(foreach part,$(MUTANTS),'$(part)')
 
 bench: $(INSTALLED) ## speed and size, measured
 	@$(PYTHON) -m benchmarks.bench

@@ -95,20 +95,17 @@ def _seated(tickets: list[Ticket], goods: Goods, at: datetime) -> list[int]:
 
 
 def _roomed(bookings: list[CalendarEntry], at: datetime) -> list[int]:
-    """Those of `bookings` (their rooms are locked), first come, that have not begun and whose room is free."""
+    """Those of `bookings` (their rooms are locked) that have not begun and whose room is free.
+
+    They are of one order, which held all of them at once: none is in another's way.
+    """
     coming = [row for row in bookings if row.starts_at > at and row.room_id and row.blocks]
     if not coming:
         return []
     spans = {row.pk: Span(row.blocks.lower, row.blocks.upper) for row in coming if row.blocks}
     rooms = {row.room_id for row in coming if row.room_id}
     busy = busy_in(rooms, min(span.start for span in spans.values()), max(span.end for span in spans.values()))
-    given = []
-    for row in coming:
-        taken = busy[row.room_id or 0]
-        if not is_taken(spans[row.pk], taken):
-            taken.append(spans[row.pk])
-            given.append(row.pk)
-    return given
+    return [row.pk for row in coming if row.room_id and not is_taken(spans[row.pk], busy[row.room_id])]
 
 
 def _in_stock(items: list[ProductItem], goods: Goods) -> list[int]:

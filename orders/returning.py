@@ -36,7 +36,7 @@ def put_back(order: Order, *, at: datetime) -> int:
 
 
 def _missing(rows: TicketQuerySet | EntryQuerySet | ItemQuerySet) -> list[int]:
-    """Those of the cancelled `rows` of which no copy is in a cart or was ordered again."""
+    """Those of `rows`, all of an order that is over, of which no copy is in a cart or was ordered again."""
     originals = rows.originals_by_copy()
     alive = rows.model._default_manager.filter(pk__in=originals).exclude(state=TicketState.CANCELLED)
     taken = {originals[pk] for pk in alive.values_list("pk", flat=True)}
@@ -44,7 +44,7 @@ def _missing(rows: TicketQuerySet | EntryQuerySet | ItemQuerySet) -> list[int]:
 
 
 def _tickets(order: Order, at: datetime) -> list[Ticket]:
-    rows = Ticket.objects.filter(order=order, state=TicketState.CANCELLED)
+    rows = Ticket.objects.filter(order=order)
     missing = Ticket.objects.filter(pk__in=_missing(rows)).with_page().order_by("pk")
     return [_ticket(row) for row in missing if not obstacle(row.entry, row.ticket_type, at=at)]
 
@@ -57,7 +57,7 @@ def _ticket(row: Ticket) -> Ticket:
 
 
 def _bookings(order: Order, at: datetime) -> list[CalendarEntry]:
-    rows = CalendarEntry.objects.bookings().filter(order=order, state=TicketState.CANCELLED)
+    rows = CalendarEntry.objects.bookings().filter(order=order)
     missing = list(CalendarEntry.objects.filter(pk__in=_missing(rows)).order_by("pk"))
     hours = hours_of({row.calendar_id for row in missing}) if missing else {}
     return [
@@ -86,7 +86,7 @@ def _booking(row: CalendarEntry, hours: RoomHours) -> CalendarEntry:
 
 
 def _items(order: Order) -> list[ProductItem]:
-    rows = ProductItem.objects.filter(order=order, state=TicketState.CANCELLED)
+    rows = ProductItem.objects.filter(order=order)
     missing = ProductItem.objects.filter(pk__in=_missing(rows)).with_page().order_by("pk")
     return [_item(row) for row in missing if not selling.obstacle(row.product)]
 

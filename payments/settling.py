@@ -297,10 +297,10 @@ def _give_again(stale: Checkout, who: str, at: datetime, why: str = "paid, goods
     if order.state != OrderState.PAID and not is_whole(checkout):
         return Verdict.SETTLED  # a person gives the rest of the money back
     verdict = give(order, checkout, at)
-    given = Checkout.objects.filter(pk=checkout.pk, is_applied=True)
-    Case.objects.open().filter(checkout__in=given, kind=CaseKind.GOODS).update(
-        closed_at=at, closed_by=who, decision="The goods were given on a later try."
-    )
+    if Checkout.objects.filter(pk=checkout.pk, is_applied=True).exists():
+        Case.objects.open().filter(checkout=checkout, kind=CaseKind.GOODS).update(
+            closed_at=at, closed_by=who, decision="The goods were given on a later try."
+        )
     return verdict
 
 
