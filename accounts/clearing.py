@@ -24,11 +24,10 @@ def clear_cache(*, at: datetime) -> int:
     gone, found = 0, BATCH
     with connection.cursor() as cursor:
         while found == BATCH:
-            cursor.execute(
-                "DELETE FROM foyer_cache WHERE expires < %(at)s AND cache_key IN"
-                " (SELECT cache_key FROM foyer_cache WHERE expires < %(at)s ORDER BY expires LIMIT %(batch)s)",
-                {"at": at, "batch": BATCH},
-            )
-            found = cursor.rowcount
-            gone += found
+            query = "SELECT cache_key FROM foyer_cache WHERE expires < %s ORDER BY expires LIMIT %s"
+            cursor.execute(query, [at, BATCH])
+            keys = [key for (key,) in cursor.fetchall()]
+            cursor.execute("DELETE FROM foyer_cache WHERE expires < %s AND cache_key = ANY(%s)", [at, keys])
+            found = len(keys)
+            gone += cursor.rowcount
     return gone

@@ -34,3 +34,8 @@ class OwnFilters:
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:  # noqa: ARG002
         """Django asks before a filter has taken what is its own; OwnFiltersList asks after that, and lets less pass."""
         return True
+
+    def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
+        """Which column a popup may hand out: of what is no column of the model, Django's own answer is an error."""
+        columns = {field.name for field in self.opts.concrete_fields}  # type: ignore[attr-defined]  (a ModelAdmin's)
+        return to_field in columns and super().to_field_allowed(request, to_field)  # type: ignore[misc]

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 
 from events.jobs import tell_new_holder
-from events.models import CalendarEntry, Ticket, new_ticket_code
+from events.models import CalendarEntry, Ticket, TicketQuerySet, new_ticket_code
 from events.states import TicketState
 from ledger.signing import sign
 
@@ -17,7 +17,8 @@ class HandingRefusal(Exception):
 def rename(ticket: Ticket, holder: str, *, at: datetime) -> None:
     """Put a name on a valid ticket of an event that is not over. Raises HandingRefusal."""
     with transaction.atomic():
-        _change(ticket, at, holder=holder)
+        if not _valid(ticket, at).update(holder=holder):
+            raise HandingRefusal
 
 
 def send_on(ticket: Ticket, *, to: str, holder: str, who: str, at: datetime) -> None:
@@ -28,17 +29,18 @@ def send_on(ticket: Ticket, *, to: str, holder: str, who: str, at: datetime) -> 
     """
     with transaction.atomic():
         sign(who=who, why="sent to somebody else")
-        _change(ticket, at, code=new_ticket_code(), sent_to=to, holder=holder, sent_at=at)
+        if not _valid(ticket, at).update(code=new_ticket_code(), sent_to=to, holder=holder, sent_at=at):
+            raise HandingRefusal
         tell_new_holder.defer(ticket_id=ticket.pk)
 
 
-def _change(ticket: Ticket, at: datetime, **changes: object) -> None:
-    """Write `changes` to a ticket that is valid under the code by which it was found; else HandingRefusal.
+def _valid(ticket: Ticket, at: datetime) -> TicketQuerySet:
+    """The ticket as long as it is valid under the code by which it was found. Raises HandingRefusal after its event.
 
-    Whether its event is over is asked under the event's own lock: asked by a join it would put code and state into a
+    Whether the event is over is asked under its own lock: asked by a join it would put code and state into a
     subselect, which PostgreSQL does not look at again when it has waited for a rival.
     """
     running = CalendarEntry.objects.filter(pk=ticket.entry_id, ends_at__gt=at).locked()
-    valid = Ticket.objects.filter(pk=ticket.pk, code=ticket.code, state=TicketState.CONFIRMED)
-    if not list(running.values_list("pk")) or not valid.update(**changes):
+    if not list(running.values_list("pk")):
         raise HandingRefusal
+    return Ticket.objects.filter(pk=ticket.pk, code=ticket.code, state=TicketState.CONFIRMED)

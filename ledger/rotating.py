@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models, transaction
 from django.db.models.functions import Cast
 
-from ledger.sealed import Form, SealedField, Unreadable, form_of, seal, sealed_fields, unseal
+from ledger.sealed import Form, SealedField, Unreadable, form_of, sealed_fields, unseal
 
 
 class Outcome(enum.Enum):
@@ -49,8 +49,7 @@ def _rotate_one(model: type[models.Model], field: SealedField, pk: Any, *, dry_r
     if form_of(stored) is Form.NEWEST:
         return Rotated(name, Outcome.NEWEST)
     if not dry_run:
-        sealed = models.Value(seal(value), output_field=models.TextField())
-        model._base_manager.filter(pk=pk).update(**{field.name: sealed})
+        row.save(update_fields=[field.name])  # it is locked, and what is written is sealed by the newest key
     return Rotated(name, Outcome.REWRITTEN)
 
 

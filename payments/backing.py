@@ -51,9 +51,11 @@ def mismatch_of(
     nameless = Checkout.objects.filter(order=order, state=CheckoutState.MISMATCH, transaction_id="")
     for row in nameless.filter(transaction_code=None, captured=money[0], captured_currency=money[1]):
         if not _names_a_payment(row.sumup_answer):
-            learnt = {"transaction_id": transaction[0], "transaction_code": transaction[1] or None}
             if not is_dry:
-                Checkout.objects.filter(pk=row.pk, transaction_id="").update(**learnt)
+                known, code = transaction[0], transaction[1] or None
+                Checkout.objects.filter(pk=row.pk, transaction_id="").update(
+                    transaction_id=known, transaction_code=code
+                )
                 row.refresh_from_db()
             return row
     return None

@@ -43,7 +43,8 @@ def fail(refund: Refund, checkout: Checkout, *, words: str, at: datetime) -> Non
     things = Q(pk__in=[])
     for line in refund.lines.exclude(kind=RefundKind.SURPLUS):
         things |= Q(line__ticket=line.ticket_id, line__booking=line.booking_id, line__item=line.item_id)
-    RefundLoss.objects.filter(things).delete()
+    losses = RefundLoss.objects.filter(things).values_list("pk", flat=True)
+    RefundLoss.objects.filter(pk__in=list(losses)).delete()  # the checkout is locked: no rival takes one meanwhile
     owe_again(row for row in whole_rows(refund, checkout) if row.rest > 0)
     told = _("SumUp took the refund of %(money)s back: %(words)s") if taken_back else _("%(money)s: %(words)s")
     told %= {"money": refund.money, "words": words}

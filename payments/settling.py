@@ -277,12 +277,18 @@ def _correct(
     """What SumUp says now of a mismatch that stays one: its money, and the transaction by which it can go back."""
     _keep(checkout, answer)
     words, (captured, currency) = "; ".join(differences), money_of(own, answer)
-    told = {"captured": captured, "captured_currency": currency, "transaction_id": own.id, "problem": words[:400]}
-    told |= {"transaction_code": own.code or None}
-    if any(getattr(checkout, name) != value for name, value in told.items()):
-        Checkout.objects.filter(pk=checkout.pk).update(**told)
-        case = {"amount": captured, "currency": currency or checkout.currency, "words": words}
-        Case.objects.open().filter(checkout=checkout, kind=CaseKind.MISMATCH).update(**case)
+    stands = (checkout.captured, checkout.captured_currency, checkout.transaction_id, checkout.transaction_code)
+    if (*stands, checkout.problem) != (captured, currency, own.id, own.code or None, words[:400]):
+        Checkout.objects.filter(pk=checkout.pk).update(
+            captured=captured,
+            captured_currency=currency,
+            transaction_id=own.id,
+            transaction_code=own.code or None,
+            problem=words[:400],
+        )
+        Case.objects.open().filter(checkout=checkout, kind=CaseKind.MISMATCH).update(
+            amount=captured, currency=currency or checkout.currency, words=words
+        )
     _record_others(checkout, answer, at)
 
 

@@ -37,7 +37,7 @@ def give(row: Pictured, width: int, height: int) -> None:
 def steady(page: Page, address: str) -> None:
     """Nothing stands elsewhere once the pictures have come."""
     held: list[Route] = []
-    page.route("**/media/**", held.append)
+    page.route("**/media/**", lambda route: held.append(route))
     page.goto(address, wait_until="domcontentloaded")
     page.wait_for_function("() => document.images.length > 0 && document.fonts.status === 'loaded'")
     before = page.evaluate(PLACES)

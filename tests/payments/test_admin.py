@@ -140,5 +140,5 @@ def test_order_page_asks_as_often_whatever_its_length(
     home = house("Alpha", sold=count)
     client = signed_in_as(member((home.page, Role.ORGANISER)))
     page_of(client, home.order)
-    with django_assert_num_queries(35):
+    with django_assert_num_queries(34):
         page_of(client, home.order)

@@ -117,7 +117,7 @@ def test_the_front_page_asks_a_fixed_number_of_times(
 ) -> None:
     for turn in range(number):
         stray(home, turn)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         owner.get("/admin/")
 
 

@@ -139,11 +139,12 @@ def test_each_cause_is_on_the_desk_in_the_mail_red_after_days_and_sent_with_one_
     assert "€ 12.00" in str(mail.outbox[-1].body)
     assert f"{settings.SITE_URL}{SENDING}" in str(mail.outbox[-1].body)
 
+    token = {"Authorization": f"Bearer {settings.STATUS_TOKEN}"}
     owed_trouble = "money is owed to buyers and has not been sent for"
     settings.DEBUG = True  # no comparison is awaited
-    assert owed_trouble not in client.get("/readyz").content.decode()
+    assert owed_trouble not in client.get("/readyz", headers=token).content.decode()
     run_in_past(timedelta(days=settings.READY_OWED_DAYS, hours=1))
-    assert owed_trouble in client.get("/readyz").content.decode()
+    assert owed_trouble in client.get("/readyz", headers=token).content.decode()
 
     form = desk.get(SENDING)
     assert "Send € 12.00" in form.content.decode()
@@ -154,7 +155,7 @@ def test_each_cause_is_on_the_desk_in_the_mail_red_after_days_and_sent_with_one_
     assert owed_sums() == []
     assert Decimal(12) in at_sumup(sumup)
     assert LINE not in desk.get(DESK).content.decode()
-    assert owed_trouble not in client.get("/readyz").content.decode()
+    assert owed_trouble not in client.get("/readyz", headers=token).content.decode()
     assert ledgers_agree(sumup)
 
 
