@@ -27,6 +27,7 @@ class OwnFilters:
 
     #: Query parameters of the list beside its filters' own, for links from other pages.
     extra_lookups: tuple[str, ...] = ()
+    opts: Any
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002
         return OwnFiltersList
@@ -37,5 +38,5 @@ class OwnFilters:
 
     def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
         """Which column a popup may hand out: of what is no column of the model, Django's own answer is an error."""
-        columns = {field.name for field in self.opts.concrete_fields}  # type: ignore[attr-defined]  (a ModelAdmin's)
-        return to_field in columns and super().to_field_allowed(request, to_field)  # type: ignore[misc]
+        columns = {field.name for field in self.opts.concrete_fields}
+        return to_field in columns and super().to_field_allowed(request, to_field)  # type: ignore[misc]  # ModelAdmin's

@@ -123,14 +123,14 @@ def test_a_buyer_holds_what_is_of_the_order_and_nothing_else(house: House) -> No
     order = ordered(buyer, house, days=20)
     ticket, booking, item = order.tickets.get(), order.bookings.get(), order.items.get()
 
-    held = Holdings.of(order, order.lines.all())
+    held = Holdings.of(order, list(order.lines.all()))
 
     assert (held.tickets, held.bookings, held.items) == ([ticket], [booking], [item])
     assert held.rows == [ticket, booking, item]
     assert not held.valid
     assert not held.printable
     paid(order, timezone.now())
-    held = Holdings.of(order, order.lines.all())
+    held = Holdings.of(order, list(order.lines.all()))
     assert held.valid
     assert held.printable
     assert held.dated == [ticket.entry, booking]
