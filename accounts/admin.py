@@ -7,6 +7,7 @@ from django.contrib.auth.forms import AdminUserCreationForm
 from django.contrib.auth.models import Group
 from django.utils.translation import gettext_lazy as _
 
+from accounts.lists import OwnFilters
 from accounts.models import User
 
 # A user's address is User.email; allauth's table only remembers that it was proven.
@@ -22,7 +23,7 @@ class AddUserForm(AdminUserCreationForm[User]):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin[User]):
+class UserAdmin(OwnFilters, DjangoUserAdmin[User]):
     add_form = AddUserForm
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),

@@ -20,6 +20,8 @@ from ledger.signing import sign
 
 #: What a scanner or a person types: the code alone, in groups, in small letters, or at the end of a ticket's address.
 CODE = re.compile(r"([A-Z2-7]{26})$")
+#: Letters of a code that lists show, for people to tell rows apart; they open nothing.
+SHORT = 8
 
 
 class Light(enum.Enum):

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.requests import Request, signed_in
-from events.door import Answer, Found, Light, check_in, counts, undo
+from events.door import SHORT, Answer, Found, Light, check_in, counts, undo
 from events.models import CalendarEntry, Role, Ticket
 from events.scoping import team_of
 from events.states import EntryState, TicketState
@@ -94,8 +94,12 @@ def undone(entry: CalendarEntry, pk: int, who: str) -> Answer:
 
 
 def found(entry: CalendarEntry, term: str) -> list[Found]:
-    """Valid tickets of people who come without theirs, by name, address, or the beginning of the order's code."""
-    asked = Q(holder__icontains=term) | Q(user__email__icontains=term) | Q(sent_to__icontains=term)
+    """Valid tickets of people who come without theirs, by name, address, or the beginning of the order's code.
+
+    What the page does not show is answered about as a whole only: a part of it would read out the rest.
+    """
+    asked = Q(holder__icontains=term) | Q(user__email__icontains=term)
+    asked |= Q(sent_to__iexact=term) | Q(sent_to__icontains=term, holder="") | in_order(term)
     rows = Ticket.objects.with_page().select_related("user", "order").filter(entry=entry)
     rows = rows.filter(state__in=[TicketState.CONFIRMED, TicketState.CHECKED_IN])
     return [
@@ -106,8 +110,13 @@ def found(entry: CalendarEntry, term: str) -> list[Found]:
             code=ticket.code,
             is_done=ticket.state == TicketState.CHECKED_IN,
         )
-        for ticket in rows.filter(asked | Q(order__code__istartswith=term)).order_by("pk")[:FOUND]
+        for ticket in rows.filter(asked).order_by("pk")[:FOUND]
     ]
+
+
+def in_order(term: str) -> Q:
+    """Rows of an order whose code begins with `term`: asked about as many letters as the page shows of it."""
+    return Q(order__code__istartswith=term[:SHORT])
 
 
 def to_login(request: HttpRequest) -> HttpResponse:

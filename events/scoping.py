@@ -16,6 +16,7 @@ from django.forms import Field, Form, ModelChoiceField
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 
+from accounts.lists import OwnFilters
 from accounts.models import User
 from events.models import PageMember, Role
 from ledger.locking import LockableQuerySet
@@ -67,7 +68,7 @@ def sign_for(request: HttpRequest, why: str) -> None:
     sign(who=f"user:{request.user.pk}", why=why)
 
 
-class ScopedAdmin(admin.ModelAdmin[Row]):
+class ScopedAdmin(OwnFilters, admin.ModelAdmin[Row]):
     """A ModelAdmin whose every answer is limited to the pages of the asking member.
 
     `sees` and `edits` are roles; `page_path` is the lookup from a row to the id of its page ("" in `SuperuserAdmin`s,
@@ -77,8 +78,6 @@ class ScopedAdmin(admin.ModelAdmin[Row]):
     sees: frozenset[Role] = frozenset()
     edits: frozenset[Role] = frozenset()
     page_path: str = ""
-    #: Query parameters of the list beside its filters' own, for links from other pages.
-    extra_lookups: tuple[str, ...] = ()
     show_full_result_count = False
 
     def rows_of(self, pages: Collection[int]) -> Q:
@@ -138,12 +137,6 @@ class ScopedAdmin(admin.ModelAdmin[Row]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002
         return False
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:  # noqa: ARG002
-        """Only the list's own filters: any other lookup answers questions about columns that it does not show."""
-        named = [item[0] if isinstance(item, (list, tuple)) else item for item in self.get_list_filter(request)]
-        fields = [name if isinstance(name, str) else getattr(name, "parameter_name", "") for name in named]
-        return lookup in self.extra_lookups or any(lookup == f or lookup.startswith(f"{f}__") for f in fields)
 
     def formfield_for_foreignkey(
         self, db_field: "models.ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any

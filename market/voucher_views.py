@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.requests import Request, signed_in
 from events.documents import grouped, qr_svg
 from events.door import Answer, Found, Light
-from events.door_views import AT_THE_DOOR, FOUND, answered, to_login
+from events.door_views import AT_THE_DOOR, FOUND, answered, in_order, to_login
 from events.models import Page
 from events.scoping import team_of
 from events.states import TicketState
@@ -78,7 +78,7 @@ def found(page: Page, term: str) -> list[Found]:
     """Valid vouchers of people who come without theirs, by address, or the beginning of the order's code."""
     rows = ProductItem.objects.of_page(page).select_related("product", "user", "order")
     rows = rows.filter(state__in=[TicketState.CONFIRMED, TicketState.CHECKED_IN])
-    asked = Q(user__email__icontains=term) | Q(order__code__istartswith=term)
+    asked = Q(user__email__icontains=term) | in_order(term)
     return [
         Found(
             who=str(item.user),

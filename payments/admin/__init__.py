@@ -2,6 +2,7 @@
 
 from payments.admin.cases import CaseAdmin
 from payments.admin.inlines import as_a_whole
+from payments.admin.jobs import JobAdmin
 from payments.admin.merchants import MerchantAdmin
 from payments.admin.orders import CheckoutAdmin, MoneyAdmin, OfOrders, OrderAdmin, PageFilter
 from payments.admin.refunds import RefundAdmin
@@ -10,6 +11,7 @@ from payments.admin.runs import ReconcileRunAdmin
 __all__ = [
     "CaseAdmin",
     "CheckoutAdmin",
+    "JobAdmin",
     "MerchantAdmin",
     "MoneyAdmin",
     "OfOrders",

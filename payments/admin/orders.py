@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Model, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events.admin.sold import typed_code
 from events.desk import DeskAdmin, link, moment
+from events.door import SHORT
 from events.models import Page, Role, Ticket
 from events.scoping import SEE_MONEY, SEE_ORDERS, team_of
 from ledger.telling import Step
@@ -69,16 +70,22 @@ class PageFilter(admin.SimpleListFilter):
     title = _("page")
     parameter_name = "page"
 
+    def __init__(self, request: HttpRequest, params: dict[str, Any], model: type[Model], desk: "OfOrders") -> None:
+        super().__init__(request, params, model, desk)
+        self.order_path = desk.order_path
+
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         team = team_of(request)
         pages = Page.objects.all() if team.is_superuser else Page.objects.filter(pk__in=team.pages(model_admin.sees))
         return [(str(pk), name) for pk, name in pages.values_list("pk", "name")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
-        chosen = self.value()
-        if chosen is None or not chosen.isdecimal():
+        """Of a page that is offered: any other would tell which orders go to a house that is not the user's."""
+        chosen = next((pk for pk, _name in self.lookup_choices if str(pk) == self.value()), None)
+        if chosen is None:
             return queryset
-        return queryset.filter(pk__in=OrderLine.objects.filter(page=int(chosen)).values("order_id"))
+        lines = OrderLine.objects.filter(page=int(chosen))
+        return queryset.filter(**{f"{self.order_path}__in": lines.values("order_id")})
 
 
 @admin.action(description=_("Send the confirmation with its tickets again"))
@@ -149,6 +156,9 @@ class OrderAdmin(OfOrders):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request).select_related("merchant")
         rows = marked(rows, "is_whole", as_a_whole(request, self.sees, "pk"))
+        # Who sees both pages' lines, but the money of one only, does not see what was paid for both.
+        rows = marked(rows, "has_proof", as_a_whole(request, SEE_MONEY, "pk"))
+        rows = marked(rows, "decides_whole", as_a_whole(request, DECIDE, "pk"))
         return rows.prefetch_related(Prefetch("lines", self.own_lines(request), to_attr="own_lines"))
 
     def get_search_results(
@@ -160,7 +170,8 @@ class OrderAdmin(OfOrders):
         lines = self.own_lines(request)
         tickets = Ticket.objects.filter(entry__calendar__page__in=lines.values("page_id"))
         if code := typed_code(term):
-            coded = tickets.filter(code__startswith=code).values("order_id")
+            # Of a ticket finance sees the first letters: an answer about more of them would read out the rest.
+            coded = tickets.filter(code__startswith=code[:SHORT]).values("order_id")
             found = queryset.filter(Q(code__startswith=code) | Q(pk__in=coded))
             if found.exists():
                 return found, False
@@ -180,11 +191,10 @@ class OrderAdmin(OfOrders):
 
     def context_of(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """The payments that the user may pay back from, which of them went beyond the order, and its proof."""
-        has_proof = row.is_whole and self.within(request, SEE_MONEY, row)
         if not self.within(request, DECIDE, row):
-            return {"has_proof": has_proof}
+            return {"has_proof": row.has_proof}
         paid = Checkout.objects.filter(order=row, captured__isnull=False).order_by("-is_applied", "pk")
-        return {"payments": paid if row.is_whole else paid.filter(is_applied=True), "has_proof": has_proof}
+        return {"payments": paid if row.decides_whole else paid.filter(is_applied=True), "has_proof": row.has_proof}
 
     @admin.display(description=_("order"))
     def short_code(self, row: Order) -> str:

@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from events.local_times import told
-from events.scoping import SEE_MONEY, team_of
+from events.scoping import team_of
 from payments.proof import proof_of
 from payments.timeline import order_steps
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def proof_view(model_admin: "OrderAdmin", request: HttpRequest, pk: int, form: str) -> HttpResponse:
     """The page, or the file, for those who see the money of the order whole; else there is no such thing."""
     order = model_admin.get_queryset(request).select_related("user", "merchant").filter(pk=pk).first()
-    if order is None or not order.is_whole or not model_admin.within(request, SEE_MONEY, order):
+    if order is None or not order.has_proof:
         raise Http404
     proof = proof_of(order)
     if form == "json":

@@ -11,6 +11,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
+from accounts.lists import OwnFilters
 from events.local_times import told
 from events.scoping import team_of
 from ledger import clock
@@ -18,7 +19,7 @@ from payments.models import ReconcileRun
 
 
 @admin.register(ReconcileRun)
-class ReconcileRunAdmin(admin.ModelAdmin[ReconcileRun]):
+class ReconcileRunAdmin(OwnFilters, admin.ModelAdmin[ReconcileRun]):
     """For superusers: a run is about the whole site."""
 
     list_display = ("began", "outcome", "found", "took", "who", "merchant", "is_dry")

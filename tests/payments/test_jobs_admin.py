@@ -22,7 +22,7 @@ def test_a_failed_job_is_seen_and_run_again() -> None:
     run("UPDATE procrastinate_jobs SET status = 'doing' WHERE id = %s", pk)
     run("UPDATE procrastinate_jobs SET status = 'failed' WHERE id = %s", pk)
     client = signed_in_as(UserFactory.create(is_staff=True, is_superuser=True))
-    assert "send_confirmation" in client.get(ADDRESS, {"status": "failed"}).content.decode()
+    assert "send_confirmation" in client.get(ADDRESS, {"status__exact": "failed"}).content.decode()
 
     client.post(ADDRESS, {"action": "retry", "_selected_action": [str(pk)]})
     run_jobs()
