@@ -81,10 +81,11 @@ class PageFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
         """Of a page that is offered: any other would tell which orders go to a house that is not the user's."""
-        chosen = next((int(pk) for pk, _name in self.lookup_choices if str(pk) == self.value()), None)
+        chosen = next((pk for pk, _name in self.lookup_choices if str(pk) == self.value()), None)
         if chosen is None:
             return queryset
-        return queryset.filter(**{f"{self.order_path}__in": OrderLine.objects.filter(page=chosen).values("order_id")})
+        lines = OrderLine.objects.filter(page=int(chosen))
+        return queryset.filter(**{f"{self.order_path}__in": lines.values("order_id")})
 
 
 @admin.action(description=_("Send the confirmation with its tickets again"))
