@@ -297,7 +297,7 @@ def test_https_is_what_the_proxy_says(world: World, proto: str | None, is_secure
 )
 def test_a_form_from_another_site_is_refused(world: World, headers: Headers, status: int) -> None:
     page = world.web.ask(LOGIN)
-    data = {"login": "buyer@example.org", "password": PASSWORD}
+    data = {"login": "guest@example.org", "password": PASSWORD}
     assert posted(world.web, page, data, headers).status == status
     if status == 403:
         stranger = Answer(page.status, page.headers, [], page.body)  # the form's token, without its cookie
