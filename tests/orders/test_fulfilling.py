@@ -10,7 +10,7 @@ from orders.fulfilling import fulfil
 from orders.models import Order
 from orders.releasing import free
 from orders.states import OrderState
-from tests.cart.steps import all_states_of, book, fill, order_cart
+from tests.cart.steps import all_states_of, book, fill, mail_jobs, order_cart, ordered, states_of
 from tests.factories import EventFactory, RoomFactory, TicketTypeFactory, UserFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
@@ -41,6 +41,17 @@ def test_a_late_booking_is_given_until_its_time_begins(before: timedelta, state:
         assert fulfil(order, at=booking.starts_at - before)
 
     assert all_states_of(order)["bookings"] == [state]
+
+
+def test_who_read_the_order_before_it_was_paid_gives_nothing_twice() -> None:
+    order = ordered()
+    stale = Order.objects.get(pk=order.pk)
+    with transaction.atomic():
+        assert fulfil(order, at=timezone.now())
+        assert not fulfil(stale, at=timezone.now())
+
+    assert states_of(order) == ["confirmed"]
+    assert mail_jobs() == 1
 
 
 def _let_go(order: Order) -> Order:
