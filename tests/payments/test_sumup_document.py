@@ -95,9 +95,9 @@ def _fitting(schema: Any, *, odd: bool, depth: int) -> st.SearchStrategy[Json]:
             return st.booleans()
     if schema.get("format") in FORMATS:
         return FORMATS[schema["format"]]
-    if "pattern" in schema:
-        return st.from_regex(schema["pattern"], fullmatch=True)
     least, most = schema.get("minLength", 0), schema.get("maxLength", 40)
+    if "pattern" in schema:
+        return st.from_regex(schema["pattern"], fullmatch=True).filter(lambda text: least <= len(text) <= most)
     return st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=least, max_size=most)
 
 
