@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from django.db import connections
 from playwright.sync_api import Browser, expect, sync_playwright
 
 #: Debian's, playwright's own download is not used; the shell has no windows, and a third of the cost.
@@ -24,6 +25,7 @@ FLAGS = [
 def browser() -> Iterator[Browser]:
     """One browser for all; a missing one is a failure, never a skip."""
     expect.set_options(timeout=PATIENCE)
+    connections.close_all()  # beside a running loop Django opens others, and these would stay open to the end
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(
             executable_path=next(filter(os.path.exists, CHROMIUM), CHROMIUM[0]), args=FLAGS, timeout=PATIENCE

@@ -8,9 +8,11 @@ from typing import ClassVar
 
 import django_htmx
 import pytest
+from django.db import connection
 from playwright.sync_api import Browser
 
 from tests.browser.visitor import AT_A_DESK, Visitor
+from tests.simulator import until
 
 LATE = 0.3  # seconds between the head of the answer, at which Chromium leaves the old page, and its body
 
@@ -62,6 +64,24 @@ def slow_site() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_connection_of_before_the_browser_stays_open(browser: Browser) -> None:
+    """It would keep the database for whoever wants it alone, as a restore does."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        own = cursor.fetchone()
+
+    def is_alone() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+                " AND backend_type = 'client backend'"
+            )
+            return cursor.fetchall() == [own]
+
+    until(is_alone)
 
 
 def test_page_that_is_on_its_way_is_waited_for(browser: Browser, slow_site: str) -> None:
