@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import RateLimited
 from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied, ValidationError
 from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -29,8 +29,18 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no 
         return url.startswith("/") and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """The address by which tries are counted; of IPv6 its /64 counts, in which all of IPv4 would be one."""
-        address = ip_address(super().get_client_ip(request))
+        """The address by which tries are counted; of IPv6 its /64 counts, in which all of IPv4 would be one.
+
+        Raises PermissionDenied when there is none.
+        """
+        try:
+            told = super().get_client_ip(request)
+        except ImproperlyConfigured:  # fewer addresses than we have proxies: whoever that is has not come by them
+            told = request.META.get("REMOTE_ADDR", "")
+        try:
+            address = ip_address(told)
+        except ValueError as error:
+            raise PermissionDenied from error
         mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
         return str(mapped or address)
 

@@ -13,7 +13,7 @@ from allauth.account.internal.flows.login import get_authentication_records
 from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.signals import user_logged_in, user_logged_out
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.core.exceptions import PermissionDenied
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -83,7 +83,7 @@ def network_of(request: HttpRequest) -> str:
     """The network that a request comes from, as the rate limits see its address: no household's own."""
     try:
         address = ipaddress.ip_address(get_adapter().get_client_ip(request))
-    except (ImproperlyConfigured, PermissionDenied, ValueError):
+    except PermissionDenied:
         return "unknown"
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped

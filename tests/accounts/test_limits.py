@@ -16,7 +16,7 @@ from tests.accounts.steps import (
     mailed_code,
     wrong_code,
 )
-from tests.factories import UserFactory
+from tests.factories import ProductFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -100,3 +100,13 @@ def test_a_forged_forwarded_address_does_not_reset_the_count(settings: Settings)
         client = Client(REMOTE_ADDR="192.0.2.1", headers=headers)
         assert ask_for_code(client, f"user{guess}@example.org", password="guess").status_code == 422
     assert ask_for_code(client, "another@example.org", password="guess").status_code == 429
+
+
+@pytest.mark.parametrize(("address", "status"), [("192.0.2.1", 302), ("", 403)])
+def test_who_did_not_come_by_our_proxies_gets_a_page(settings: Settings, address: str, status: int) -> None:
+    """Somebody who found the server's own port, or one proxy fewer than the settings say: no error of ours."""
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 2
+    client = Client(REMOTE_ADDR=address, headers={"X-Forwarded-For": "203.0.113.9"})
+    assert ask_for_code(client, "ann@example.org").status_code == status
+    product = ProductFactory.create()
+    assert client.post(f"{product.get_absolute_url()}buy/", {"quantity": "1"}).status_code == status

@@ -110,9 +110,11 @@ def test_an_address_is_shortened(client: Client, address: str, network: str) -> 
     assert network_of(client.get("/healthz", REMOTE_ADDR=address).wsgi_request) == network
 
 
-def test_a_proxy_that_adds_nothing_is_no_error(client: Client, settings: Settings) -> None:
+@pytest.mark.parametrize(("address", "network"), [("192.0.2.1", "192.0.2.0/24"), ("", "unknown")])
+def test_who_did_not_come_by_our_proxies_is_whom_we_see(settings: Settings, address: str, network: str) -> None:
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 2
-    assert network_of(client.get("/healthz", headers={"X-Forwarded-For": "203.0.113.9"}).wsgi_request) == "unknown"
+    client = Client(REMOTE_ADDR=address, headers={"X-Forwarded-For": "203.0.113.9"})
+    assert network_of(client.get("/healthz").wsgi_request) == network
 
 
 def test_an_idle_session_of_the_staff_ends_after_twelve_hours(boss: User, said: Callable[[], list[str]]) -> None:
