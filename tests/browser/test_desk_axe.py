@@ -82,6 +82,7 @@ def test_axe_finds_nothing_on_the_pages_of_money_and_rooms(
             "case": f"{cases}{Case.objects.get().pk}/change/",
             "explain": f"payments/refund/event/{SumUpEvent.objects.get().pk}/",
             "batch-start": f"payments/refund/entry/{off.pk}/",
+            "owed": "payments/refund/owed/",
             "runs": runs,
             "run": f"{runs}{ReconcileRun.objects.get().pk}/change/",
             "reports": reports,
