@@ -69,17 +69,15 @@ def slow_site() -> Iterator[str]:
 @pytest.mark.django_db(transaction=True)
 def test_no_connection_of_before_the_browser_stays_open(browser: Browser) -> None:
     """It would keep the database for whoever wants it alone, as a restore does."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        own = cursor.fetchone()
 
     def is_alone() -> bool:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
-                " AND backend_type = 'client backend'"
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
             )
-            return cursor.fetchall() == [own]
+            (others,) = cursor.fetchone() or (0,)
+        return int(others) == 0
 
     until(is_alone)
 
