@@ -28,6 +28,7 @@ class Sold(TypedDict, total=False):
 class Line(ABC):
     """So many pending rows of one thing. `fits` of them can be ordered now; `seen` is the price when put in.
 
+    `left` of them could be, were there no least number that an order takes.
     `reason` is the sentence that says why none of it can be ordered at all, "" for things that are on sale.
     """
 
@@ -35,6 +36,7 @@ class Line(ABC):
     price: Money
     seen: Money
     fits: int
+    left: int = 0
     reason: str = ""
     minimum: int = 1
     maximum: int = 1
@@ -93,6 +95,9 @@ class Line(ABC):
         if self.fits == 0:
             if self.quantity < self.minimum:
                 return _("At least %(n)s an order.") % {"n": self.minimum}
+            if self.left:
+                words = ngettext("Only %(n)s is left", "Only %(n)s are left", self.left) % {"n": self.left}
+                return _("%(left)s, and an order takes at least %(n)s.") % {"left": words, "n": self.minimum}
             return self.gone
         return ngettext("Only %(n)s is left.", "Only %(n)s are left.", self.fits) % {"n": self.fits}
 

@@ -11,7 +11,7 @@ from cart.lines import BookingLine, ItemLine, Line, TicketLine
 from events.models import CalendarEntry, Merchant, Page, Ticket
 from events.rooms import RoomHours, Span, busy_in, hours_of, is_taken, nearest_free
 from events.rooms.taken import REACH
-from events.selling import obstacle
+from events.selling import obstacle, with_facts
 from ledger.money import Money
 from market import selling
 from market.models import ProductItem
@@ -52,7 +52,7 @@ def pending_of(visitor: Visitor) -> Pending:
     tickets = Ticket.objects.none() if visitor.user is None else Ticket.objects.pending_for(visitor.user)
     bookings = CalendarEntry.objects.in_cart_of(visitor).select_related("calendar__page__merchant")
     return with_rooms(
-        list(tickets.with_page().select_related("entry__calendar__page__merchant").order_by("pk")),
+        with_facts(tickets.select_related("entry__calendar__page__merchant")),
         list(bookings.order_by("pk")),
         list(ProductItem.objects.in_cart_of(visitor).select_related("product__page__merchant").order_by("pk")),
     )
@@ -113,6 +113,7 @@ def _ticket_line(rows: Sequence[Ticket], places: int | None, payee: Merchant | N
         seen=Money(first.price, first.currency),
         reason=reason,
         fits=fits if fits >= minimum else 0,
+        left=fits,
         maximum=maximum,
         minimum=minimum,
     )

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
 
-from events.models import CalendarEntry, TicketType
+from events.models import CalendarEntry, Ticket, TicketQuerySet, TicketType
 from events.states import EntryState
 from ledger.money import Money
 
@@ -23,12 +24,13 @@ class Obstacle(enum.Enum):
     NOT_YET = _("Tickets are not on sale yet.")
     CLOSED = _("Ticket sales have closed.")
     NO_TICKETS = _("This event sells no tickets here.")
+    KINDS = _("This event has kinds of tickets now: please choose one on its page.")
 
 
 def obstacle(entry: CalendarEntry, ticket_type: TicketType | None, *, at: datetime) -> Obstacle | None:
     """Why `ticket_type` (None: the entry's own ticket_price) of `entry` is not on sale at `at`; None: it is.
 
-    Sold out is no obstacle: seats may come free. Reads entry.calendar.page.
+    Sold out is no obstacle: seats may come free. Reads entry.calendar.page and, without a type, entry.has_types.
     """
     if entry.state == EntryState.CANCELLED:
         return Obstacle.CANCELLED
@@ -36,6 +38,8 @@ def obstacle(entry: CalendarEntry, ticket_type: TicketType | None, *, at: dateti
         return Obstacle.UNPUBLISHED
     if entry.ends_at <= at:
         return Obstacle.PAST
+    if ticket_type is None and entry.has_types:
+        return Obstacle.KINDS
     if ticket_type is None and entry.ticket_price is None:
         return Obstacle.NO_TICKETS
     for window in (entry, ticket_type):
@@ -44,6 +48,15 @@ def obstacle(entry: CalendarEntry, ticket_type: TicketType | None, *, at: dateti
         if window is not None and window.sale_ends_at is not None and at >= window.sale_ends_at:
             return Obstacle.CLOSED
     return None
+
+
+def with_facts(tickets: TicketQuerySet) -> list[Ticket]:
+    """`tickets` by primary key, in one query with all that `obstacle` and `cost` read of each."""
+    types = TicketType.objects.filter(entry=OuterRef("entry"))
+    found = list(tickets.with_page().annotate(entry_has_types=Exists(types)).order_by("pk"))
+    for ticket in found:
+        ticket.entry.has_types = ticket.entry_has_types
+    return found
 
 
 @dataclass(frozen=True)
@@ -69,13 +82,18 @@ class Offer:
         return self.left == 0
 
     @property
+    def too_few_left(self) -> bool:
+        """There are some, but fewer than an order must take: nobody can buy them."""
+        return self.left is not None and 0 < self.left < self.minimum
+
+    @property
     def few_left(self) -> bool:
         return self.left is not None and 0 < self.left <= FEW_LEFT
 
     @property
     def buyable(self) -> bool:
-        """The form shows a stepper for it (what is sold out or unpayable shows none, though a POST for it is taken)."""
-        return self.obstacle is None and not self.sold_out and not self.unpayable
+        """The form shows a stepper for it (without seats or a payee it shows none, though a POST for it is taken)."""
+        return self.obstacle is None and not (self.sold_out or self.too_few_left or self.unpayable)
 
 
 def offers_of(entry: CalendarEntry, *, at: datetime, payable: bool = True) -> list[Offer]:

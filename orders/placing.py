@@ -120,7 +120,7 @@ def _locked_cart(user: User, page: Page | None, at: datetime) -> Cart:
     booked, sold = keys[LineKind.BOOKING], keys[LineKind.PRODUCT]
     locked_by_pk(Calendar.objects.all(), {room for _pk, room, _type in booked})
     entries = locked_by_pk(
-        CalendarEntry.objects.select_related("calendar__page__merchant"),
+        CalendarEntry.objects.select_related("calendar__page__merchant").with_has_types(),
         {entry for _pk, entry, _type in keys[LineKind.TICKET]} | {pk for pk, _room, _type in booked},
     )
     types = locked_by_pk(TicketType.objects.all(), {type_ for _pk, _entry, type_ in keys[LineKind.TICKET] if type_})

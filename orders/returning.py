@@ -8,7 +8,7 @@ from accounts.visitors import Visitor, rows_in_cart
 from events.buying import CART_ROWS
 from events.models import CalendarEntry, EntryQuerySet, Ticket, TicketQuerySet
 from events.rooms import RoomHours, hours_of
-from events.selling import obstacle
+from events.selling import obstacle, with_facts
 from events.states import EntryKind, TicketState
 from market import selling
 from market.models import ItemQuerySet, ProductItem
@@ -45,7 +45,7 @@ def _missing(rows: TicketQuerySet | EntryQuerySet | ItemQuerySet) -> list[int]:
 
 def _tickets(order: Order, at: datetime) -> list[Ticket]:
     rows = Ticket.objects.filter(order=order)
-    missing = Ticket.objects.filter(pk__in=_missing(rows)).with_page().order_by("pk")
+    missing = with_facts(Ticket.objects.filter(pk__in=_missing(rows)))
     return [_ticket(row) for row in missing if not obstacle(row.entry, row.ticket_type, at=at)]
 
 

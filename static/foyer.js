@@ -9,23 +9,34 @@ const bounded = (input, value) => {
   return Math.min(Math.max(value, low), high);
 };
 
+// One step further; between 0 and the least number that an order takes there is nothing to stop at.
+const stepped = (input, by) => {
+  const value = Number(input.value || 0) + by;
+  const least = Number(input.dataset.least || 0);
+  return bounded(input, value <= 0 || value >= least ? value : by > 0 ? least : 0);
+};
+
 const refreshStepper = (stepper) => {
   const input = stepper.querySelector("input");
   const value = Number(input.value || 0);
   for (const button of stepper.querySelectorAll("[data-step]")) {
-    button.disabled = input.disabled || bounded(input, value + Number(button.dataset.step)) === value;
+    button.disabled = input.disabled || stepped(input, Number(button.dataset.step)) === value;
   }
+};
+
+const step = (stepper, by) => {
+  const input = stepper.querySelector("input");
+  input.value = stepped(input, by);
+  refreshStepper(stepper);
+  input.dispatchEvent(new Event("change", { bubbles: true }));
 };
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest(".stepper [data-step]");
   if (button) {
     const stepper = button.closest(".stepper");
-    const input = stepper.querySelector("input");
-    input.value = bounded(input, Number(input.value || 0) + Number(button.dataset.step));
-    refreshStepper(stepper);
-    if (button.disabled) input.focus();
-    input.dispatchEvent(new Event("change", { bubbles: true }));
+    step(stepper, Number(button.dataset.step));
+    if (button.disabled) stepper.querySelector("input").focus();
   }
   if (event.target.closest("[data-print]")) window.print();
   for (const menu of document.querySelectorAll("details.menu[open]")) {
@@ -39,6 +50,11 @@ document.addEventListener("input", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
+  const by = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+  if (by && event.target.matches("input[data-least]")) {
+    event.preventDefault(); // the browser's own step knows no least number
+    step(event.target.closest(".stepper"), by);
+  }
   const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
   if (menu) {
     menu.open = false;

@@ -5,9 +5,10 @@ from decimal import Decimal
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.urls import reverse
 from django.utils.formats import date_format
+from django.utils.functional import cached_property
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
@@ -53,6 +54,10 @@ class EntryQuerySet(LockableQuerySet["CalendarEntry"]):
 
     def with_page(self) -> "EntryQuerySet":
         return self.select_related("calendar__page")
+
+    def with_has_types(self) -> "EntryQuerySet":
+        """With what `has_types` would ask for each."""
+        return self.annotate(has_types=Exists(TicketType.objects.filter(entry=OuterRef("pk"))))
 
 
 class CalendarEntry(Pictured):
@@ -175,6 +180,11 @@ class CalendarEntry(Pictured):
     @property
     def slug(self) -> str:
         return slugify(self.title) or "event"
+
+    @cached_property
+    def has_types(self) -> bool:
+        """Whether it sells by ticket types: then its own `ticket_price` is no offer."""
+        return self.ticket_types.all().exists()
 
     @property
     def free_places(self) -> int | None:

@@ -93,6 +93,22 @@ def test_stepper_of_a_buy_form_stays_within_its_bounds(visit: Visit, form: Calla
         stepper.says(number)
 
 
+def test_stepper_knows_the_least_number_that_an_order_takes(visit: Visit) -> None:
+    kind = TicketTypeFactory.create(name="Pair", min_per_order=2, max_per_order=MOST)
+    TicketTypeFactory.create(entry=kind.entry, name="Child")
+    visitor = visit(user=UserFactory.create())
+    visitor.go(kind.entry.get_absolute_url())
+    stepper = Stepper(visitor, "Pair", 0)
+    stepper.click_to(stepper.more, 2, MOST)
+    stepper.click_to(stepper.less, 2, 0)
+    stepper.typed("1", stepper.more, 2)
+    stepper.typed("1", stepper.less, 0)
+    stepper.field.focus()
+    for key, number in (("ArrowUp", 2), ("ArrowUp", MOST), ("ArrowDown", 2), ("ArrowDown", 0)):
+        visitor.page.keyboard.press(key)
+        stepper.says(number)
+
+
 def test_stepper_of_the_cart_stays_within_its_bounds(visit: Visit) -> None:
     kind, user = TicketTypeFactory.create(name="Adult", max_per_order=MOST), UserFactory.create()
     fill(user, kind.entry, {kind.pk: 1})

@@ -204,6 +204,20 @@ def test_the_maximum_counts_what_is_in_the_cart(client: Client, buyer: User) -> 
     assert Ticket.objects.pending_for(buyer).count() == 4
 
 
+def test_fewer_seats_than_an_order_takes_are_not_offered(client: Client, buyer: User) -> None:
+    kind = TicketTypeFactory.create(min_per_order=2, capacity=1)
+    other = TicketTypeFactory.create(entry=kind.entry, min_per_order=2, capacity=2)
+
+    page = client.get(kind.entry.get_absolute_url()).content.decode()
+
+    assert f'name="quantity-{kind.pk}"' not in page
+    assert "Only 1 left" in page
+    assert "An order takes at least 2, so these cannot be bought" in page
+    assert f'name="quantity-{other.pk}"' in page
+    fill(buyer, kind.entry, {kind.pk: 2})
+    assert "Only 1 is left, and an order takes at least 2." in client.get("/cart/").content.decode()
+
+
 def test_the_minimum_of_a_type_holds(client: Client, buyer: User) -> None:
     kind = TicketTypeFactory.create(min_per_order=3)
 
