@@ -9,14 +9,15 @@ from decimal import Decimal
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.models import User
-from accounts.requests import Request
+from accounts.requests import Request, comes_from, form_of
 from accounts.visitors import visitor_of
 from cart.changing import move_booking, set_pieces, set_quantity
 from cart.contents import Cart, Group, cart_of
@@ -47,7 +48,7 @@ def cart_of_page(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "cart/cart.html", context)
 
 
-@require_POST
+@form_of(lambda **_line: reverse("cart"))
 def line(request: Request, pk: int, key: int) -> HttpResponse:
     """Set the number of one line's tickets; 0 removes it."""
     user = request.user
@@ -64,7 +65,7 @@ def line(request: Request, pk: int, key: int) -> HttpResponse:
     return _changed(request, change)
 
 
-@require_POST
+@form_of(lambda **_product: reverse("cart"))
 def pieces(request: Request, pk: int) -> HttpResponse:
     """Set the number of pieces of a product; 0 removes the line."""
     visitor = visitor_of(request)
@@ -78,7 +79,7 @@ def pieces(request: Request, pk: int) -> HttpResponse:
     return _changed(request, change)
 
 
-@require_POST
+@form_of(lambda **_booking: reverse("cart"))
 def booking(request: Request, pk: int) -> HttpResponse:
     """Remove a booking; with `start`, the moment of another free time, take that time instead."""
     visitor = visitor_of(request)
@@ -113,6 +114,8 @@ def _changed(request: Request, change: Callable[[], str]) -> HttpResponse:
     """
     slug = request.POST.get("page", "")
     page = get_object_or_404(pages_within(visitor_of(request)), slug=slug) if slug else None
+    if page:
+        comes_from(request, reverse("cart_of_page", args=[page.slug]))
     refusal = removed = ""
     try:
         removed = change()

@@ -2,7 +2,10 @@
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from accounts.requests import here
 
 
-def site(_request: HttpRequest) -> dict[str, object]:
-    return {"debug": settings.DEBUG, "site_url": settings.SITE_URL}
+def site(request: HttpRequest) -> dict[str, object]:
+    return {"debug": settings.DEBUG, "site_url": settings.SITE_URL, "here": SimpleLazyObject(lambda: here(request))}

@@ -4,12 +4,12 @@ from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.models import User
-from accounts.requests import Request
+from accounts.requests import Request, form_of
 from events.buying import PurchaseRefusal, put_in_cart
 from events.forms import BadQuantity, read_quantities
 from events.models import CalendarEntry
@@ -17,7 +17,7 @@ from events.views import entry_context
 from ledger import clock
 
 
-@require_POST
+@form_of(lambda pk: reverse("entry", args=[pk, "event"]))
 def buy(request: Request, pk: int) -> HttpResponse:
     """Put tickets in the cart. htmx gets the partial `buy`, others a redirect; a refusal is 422 with the reason."""
     entry = get_object_or_404(CalendarEntry.objects.public().with_page().prefetch_related("ticket_types"), pk=pk)

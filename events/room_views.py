@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from accounts.requests import Request
+from accounts.requests import Request, form_of
 from accounts.visitors import Visitor, keep_cart, opens_carts, visitor_of
 from events.booking import TimeRefusal, put_booking_in_cart
 from events.buying import PurchaseRefusal
@@ -31,7 +31,7 @@ def room(request: HttpRequest, hours: RoomHours) -> HttpResponse:
     return render(request, "events/room.html", context | events_context(hours.calendar, at=now))
 
 
-@require_POST
+@form_of(lambda page_slug, slug: reverse("calendar", args=[page_slug, slug]))
 @opens_carts
 def book(request: Request, page_slug: str, slug: str) -> HttpResponse:
     """Put a time in the cart. htmx gets the partial `room`, others the cart; a refusal is 422 with free times near."""

@@ -9,9 +9,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
-from accounts.requests import signed_in
+from accounts.requests import form_of, signed_in
 from events.documents import grouped, qr_svg, tickets_pdf
 from events.forms import HolderForm, SendForm
 from events.handing import HandingRefusal, rename, send_on
@@ -97,7 +97,7 @@ def as_file(content: bytes, name: str, kind: str) -> HttpResponse:
     return HttpResponse(content, content_type=kind, headers={"Content-Disposition": f'inline; filename="{name}"'})
 
 
-@require_POST
+@form_of(lambda code: reverse("ticket", args=[code]))
 @login_required
 def holder(request: HttpRequest, code: str) -> HttpResponse:
     """Put a name on the ticket."""
@@ -113,7 +113,7 @@ def holder(request: HttpRequest, code: str) -> HttpResponse:
     return redirect(shown)
 
 
-@require_POST
+@form_of(lambda code: reverse("ticket", args=[code]))
 @login_required
 def send(request: HttpRequest, code: str) -> HttpResponse:
     """Send the ticket to somebody else: its code dies, and the receiver gets a new one by mail."""

@@ -3,11 +3,12 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
-from accounts.requests import Request
+from accounts.requests import Request, form_of
 from accounts.visitors import keep_cart, opens_carts, visitor_of
 from events.buying import PurchaseRefusal
 from events.forms import BadQuantity, whole_number
@@ -28,7 +29,7 @@ def product(request: HttpRequest, page_slug: str, slug: str) -> HttpResponse:
 
 
 @never_cache
-@require_POST
+@form_of(lambda page_slug, slug: reverse("product", args=[page_slug, slug]))
 @opens_carts
 def buy(request: Request, page_slug: str, slug: str) -> HttpResponse:
     """Put pieces in the cart. htmx gets the partial `buy`, others a redirect; a refusal is 422 with the reason."""

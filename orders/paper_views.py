@@ -7,10 +7,11 @@ from django.contrib.auth.decorators import login_required
 from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
-from accounts.requests import signed_in
+from accounts.requests import form_of, signed_in
 from events.documents import qr_svg
 from events.ticket_views import as_file, link_ended, private
 from ledger import clock
@@ -53,7 +54,7 @@ def calendar_file(request: HttpRequest, code: str) -> HttpResponse:
     return as_file(content, f"order-{order.short_code}.ics", "text/calendar")
 
 
-@require_POST
+@form_of(lambda code: reverse("order", args=[code]))
 @login_required
 def resend(request: HttpRequest, code: str) -> HttpResponse:
     """The confirmation once more, to the buyer's own address."""
@@ -66,7 +67,7 @@ def resend(request: HttpRequest, code: str) -> HttpResponse:
     return redirect(order)
 
 
-@require_POST
+@form_of(lambda code: reverse("order", args=[code]))
 @login_required
 def revoke(request: HttpRequest, code: str) -> HttpResponse:
     order = own_order(request, code)

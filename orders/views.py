@@ -9,9 +9,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
-from accounts.requests import signed_in
+from accounts.requests import form_of, signed_in
 from ledger import clock
 from orders.holdings import Holdings
 from orders.models import Order
@@ -45,7 +45,7 @@ def order(request: HttpRequest, code: str) -> HttpResponse:
     return render(request, "orders/order.html", context)
 
 
-@require_POST
+@form_of(lambda code: reverse("order", args=[code]))
 def again(request: HttpRequest, code: str) -> HttpResponse:
     """Put what an unpaid order took back in the buyer's cart."""
     if not request.user.is_authenticated:

@@ -15,7 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import User
-from accounts.requests import Request, signed_in
+from accounts.requests import Request, form_of, signed_in
 from accounts.visitors import Visitor
 from cart.contents import cart_of
 from cart.reach import pages_within
@@ -50,7 +50,7 @@ from payments.sumup.answers import is_id
 WEBHOOK_MOST = 16 * 1024
 
 
-@require_POST
+@form_of(lambda slug=None: reverse("cart_of_page", args=[slug]) if slug else reverse("cart"))
 def checkout(request: HttpRequest, slug: str | None = None) -> HttpResponse:
     """Place the order and go on to SumUp's page; whatever was refused, the cart says why and nothing is claimed."""
     user = request.user
@@ -123,7 +123,7 @@ def _words(refusal: Exception) -> str:
             return _("So many are buying at this moment that your turn did not come. Please try again.")
 
 
-@require_POST
+@form_of(lambda code: reverse("order", args=[code]))
 def pay(request: HttpRequest, code: str) -> HttpResponse:
     """Go (back) to SumUp's page of an order that awaits payment. Signed out: sign in, then its page."""
     if not request.user.is_authenticated:
@@ -131,7 +131,7 @@ def pay(request: HttpRequest, code: str) -> HttpResponse:
     return _to_payment(request, get_object_or_404(Order, code=code, user=signed_in(request)))
 
 
-@require_POST
+@form_of(lambda code: reverse("order", args=[code]))
 def cancel(request: HttpRequest, code: str) -> HttpResponse:
     """Cancel an unpaid order: written down first, ended at SumUp, then the seats are freed."""
     if not request.user.is_authenticated:

@@ -7,9 +7,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
+from accounts.requests import form_of
 from events.admin.reasons import ReasonForm
 from events.models import CalendarEntry
 from events.scoping import SEE_EVENTS, team_of
@@ -102,7 +103,7 @@ def _batch(request: HttpRequest, pk: int) -> RefundBatch:
     return batch
 
 
-@require_POST
+@form_of(lambda pk, **_turn: reverse("admin:payments_batch", args=[pk]))
 def turn_view(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Stop it, or go on."""
     batch = _batch(request, pk)

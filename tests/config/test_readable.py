@@ -118,9 +118,9 @@ def test_media_of_an_impossible_name_is_not_found(client: Client, name: str) -> 
 def test_wrong_method_gets_a_page(client: Client) -> None:
     event = EventFactory.create()
 
-    answer = client.get(f"/e/{event.pk}/buy/")
+    answer = client.put(f"/e/{event.pk}/buy/")
 
-    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, POST")
     assert "Go back and use the button once more" in answer.content.decode()
 
 

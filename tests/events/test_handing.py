@@ -110,7 +110,9 @@ def test_nothing_of_another_s_ticket_is_found(client: Client, ticket: Ticket, en
 
 @pytest.mark.parametrize("end", ["holder", "send"])
 def test_changes_are_posts(client: Client, ticket: Ticket, end: str) -> None:
-    assert client.get(address(ticket, end)).status_code == 405
+    assert client.get(address(ticket, end), {"email": "a@example.org", "holder": "A"}).status_code == 302
+    assert client.put(address(ticket, end)).status_code == 405
+    assert (fresh(ticket).sent_to, fresh(ticket).holder) == ("", "")
 
 
 def test_feeds_tell_public_events_and_keep_cancelled_ones(client: Client) -> None:

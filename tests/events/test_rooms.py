@@ -288,7 +288,7 @@ def test_room_switched_off_while_its_page_was_open_says_so(client: Client, htmx:
 
 def test_booking_is_posted_to_a_room_that_is_there(client: Client) -> None:
     studio()
-    assert client.get(BOOK).status_code == 405
+    assert client.put(BOOK).status_code == 405
     assert client.post("/p/house/other/book/", {"time": "2027-03-02T09:00Z/60"}).status_code == 404
     Page.objects.update(is_published=False)
     assert client.post(BOOK, {"time": "2027-03-02T09:00Z/60"}).status_code == 404

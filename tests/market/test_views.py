@@ -81,7 +81,7 @@ def test_product_is_found_on_its_own_page_only(client: Client, mug: Product) -> 
 
 def test_each_address_takes_its_own_method_only(client: Client, mug: Product) -> None:
     assert client.post("/p/house/shop/mug/").status_code == 405
-    assert client.get("/p/house/shop/mug/buy/").status_code == 405
+    assert client.put("/p/house/shop/mug/buy/").status_code == 405
 
 
 def test_buying_signed_in_by_htmx_answers_the_partial_with_the_badge(client: Client, mug: Product) -> None:

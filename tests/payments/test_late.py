@@ -195,7 +195,7 @@ def test_nobody_puts_back_another_s_or_a_live_order(client: Client, sumup: Simul
     assert client.post(f"{order.get_absolute_url()}again/").status_code == 302
     client.force_login(UserFactory.create())
     assert client.post(f"{order.get_absolute_url()}again/").status_code == 404
-    assert client.get(f"{order.get_absolute_url()}again/").status_code == 405
+    assert client.put(f"{order.get_absolute_url()}again/").status_code == 405
     assert put_back(live, at=timezone.now()) == 0
     assert not Ticket.objects.filter(state="pending").exists()
 

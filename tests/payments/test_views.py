@@ -117,7 +117,7 @@ def test_checkout_signed_out_leads_to_sign_in_and_back_to_the_cart(
     assert (response.status_code, response["Location"]) == (302, f"/accounts/login/?next={back}")
 
 
-@pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete"])
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
 def test_paying_is_done_by_post(client: Client, buyer: User, merchant: Merchant, method: str) -> None:
     order = ordered(user=buyer)
 
