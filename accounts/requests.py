@@ -51,11 +51,11 @@ def comes_from(request: HttpRequest, page: str) -> None:
 
 def here(request: HttpRequest) -> str:
     """The address to come back to: of the page that is read, not of what a form on it was sent to."""
-    page = getattr(request, PAGE, None)
+    page: str | None = getattr(request, PAGE, None)
     if page is None:
         return request.get_full_path()
-    htmx = getattr(request, "htmx", None)  # none where the answer comes before its middleware
-    return (htmx and htmx.current_url_abs_path) or page
+    htmx: HtmxDetails | None = getattr(request, "htmx", None)  # none where the answer comes before its middleware
+    return (htmx.current_url_abs_path if htmx else None) or page
 
 
 def signed_in(request: HttpRequest) -> User:

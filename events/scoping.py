@@ -3,13 +3,15 @@
 Permissions come from PageMember, never from Django's groups; superusers may see all and do what the model allows.
 """
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.contrib import admin
 from django.contrib.admin.filters import RelatedFieldListFilter
-from django.db import models
+from django.contrib.admin.utils import NestedObjects, model_ngettext
+from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import Q
 from django.db.models.fields.related import RelatedField
 from django.forms import Field, Form, ModelChoiceField
@@ -167,13 +169,26 @@ class ScopedAdmin(OwnFilters, admin.ModelAdmin[Row]):
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: Any) -> None:  # noqa: ARG002
         formset.save(commit=False)
         for row in formset.deleted_objects:
-            row.delete()
+            self.delete_row(row)
         for row, changed in formset.changed_objects:
             if fields := saved_fields(row, changed):
                 row.save(update_fields=fields)
         for row in formset.new_objects:
             row.save(force_insert=True)
         formset.save_m2m()
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """As Django's, but what stands in the way is counted: a ticket's name is its code."""
+        _tree, counts, refused, _named = super().get_deleted_objects(objs, request)
+        collector = NestedObjects(using=DEFAULT_DB_ALIAS)
+        collector.collect(objs)
+        kinds = Counter(type(row) for row in collector.protected)
+        counted = [f"{number} {model_ngettext(kind._meta, number)}" for kind, number in kinds.items()]
+        return [str(row) for row in objs], counts, refused, counted
+
+    def delete_row(self, row: models.Model) -> None:
+        """Delete a row of an inline table."""
+        row.delete()
 
     def delete_model(self, request: HttpRequest, obj: Row) -> None:
         sign_for(request, "deleted in the admin")

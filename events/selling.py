@@ -55,7 +55,7 @@ def with_facts(tickets: TicketQuerySet) -> list[Ticket]:
     types = TicketType.objects.filter(entry=OuterRef("entry"))
     found = list(tickets.with_page().annotate(entry_has_types=Exists(types)).order_by("pk"))
     for ticket in found:
-        ticket.entry.has_types = ticket.entry_has_types
+        ticket.entry.has_types = vars(ticket)["entry_has_types"]
     return found
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from django.db import models, transaction
 from django.db.models import Case, DecimalField, Value, When
 
-from events.models import CalendarEntry, Ticket
+from events.models import CalendarEntry, Ticket, TicketType
 from events.states import EntryState, TicketState
 from ledger.arrows import IllegalTransition
 from ledger.moves import move
@@ -123,9 +123,28 @@ def unpublish(entry: CalendarEntry) -> int:
     with transaction.atomic():
         rows = CalendarEntry.objects.events()
         list(rows.filter(pk=entry.pk).locked().values_list("pk"))
-        if Ticket.objects.filter(entry=entry).exclude(state=TicketState.PENDING).exists():
+        if was_ordered(entry):
             raise IllegalTransition("calendar entry has tickets that were ordered: it cannot go back to draft")
         return move(rows, [entry.pk], source=EntryState.CONFIRMED, target=EntryState.DRAFT)
+
+
+def was_ordered(of: CalendarEntry | TicketType) -> bool:
+    """Whether a ticket was ever ordered, whatever became of it: then more than carts know of it."""
+    return of.tickets.exclude(state=TicketState.PENDING).exists()
+
+
+def delete_type(kind: TicketType) -> None:
+    """A ticket type goes, with what carts hold of it. Raises IllegalTransition once a ticket of it was ordered.
+
+    Locked for that, its event first, as who orders does; nobody can put it in a cart meanwhile.
+    """
+    with transaction.atomic():
+        list(CalendarEntry.objects.filter(pk=kind.entry_id).locked().values_list("pk"))
+        list(TicketType.objects.filter(pk=kind.pk).select_for_update().values_list("pk"))
+        if was_ordered(kind):
+            raise IllegalTransition("tickets of this type were ordered: it cannot be deleted")
+        kind.tickets.filter(state=TicketState.PENDING).delete()
+        kind.delete()
 
 
 def delete_draft(entry: CalendarEntry) -> None:

@@ -20,7 +20,7 @@ from events.models import CalendarEntry
 from events.rooms.events import RoomTaken, hold_room, lock_rooms
 from events.scoping import sign_for
 from events.states import EntryState
-from events.transitions import call_off_event, publish, unpublish
+from events.transitions import call_off_event, publish, unpublish, was_ordered
 from ledger.arrows import IllegalTransition
 
 if TYPE_CHECKING:
@@ -45,6 +45,10 @@ class Arrow:
     done: str | Promise
     source: str
     move: Callable[[CalendarEntry], int]
+
+    def is_open_to(self, entry: CalendarEntry) -> bool:
+        """Whether it would work now, so that its button is shown."""
+        return entry.state == self.source and not (self.move is unpublish and was_ordered(entry))
 
 
 class ArrowRefusal(Exception):

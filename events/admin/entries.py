@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db import transaction
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Count, IntegerField, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
@@ -13,7 +13,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.arrows import ACTIONS, ARROWS, STANDING, arrow_view
-from events.admin.entry_forms import EntryForm, TicketTypeForm
+from events.admin.entry_forms import EntryForm, TicketTypeForm, TicketTypeFormSet
 from events.admin.paying_back import PAY_BACK
 from events.admin.pictures import PicturedAdmin
 from events.calling_off import tell_holders
@@ -24,7 +24,7 @@ from events.rooms.events import lock_rooms
 from events.scoping import RUN, SEE_EVENTS, ScopedFilter, ScopedInline, choices_for, sign_for
 from events.states import EntryState, TicketState
 from events.telling import entry_steps
-from events.transitions import delete_draft
+from events.transitions import delete_draft, delete_type
 from ledger import clock
 from ledger.money import Money
 from ledger.telling import Step
@@ -104,6 +104,7 @@ class Figures:
 class TicketTypeInline(Figures, ScopedInline[TicketType, CalendarEntry]):
     model = TicketType
     form = TicketTypeForm
+    formset = TicketTypeFormSet
     sees = SEE_EVENTS
     edits = RUN
     template = "admin/edit_inline/stacked.html"  # a table of so many columns fits no screen
@@ -116,7 +117,9 @@ class TicketTypeInline(Figures, ScopedInline[TicketType, CalendarEntry]):
 
     def get_formset(self, request: HttpRequest, obj: CalendarEntry | None = None, **kwargs: Any) -> Any:
         formset = super().get_formset(request, obj, **kwargs)
-        formset.form = type("PlacedTicketTypeForm", (formset.form,), {"entry": obj})
+        # Django's own look at what hangs on a row counts carts too, and names every ticket by its code.
+        own = {"entry": obj, "hand_clean_DELETE": lambda _form: None}
+        formset.form = type("PlacedTicketTypeForm", (formset.form,), own)
         return formset
 
 
@@ -173,6 +176,13 @@ class EntryAdmin(Figures, PicturedAdmin[CalendarEntry], DeskAdmin[CalendarEntry]
     def delete_model(self, request: HttpRequest, obj: CalendarEntry) -> None:
         sign_for(request, "draft deleted in the admin")
         delete_draft(CalendarEntry.objects.filter(pk=obj.pk).locked().get())
+
+    def delete_row(self, row: Model) -> None:
+        """A ticket type goes with what carts hold of it."""
+        if isinstance(row, TicketType):
+            delete_type(row)
+        else:
+            super().delete_row(row)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> CalendarEntry | None:
         """As everywhere; before the event its room is locked, the one that it has and the one that was sent."""
@@ -251,7 +261,7 @@ class EntryAdmin(Figures, PicturedAdmin[CalendarEntry], DeskAdmin[CalendarEntry]
         edits = self.has_change_permission(request, row)
         return {
             "entry": row,
-            "arrows": [arrow for arrow in ARROWS.values() if edits and arrow.source == row.state],
+            "arrows": [arrow for arrow in ARROWS.values() if edits and arrow.is_open_to(row)],
             "may_pay_back": self.within(request, PAY_BACK, row),
         }
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
-from django.forms.models import ModelForm
+from django.forms.models import BaseInlineFormSet, ModelForm
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -17,6 +17,7 @@ from events.models import Calendar, CalendarEntry, TicketType
 from events.pictures import PictureForm
 from events.rooms.events import RoomTaken, blocked_by, check_room
 from events.states import HELD
+from events.transitions import was_ordered
 from ledger.money import PLACES, rounded
 
 
@@ -168,6 +169,15 @@ class EntryForm(OnTheClock, PictureForm[CalendarEntry]):
         self._check_room(data)
         self._check_booking(data)
         return data
+
+
+class TicketTypeFormSet(BaseInlineFormSet[TicketType, CalendarEntry, ModelForm[TicketType]]):
+    def clean(self) -> None:
+        super().clean()
+        for form in self.deleted_forms:
+            if form.instance.pk and was_ordered(form.instance):
+                words = gettext("“%(name)s” stays: tickets of it were ordered. To sell no more of it, end its sale.")
+                raise ValidationError(words % {"name": form.instance})
 
 
 class TicketTypeForm(OnTheClock, ModelForm[TicketType]):

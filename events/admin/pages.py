@@ -53,8 +53,12 @@ class MemberForm(ModelForm[PageMember]):
 
 
 class MemberFormSet(BaseInlineFormSet[PageMember, Page, ModelForm[PageMember]]):
+    #: Who leaves a page without an owner: superusers only, who can put it right.
+    leaves_none = False
+
     def clean(self) -> None:
         super().clean()
+        self._check_owners()
         shown = [form.instance.pk for form in self.forms if form.instance.pk]
         # Those that the form does not show: they were added since it was opened.
         added = PageMember.objects.filter(page=self.instance.pk).exclude(pk__in=shown)
@@ -67,6 +71,20 @@ class MemberFormSet(BaseInlineFormSet[PageMember, Page, ModelForm[PageMember]]):
             if member in seen:
                 raise ValidationError(gettext("%(email)s has this role already.") % {"email": member[0]})
             seen.add(member)
+
+    def _check_owners(self) -> None:
+        """Whoever works here cannot leave the page without an owner, themselves least of all."""
+        owners = set(PageMember.objects.filter(page=self.instance.pk, role=Role.OWNER).values_list("pk", flat=True))
+        shown = {form.instance.pk for form in self.forms}
+        if owners and not self.leaves_none and owners <= shown and not any(map(_is_owner, self.forms)):
+            raise ValidationError(
+                gettext("A page needs an owner, and this would leave it without one: add another owner first.")
+            )
+
+
+def _is_owner(form: ModelForm[PageMember]) -> bool:
+    data = getattr(form, "cleaned_data", {})
+    return bool(data.get("email")) and data.get("role") == Role.OWNER and not data.get("DELETE")
 
 
 class MemberInline(ScopedInline[PageMember, Page]):
@@ -81,6 +99,10 @@ class MemberInline(ScopedInline[PageMember, Page]):
     @admin.display(description=_("may open the box office"), boolean=True)
     def opens_admin(self, row: PageMember) -> bool | None:
         return row.user.is_staff if row.pk else None
+
+    def get_formset(self, request: HttpRequest, obj: Page | None = None, **kwargs: Any) -> Any:
+        formset = super().get_formset(request, obj, **kwargs)
+        return type("OwnedMemberFormSet", (formset,), {"leaves_none": team_of(request).is_superuser})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PageMember]:
         return super().get_queryset(request).select_related("user").order_by("user__email", "role")

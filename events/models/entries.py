@@ -57,7 +57,7 @@ class EntryQuerySet(LockableQuerySet["CalendarEntry"]):
 
     def with_has_types(self) -> "EntryQuerySet":
         """With what `has_types` would ask for each."""
-        return self.annotate(has_types=Exists(TicketType.objects.filter(entry=OuterRef("pk"))))
+        return self.annotate(any_types=Exists(TicketType.objects.filter(entry=OuterRef("pk"))))
 
 
 class CalendarEntry(Pictured):
@@ -184,7 +184,8 @@ class CalendarEntry(Pictured):
     @cached_property
     def has_types(self) -> bool:
         """Whether it sells by ticket types: then its own `ticket_price` is no offer."""
-        return self.ticket_types.all().exists()
+        known: bool | None = getattr(self, "any_types", None)  # told by with_has_types
+        return self.ticket_types.all().exists() if known is None else known
 
     @property
     def free_places(self) -> int | None:

@@ -309,7 +309,7 @@ def test_event_page_asks_as_often_whatever_its_types(
     for _each in range(count - 1):
         TicketTypeFactory.create(entry=home.entry)
     organiser.get(change(home.entry))
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         organiser.get(change(home.entry))
 
 
