@@ -81,6 +81,7 @@ ASKED = {
 }
 NO_TESTS, OF_TYPES = 33, 37  # mutmut's exit codes
 FIRST = 25  # tests
+ENOUGH = 10.0  # seconds of tests beside those of the module's own file: who survives these needs a test of its own
 
 
 @dataclass(frozen=True)
@@ -185,10 +186,16 @@ def try_out(chosen: list[Mutant], processes: int) -> None:
 
 
 def _tests_of(mutant: Mutant) -> list[str]:
-    """Those that pass its function: of the file that bears its module's name first, then by how quick they are."""
+    """Those that pass its function: all of the file that bears its module's name, then the quickest for ENOUGH."""
     tests = state().tests_by_mangled_function_name.get(mangled_name_from_mutant_name(mutant.name), set())
     own = "tests/{}/test_{}.py::".format(*mutant.module.split("."))
-    return sorted(tests, key=lambda test: (not test.startswith(own), state().duration_by_test[test], test))
+    found, spent = sorted(test for test in tests if test.startswith(own)), 0.0
+    for test in sorted(tests.difference(found), key=lambda test: (state().duration_by_test[test], test)):
+        spent += state().duration_by_test[test]
+        if spent > ENOUGH:
+            break
+        found.append(test)
+    return found
 
 
 def some(of: list[Mutant], number: int, seed: int) -> list[Mutant]:
