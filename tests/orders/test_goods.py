@@ -14,8 +14,10 @@ from orders.goods import Goods, Wanted, locked_goods
 from orders.models import Order
 from orders.returning import put_back
 from orders.states import OrderState
+from tests.cart.steps import fill, order_cart, take
 from tests.factories import EventFactory, RoomFactory, UserFactory
 from tests.ledger.lives import a_line, an_order
+from tests.ledger.locks import locks
 from tests.ledger.watching import watched
 from tests.orders.test_others import House, ended, house, lived_in, ordered, paid
 
@@ -144,3 +146,29 @@ def test_copies_are_left_alone_when_nobody_asks(house: House, with_copies: bool 
     assert [found.ticket_copies, found.booking_copies, found.item_copies] == [{}, {}, {}]
     assert (found.tickets, found.items) == ([order.tickets.get()], [order.items.get()])
     assert found.bookings == [order.bookings.get()]
+
+
+def test_nothing_is_locked_but_what_the_lines_name(house: House) -> None:
+    buyer = UserFactory.create()
+    lived_in(house, buyer)
+    take(buyer, house.bag)
+    piece = order_cart(buyer)
+    fill(buyer, EventFactory.create())
+    seat = order_cart(buyer)
+    entry, ticket, item = seat.tickets.get().entry_id, seat.tickets.get(), piece.items.get()
+
+    with locks() as locked_for_the_piece:
+        assert locked(piece, "reserved").items == [item]
+    with locks() as locked_for_the_seat:
+        assert locked(seat, "reserved").tickets == [ticket]
+
+    assert locked_for_the_piece == [
+        ("orders_order", (piece.pk,)),
+        ("market_product", (house.bag.pk,)),
+        ("market_productitem", (piece.pk, "reserved")),
+    ]
+    assert locked_for_the_seat == [
+        ("orders_order", (seat.pk,)),
+        ("events_calendarentry", (entry,)),
+        ("events_ticket", (seat.pk, "reserved")),
+    ]
