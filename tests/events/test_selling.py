@@ -12,7 +12,6 @@ from events.models import Calendar, CalendarEntry, Page, TicketType
 from events.selling import Obstacle, Offer, obstacle, offers_of
 from events.states import EntryState
 from ledger.money import Money
-from tests.cart.steps import from_now
 from tests.factories import EventFactory, TicketTypeFactory
 
 MOMENT, HOUR = timedelta(microseconds=1), timedelta(hours=1)
@@ -115,12 +114,9 @@ def test_the_event_and_the_type_limit_what_is_left_and_when_it_opens() -> None:
     for places, of_type, opens, type_opens in [
         (None, None, None, None), (5, None, 2, None), (None, 3, None, 1), (5, 3, 2, 1), (2, 3, 2, 3), (0, 3, 1, 1),
     ]:  # fmt: skip
-        change = {"capacity": places, "sale_starts_at": None if opens is None else opens * HOUR}
-        CalendarEntry.objects.filter(pk=entry.pk).update(**from_now(change))
-        change = {"capacity": of_type, "sale_starts_at": None if type_opens is None else type_opens * HOUR}
-        TicketType.objects.filter(pk=kind.pk).update(**from_now(change))
-        entry.refresh_from_db()
-        kind.refresh_from_db()
+        for row, limit, hours in ((entry, places, opens), (kind, of_type, type_opens)):
+            row.capacity, row.sale_starts_at = limit, None if hours is None else now + hours * HOUR
+            row.save()
 
         (offer,) = offers_of(entry, at=now)
 
