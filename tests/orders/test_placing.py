@@ -3,6 +3,7 @@
 import uuid
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -452,7 +453,7 @@ def test_what_left_the_cart_before_it_was_locked_is_not_ordered(monkeypatch: pyt
     seat, room, bag = mixed(buyer)
     mine = (buyer.tickets.get(), buyer.bookings.get(), buyer.items.get())
     seen, gone = shown(buyer).digest(), 0
-    left = {
+    left: dict[LineKind, list[Any]] = {
         LineKind.TICKET: [a_ticket(ticket_type=seat), a_ticket("reserved", ticket_type=seat, user=buyer)],
         LineKind.BOOKING: [
             a_booking(room=room, starts_in=200),
@@ -461,7 +462,11 @@ def test_what_left_the_cart_before_it_was_locked_is_not_ordered(monkeypatch: pyt
         LineKind.PRODUCT: [an_item(product=bag), an_item("reserved", product=bag, user=buyer)],
     }
     against = {LineKind.TICKET: seat.entry_id, LineKind.BOOKING: room.pk, LineKind.PRODUCT: bag.pk}
-    before = [list(type(rows[0]).objects.filter(pk__in=[row.pk for row in rows]).values()) for rows in left.values()]
+
+    def columns() -> list[Any]:
+        return [type(row).objects.filter(pk=row.pk).values().get() for rows in left.values() for row in rows]
+
+    before = columns()
     read = orders.placing._pending_keys
 
     def too_early(user: User, page: Page | None) -> dict[LineKind, list[tuple[int, int, int | None]]]:
@@ -475,9 +480,7 @@ def test_what_left_the_cart_before_it_was_locked_is_not_ordered(monkeypatch: pyt
     order = order_cart(buyer, seen=seen)
 
     assert (order.tickets.get(), order.bookings.get(), order.items.get()) == mine
-    assert before == [
-        list(type(rows[0]).objects.filter(pk__in=[row.pk for row in rows]).values()) for rows in left.values()
-    ]
+    assert columns() == before
 
 
 def test_a_page_s_part_of_the_cart_is_ordered_without_the_rest(buyer: User) -> None:
