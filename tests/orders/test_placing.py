@@ -27,6 +27,7 @@ from orders.placing import (
     EmptyCart,
     OrderAwaiting,
     OrderRefusal,
+    SeveralMerchants,
     ShortLines,
     place,
 )
@@ -43,8 +44,9 @@ from tests.factories import (
     TicketTypeFactory,
     UserFactory,
 )
-from tests.ledger.lives import a_booking, a_ticket, an_item
+from tests.ledger.lives import a_ticket, an_item, lead
 from tests.ledger.locks import locks
+from tests.simulator import OTHER_KEY, OTHER_MERCHANT
 
 pytestmark = pytest.mark.usefixtures("merchant")
 
@@ -455,12 +457,10 @@ def test_what_left_the_cart_before_it_was_locked_is_not_ordered(monkeypatch: pyt
     seen, gone = shown(buyer).digest(), 0
     left: dict[LineKind, list[Any]] = {
         LineKind.TICKET: [a_ticket(ticket_type=seat), a_ticket("reserved", ticket_type=seat, user=buyer)],
-        LineKind.BOOKING: [
-            a_booking(room=room, starts_in=200),
-            a_booking("reserved", room=room, starts_in=300, user=buyer),
-        ],
+        LineKind.BOOKING: [book(UserFactory.create(), room, days=8), book(buyer, room, days=9)],
         LineKind.PRODUCT: [an_item(product=bag), an_item("reserved", product=bag, user=buyer)],
     }
+    lead("events_calendarentry", left[LineKind.BOOKING][1].pk, ["reserved"], None, buyer)
     against = {LineKind.TICKET: seat.entry_id, LineKind.BOOKING: room.pk, LineKind.PRODUCT: bag.pk}
 
     def columns() -> list[Any]:
@@ -533,3 +533,26 @@ def test_checkout_is_the_reason_in_the_history_of_all_three(buyer: User) -> None
     assert set(rows) == {
         (subject, f"user:{buyer.pk}", "checkout") for subject in ("ticket", "calendarentry", "productitem")
     }
+
+
+def test_one_merchant_and_one_currency_make_an_order_and_no_more(buyer: User, merchant: Merchant) -> None:
+    """What is free asks for no merchant, and still for its currency."""
+    other = Merchant.objects.create(code=OTHER_MERCHANT, name="Other", api_key=OTHER_KEY, currency="EUR")
+    pages = [PageFactory.create(), PageFactory.create(merchant=other), PageFactory.create(currency="CHF")]
+    here, there, francs = (EventFactory.create(calendar__page=page) for page in pages)
+    free_there = EventFactory.create(calendar__page=pages[1], ticket_price=Decimal(0))
+    CalendarEntry.objects.filter(pk=francs.pk).update(ticket_price=0)
+    for entries in ((here, there), (here, francs)):
+        rival = UserFactory.create()
+        for entry in entries:
+            fill(rival, entry)
+        with pytest.raises(SeveralMerchants):
+            order_cart(rival)
+        assert nothing_was_claimed(rival, pending=2)
+    fill(buyer, here)
+    fill(buyer, free_there)
+
+    order = order_cart(buyer)
+
+    assert (order.merchant, order.total, order.currency) == (merchant, Decimal(12), "EUR")
+    assert set(order.lines.values_list("entry", "unit_price")) == {(here.pk, Decimal(12)), (free_there.pk, Decimal(0))}
