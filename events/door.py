@@ -86,7 +86,6 @@ def check_in(entry: CalendarEntry, typed: str, *, who: str, at: datetime) -> Ans
     if entry.state != EntryState.CONFIRMED:
         return Answer(Light.RED, _("Event cancelled"), "", ticket.pk, what(ticket))
     if ticket.state == TicketState.CONFIRMED and _let_in(ticket, who=who, at=at):
-        ticket.refresh_from_db()
         return Answer(Light.GREEN, _("Come in"), "", ticket.pk, what(ticket))
     ticket.refresh_from_db(fields=["state", "checked_in_at"])
     return _refused(ticket)
