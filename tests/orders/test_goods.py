@@ -155,7 +155,6 @@ def test_copies_are_left_alone_when_nobody_asks(house: House, with_copies: bool 
 
 def test_nothing_is_locked_but_what_the_lines_name(house: House) -> None:
     buyer = UserFactory.create()
-    lived_in(house, buyer)
     take(buyer, house.bag)
     piece = order_cart(buyer)
     fill(buyer, EventFactory.create())
