@@ -41,7 +41,7 @@ def a_capture(state: str = "paid", *, order: Order | None = None, **facts: objec
     checkout = Checkout.objects.create(
         order=order,
         merchant=order.merchant,
-        reference=f"{order.code}-{next(numbers)}",
+        reference=f"made-{next(numbers)}-{order.code}",
         amount=order.total,
         currency=order.currency,
         created_at=now,
