@@ -38,6 +38,7 @@ def an_order_of(merchant: Merchant, *, user: User | None = None, total: Decimal 
 def a_capture(state: str = "paid", *, order: Order | None = None, **facts: object) -> Checkout:
     """A checkout in `state` with `facts`; what is paid or a mismatch captured its amount, unless they say otherwise."""
     now, order = timezone.now(), order or an_order()
+    assert order.merchant is not None
     checkout = Checkout.objects.create(
         order=order,
         merchant=order.merchant,

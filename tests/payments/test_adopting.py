@@ -417,7 +417,7 @@ def test_an_event_is_written_down_once_and_its_status_kept_up_to_date() -> None:
 def test_an_event_is_in_the_currency_that_sumup_tells_else_in_that_of_the_payment(
     told: str, captured: str, currency: str
 ) -> None:
-    checkout = captures.a_capture(**({"captured_currency": captured} if captured else {"state": "expired"}))
+    checkout = captures.a_capture(captured_currency=captured) if captured else captures.a_capture("expired")
     assert stored(checkout, captures.told("1", "1.005"), currency=told) == 1
     event = SumUpEvent.objects.get()
     assert (event.currency, event.amount) == (currency, Decimal("1.01"))
@@ -595,7 +595,7 @@ def test_what_waits_to_be_sent_makes_way_for_the_same_made_at_sumup() -> None:
 
     made = Refund.objects.latest("pk")
     assert (state_of(waiting, made), found) == (["withdrawn", "succeeded"], Adopted(3, 3, 4, 3, 3))
-    assert (made.origin, made.amount, made.reason, made.requested_by) == ("dashboard", 12, "Ill", "reconcile")
+    assert (made.origin, made.amount, made.reason, made.requested_by) == ("dashboard", Decimal(12), "Ill", "reconcile")
     assert lines_of(made.lines.all()) == [("row", tickets[1].pk, Decimal("12.00"), "EUR")]
     assert (explained(mine), explained(*others)) == ([made.pk], [None] * 4)
     assert states_of(checkout.order) == ["refund_due", "refunded"]
@@ -614,7 +614,8 @@ def test_what_was_made_outside_is_booked_where_it_is_plain_and_else_asked() -> N
 
     booked = Refund.objects.exclude(origin="ours").order_by("pk")
     assert [(row.origin, row.amount, row.state, row.reason) for row in booked] == [
-        ("dashboard", 7, "succeeded", "Made at SumUp."), ("chargeback", 12, "succeeded", "Made at SumUp."),
+        ("dashboard", Decimal(7), "succeeded", "Made at SumUp."),
+        ("chargeback", Decimal(12), "succeeded", "Made at SumUp."),
     ]  # fmt: skip
     assert (explained(*events), states_of(checkout.order)) == ([row.pk for row in booked], ["refunded"] * 2)
     assert (found, open_cases(checkout)) == (Adopted(3, 3, 5, 3, 4), ["outside"])
@@ -713,7 +714,7 @@ def test_a_refund_made_outside_is_written_down_with_its_event_and_lines(kind: st
     refund = adopting.book(event, checkout, [line], reason="Why", who="user:1", at=at)
 
     kept = again(refund)
-    assert (kept.origin, kept.state, kept.amount, kept.currency) == (origin, "succeeded", 12, "EUR")
+    assert (kept.origin, kept.state, kept.amount, kept.currency) == (origin, "succeeded", Decimal(12), "EUR")
     assert (kept.reason, kept.requested_by, kept.requested_at, kept.sent_at) == ("Why", "user:1", at, event.happened_at)
     assert lines_of(kept.lines.all()) == [("row", ticket.pk, Decimal(12), "EUR")]
     assert (explained(event, other), states_of(checkout.order)) == ([refund.pk, None], ["refunded"])

@@ -12,6 +12,7 @@ from django.utils import timezone
 from events.models import Merchant
 from orders.models import Order
 from payments import matching
+from payments.contradicting import of_payment
 from payments.merchants import PATIENT
 from payments.models import Case, Checkout, SumUpEvent
 from payments.settling import Verdict
@@ -499,7 +500,7 @@ def test_a_dry_run_tells_each_contradiction_and_opens_none(dry: Run, read: list[
 def test_new_contradictions_are_counted_once(run: Run) -> None:
     one, other = two()
     wrong = listed(amount=Decimal(13), status="FAILED")
-    found = matching.of_payment(one, "list", wrong.status, wrong.amount, wrong.currency)
+    found = of_payment(one, "list", wrong.status, wrong.amount, wrong.currency)
     for checkout in (one, other, one):
         matching._tell(checkout, "list", found, run, is_told=False)
     assert (run.found(), len(run.lines), Case.objects.open().count()) == ({"contradictions": 4}, 4, 4)
