@@ -73,7 +73,8 @@ def of_transaction(checkout: Checkout, answer: FullTransactionAnswer) -> list[Co
                 "SumUp reports that something went back of transaction %(name)s (%(ours)s), with an amount that nobody"
                 " can book: %(theirs)s."
             )
-            told = {"name": name, "ours": f"{checkout.captured} {currency}", "theirs": event.amount}
+            theirs = "?" if event.amount is None else event.amount
+            told = {"name": name, "ours": f"{checkout.captured} {currency}", "theirs": theirs}
             found.append(Contradiction(f"{TRANSACTION} event {event.id} {event.amount}", words % told))
     return found
 

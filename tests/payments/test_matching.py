@@ -294,6 +294,16 @@ def test_a_question_about_a_stray_that_a_person_has_is_forgotten(run: Run, settl
     assert run.unanswered[0] == "before"
 
 
+def test_a_refused_key_of_another_merchant_keeps_no_such_question(run: Run, settling: Settling) -> None:
+    order = an_order()
+    a_capture("expired", order=order)
+    a_case(CaseKind.STRAY, None, transaction_id="t1", transaction_code="C1")
+    run.refused, settling.problem = ["key"], NoAnswer("busy")
+    item = listed(summary=order.code)
+    matching._match_unknown(a_merchant(), item, known(item), run)
+    assert (run.unanswered, run.refused) == ([], ["key"])
+
+
 def test_a_stray_met_again_keeps_what_was_not_answered_before(run: Run, settling: Settling) -> None:
     item = listed(summary=NOBODY)
     a_case(CaseKind.STRAY, None, transaction_id="t1", transaction_code="C1")
@@ -385,7 +395,9 @@ def test_an_amount_is_held_by_a_case_and_told_to_a_person(
 
 
 def test_an_amount_that_sumup_does_not_tell_is_held_by_no_case() -> None:
-    assert matching._taken(listed(amount=None)) == (None, "")
+    for currency, words in (("EUR", "? EUR"), ("", "? ?")):
+        item = listed(amount=None, currency=currency)
+        assert (matching._taken(item), matching._amount(item)) == ((None, ""), words)
 
 
 def test_a_stray_is_told_in_words() -> None:
