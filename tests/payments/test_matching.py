@@ -394,7 +394,7 @@ def test_an_amount_is_held_by_a_case_and_told_to_a_person(
     assert (matching._taken(item), matching._amount(item)) == (taken, words)
 
 
-def test_an_amount_that_sumup_does_not_tell_is_held_by_no_case() -> None:
+def test_no_amount_is_held_by_no_case_and_told_as_a_question_mark() -> None:
     for currency, words in (("EUR", "? EUR"), ("", "? ?")):
         item = listed(amount=None, currency=currency)
         assert (matching._taken(item), matching._amount(item)) == ((None, ""), words)
