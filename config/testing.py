@@ -40,6 +40,7 @@ ABSENT = (
     "HOLD_MINUTES",
     "LOG_LEVEL",
     "PROXY_COUNT",
+    "PYTHONDONTWRITEBYTECODE",  # each process that a test starts would compile all of it anew
     "READY_MAIL_MINUTES",
     "READY_OWED_DAYS",
     "READY_RECONCILE_HOURS",

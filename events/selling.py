@@ -119,7 +119,7 @@ def _offer(entry: CalendarEntry, ticket_type: TicketType | None, at: datetime, p
         key=ticket_type.pk if ticket_type else 0,
         name=ticket_type.name if ticket_type else str(_("Ticket")),
         text=ticket_type.text if ticket_type else "",
-        price=Money(price if price is not None else Decimal(0), entry.currency),
+        price=Money(price or Decimal(0), entry.currency),
         left=min(places, default=None),
         minimum=ticket_type.min_per_order if ticket_type else 1,
         maximum=ticket_type.max_per_order if ticket_type else entry.max_per_order,

@@ -63,7 +63,7 @@ def _handed_out(item: ProductItem, *, who: str, at: datetime) -> bool:
 
 def undo(page: Page, pk: int, *, who: str) -> bool:
     """Take back that a piece of `page` was handed out; False when it is not (any more)."""
-    item = ProductItem.objects.of_page(page).filter(pk=pk, state=TicketState.CHECKED_IN).first()
+    item = ProductItem.objects.of_page(page).filter(pk=pk).first()
     if item is None:
         return False
     try:

@@ -68,5 +68,5 @@ def on_shelf(product: Product) -> OnShelf:
 def shelf_of(page: Page) -> list[OnShelf]:
     """What `page` has for sale, in the organiser's order."""
     products = list(Product.objects.filter(page=page, is_published=True))
-    payable = takes_payments(page) if products else True
+    payable = bool(products) and takes_payments(page)
     return [OnShelf(product, unpayable=bool(product.price) and not payable) for product in products]

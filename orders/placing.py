@@ -176,7 +176,7 @@ def _claim(user: User, cart: Cart, claims: Sequence[Claim], token: UUID, at: dat
             order=order,
             page=claim.line.page,
             kind=claim.line.kind,
-            name=claim.line.full_name[:250],
+            name=claim.line.full_name,
             unit_price=claim.line.price.amount,
             currency=claim.line.price.currency,
             quantity=claim.line.fits,

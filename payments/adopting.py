@@ -106,7 +106,7 @@ def _store(
             )
             known[event.id] = row
             fresh.append(row)
-        elif row.status != event.status and row.pk:
+        elif row.status != event.status:
             SumUpEvent.objects.filter(pk=row.pk).update(status=event.status)
     SumUpEvent.objects.bulk_create(fresh, ignore_conflicts=True)
     return len(fresh)

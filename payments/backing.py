@@ -14,9 +14,7 @@ from payments.states import CheckoutState
 
 def backed_by(merchant_id: int, transaction_id: str, code: str) -> CheckoutQuerySet:
     """The captures behind which the transaction stands, known by its id or by its code; at most one, or a fault."""
-    named = Q(pk__in=[])
-    if transaction_id:
-        named |= Q(transaction_id=transaction_id)
+    named = Q(transaction_id=transaction_id) if transaction_id else Q(pk__in=[])
     if code:
         named |= Q(transaction_code=code)
     return Checkout.objects.filter(named, merchant=merchant_id).exclude(captured=None)

@@ -127,7 +127,7 @@ def _match_unknown(merchant: Merchant, item: HistoryItem, known: _Known, run: Ro
         run.counts["not of this shop"] += 1
         return
     order = Order.objects.filter(code=code, merchant=merchant).first()
-    unanswered = len(run.unanswered) + len(run.refused)
+    unanswered = len(run.unanswered)
     if order is not None and _is_of(order, item, known, run):
         return
     named = (item.transaction_id, item.transaction_code)
@@ -141,7 +141,7 @@ def _match_unknown(merchant: Merchant, item: HistoryItem, known: _Known, run: Ro
     opened = open_stray(merchant, order, named, _taken(item), words=words, at=run.clock())
     if opened:
         run.count("of no order", words)
-    elif len(run.unanswered) + len(run.refused) > unanswered:
+    else:
         # A person has the case already: that SumUp does not answer about it keeps no later run from being good.
         del run.unanswered[unanswered:]
 
@@ -181,10 +181,10 @@ def _amount(item: HistoryItem) -> str:
 
 
 def _written(amount: Decimal | None, currency: str) -> str:
-    """As a person reads it, 12.50 and not 12.5, where the currency is known."""
+    """As a person reads it, 12.50 and not 12.5, where the currency is known; ? for what SumUp does not say."""
     if amount is not None and currency in PLACES and abs(amount) <= MOST:
         amount = rounded(amount, currency)
-    return f"{amount} {currency}"
+    return f"{'?' if amount is None else amount} {currency or '?'}"
 
 
 def _stray_words(item: HistoryItem, order: Order | None, code: str) -> str:

@@ -50,7 +50,7 @@ def close_found(checkouts: Collection[Checkout], *, who: str, at: datetime) -> i
     """What turned out to be the payment of one of `checkouts` waits for nobody any more."""
     codes = {row.transaction_code for row in checkouts if row.transaction_code}
     ids = {row.transaction_id for row in checkouts if row.transaction_id}
-    known = Q(transaction_code__in=codes) | Q(transaction_id__in=ids, transaction_id__gt="")
+    known = Q(transaction_code__in=codes) | Q(transaction_id__in=ids)
     return (
         Case.objects.open()
         .filter(known, kind=CaseKind.STRAY)

@@ -1,5 +1,6 @@
 """Fixtures of all tests."""
 
+import gc
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -11,10 +12,12 @@ from django.db import connection
 from django.test import TransactionTestCase
 from hypothesis import HealthCheck
 from pytest_django import DjangoDbBlocker, Settings
+from pytest_django.plugin import blocking_manager_key
 
 from events.models import Merchant
 from ledger import clock
 from tests.chromium import browser
+from tests.cloning import copy_template, drop_template
 from tests.emptying import empty_database
 from tests.guards import watch_connections
 from tests.simulator import KEY, MERCHANT, SimulatorProcess, simulator_process
@@ -34,6 +37,33 @@ def pytest_configure() -> None:
     # A busy machine is no failure of what hypothesis looks at.
     hypothesis.settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     hypothesis.settings.load_profile("unhurried")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end: the collector of garbage need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The first process has no test database; what its workers copied goes when they are gone."""
+    if not hasattr(config, "workerinput"):
+        with config.stash[blocking_manager_key].unblock():
+            drop_template()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    request: pytest.FixtureRequest,
+    django_db_modify_db_settings: None,
+    django_test_environment: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> None:
+    """One of xdist's workers copies its test database; whoever is alone makes it as Django does."""
+    if hasattr(request.config, "workerinput"):
+        with django_db_blocker.unblock():
+            copy_template()
 
 
 @pytest.fixture(scope="session")

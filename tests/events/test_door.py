@@ -9,11 +9,15 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 import events.door
-from events.door import Light, check_in, read_code
+from events.door import Answer, Light, check_in, counts, opens_at, read_code, undo, what
 from events.models import CalendarEntry, Role, Ticket
 from ledger.models import History
+from orders.models import Order
 from tests.cart.steps import HTMX
 from tests.desk import House, house, member, signed_in_as
+from tests.factories import TicketTypeFactory
+from tests.ledger.lives import SOLD_WAYS, a_ticket
+from tests.ledger.locks import locks
 from tests.ledger.psql import run
 from tests.races.threads import at_once, in_a_thread
 
@@ -28,6 +32,14 @@ def home() -> House:
 @pytest.fixture
 def doorkeeper(home: House) -> Client:
     return signed_in_as(member((home.page, Role.DOOR)))
+
+
+def at_hand(home: House) -> CalendarEntry:
+    return CalendarEntry.objects.with_page().get(pk=home.entry.pk)
+
+
+def states_of(of: Order | CalendarEntry) -> list[str]:
+    return list(of.tickets.order_by("pk").values_list("state", flat=True))
 
 
 def door_of(home: House) -> str:
@@ -234,3 +246,109 @@ def test_the_admin_checks_in_and_takes_back(home: House, role: Role) -> None:
 
     assert set(Ticket.objects.values_list("state", flat=True)) == {"confirmed"}
     assert not History.objects.filter(subject="ticket", subject_id=other.ticket.pk, new="checked_in").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("/tickets/ABCD234567ABCD234567ABCD23/", "ABCD234567ABCD234567ABCD23"),
+        ("a/b/c/ABCD234567ABCD234567ABCD23", "ABCD234567ABCD234567ABCD23"),
+        ("abcd-2345·67ab–cd23 4567 abcd 23", "ABCD234567ABCD234567ABCD23"),
+        ("ABCD234567ABCD23/4567ABCD23", ""),
+        ("ABCD234567ABCD234567ABCD23/more", ""),
+        ("A" * 25, ""),
+    ],
+)
+def test_a_code_is_what_stands_at_the_end(typed: str, read: str) -> None:
+    assert read_code(typed) == read
+
+
+def test_what_is_no_code_is_not_looked_for(home: House, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(0):
+        assert check_in(home.entry, "Alpha", who="user:1", at=timezone.now()).headline == "Not a ticket"
+
+
+def test_the_ticket_and_its_event_are_locked_and_nothing_else(home: House) -> None:
+    house("Beta")
+    entry, ticket = at_hand(home), home.ticket
+    with locks() as locked:
+        check_in(entry, ticket.code, who="user:1", at=timezone.now())
+        undo(entry, ticket.pk, who="user:1")
+
+    assert locked == [("events_calendarentry", (entry.pk,)), ("events_ticket", (ticket.pk,))] * 2
+
+
+def test_only_the_ticket_that_is_named_is_let_in_and_taken_back(home: House) -> None:
+    entry, other = at_hand(home), house("Beta")
+    tickets = list(home.order.tickets.order_by("pk"))
+    for ticket in tickets[:2]:
+        assert check_in(entry, ticket.code, who="user:1", at=timezone.now()).pk == ticket.pk
+    check_in(at_hand(other), other.ticket.code, who="user:1", at=timezone.now())
+    assert states_of(home.order) == ["checked_in", "checked_in", "confirmed"]
+
+    assert not undo(entry, tickets[2].pk, who="user:2")
+    assert not undo(entry, other.ticket.pk, who="user:2")
+    assert undo(entry, tickets[1].pk, who="user:2")
+
+    assert states_of(home.order) == ["checked_in", "confirmed", "confirmed"]
+    assert states_of(other.order) == ["checked_in", "confirmed"]
+    row = History.objects.of(tickets[1]).filter(field="state").latest("pk")
+    assert (row.old, row.new, row.actor, row.reason) == ("checked_in", "confirmed", "user:2", "undone at the door")
+    assert counts(entry) == (1, 3)
+    assert counts(at_hand(other)) == (1, 2)
+
+
+@pytest.mark.parametrize("state", [state for state in SOLD_WAYS if state != "checked_in"])
+def test_what_is_not_in_is_not_taken_back_nor_counted_as_in(state: str) -> None:
+    ticket = a_ticket(state)
+
+    assert not undo(ticket.entry, ticket.pk, who="user:1")
+    assert states_of(ticket.entry) == [state]
+    assert counts(ticket.entry) == (0, 1 if state == "confirmed" else 0)
+
+
+def test_a_ticket_that_was_cancelled_a_moment_ago_is_red(monkeypatch: pytest.MonkeyPatch, home: House) -> None:
+    let_in = events.door._let_in
+
+    def rival_first(ticket: Ticket, *, who: str, at: datetime) -> bool:
+        run("UPDATE events_ticket SET state = 'refund_due' WHERE id = %s", ticket.pk)
+        return let_in(ticket, who=who, at=at)
+
+    monkeypatch.setattr(events.door, "_let_in", rival_first)
+
+    told = check_in(at_hand(home), home.ticket.code, who="user:1", at=timezone.now())
+
+    words = "The money for this ticket is owed to its buyer."
+    assert told == Answer(Light.RED, "Not valid", words, home.ticket.pk, "Alpha seat")
+
+
+def test_what_the_ticket_is_and_for_whom_is_said_as_far_as_known() -> None:
+    seat = TicketTypeFactory.create(name="Balcony")
+    for ticket_type, holder, said in [
+        (seat, "Ada", "Balcony · Ada"), (seat, "", "Balcony"), (None, "Ada", "Ada"), (None, "", ""),
+    ]:  # fmt: skip
+        assert what(Ticket(ticket_type=ticket_type, holder=holder)) == said
+
+
+def test_the_wrong_event_is_wrong_before_it_is_early_and_cancelled_after(home: House) -> None:
+    other, entry, now = house("Beta"), at_hand(home), timezone.now()
+    early = opens_at(entry) - timedelta(microseconds=1)
+
+    def headline(code: str, at: datetime) -> str:
+        return check_in(entry, code, who="user:1", at=at).headline
+
+    assert headline(other.ticket.code, early) == "Wrong event"
+    assert headline(home.ticket.code, early) == "Too early"
+    for state in ("cancelled", "draft"):
+        entry.state = state
+        assert headline(home.ticket.code, early) == "Too early"
+        assert check_in(entry, home.ticket.code, who="user:1", at=now) == Answer(
+            Light.RED, "Event cancelled", "", home.ticket.pk, "Alpha seat"
+        )
+    assert states_of(home.order) == ["confirmed"] * 3
+    entry.state = "confirmed"
+    assert check_in(entry, home.ticket.code, who="user:1", at=opens_at(entry)) == Answer(
+        Light.GREEN, "Come in", "", home.ticket.pk, "Alpha seat"
+    )
+    assert Ticket.objects.get(pk=home.ticket.pk).checked_in_at == opens_at(entry)
+    assert check_in(entry, home.ticket.code, who="user:1", at=now).light is Light.AMBER

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from django.core.management import call_command
 from django.db import connection, transaction
 from pytest_django import DjangoDbBlocker, Settings
 
 from benchmarks.bench import sign_in
 from benchmarks.buyer import FIELD, Buyer
+from config.backups import backup, restore
 from config.postgres import Cluster
 from events.models import CalendarEntry, Merchant
 from orders.models import Order
@@ -25,6 +25,7 @@ from payments.books import read_books
 from payments.jobs import sweep_once
 from payments.models import Checkout
 from tests.cart.steps import WEBHOOK, states_of
+from tests.emptying import empty_database
 from tests.factories import EventFactory
 from tests.faults.web import POOL, address_of_test_database, at_database, web_server
 from tests.simulator import KEY, MERCHANT, SimulatorProcess, until
@@ -33,6 +34,16 @@ CONNECTIONS = 20
 BUYERS = 3  # at any time
 PATIENCE = 300
 STOPS, SOAK_STOPS = 2, int(os.environ.get("SOAK_STOPS", "100"))
+
+
+@pytest.fixture(scope="session")
+def schema(django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What migrations make, in a file: the test database as it is when no test has committed to it."""
+    file = tmp_path_factory.mktemp("schema") / "schema.sql.gz"
+    with django_db_blocker.unblock():
+        empty_database()
+    backup(address_of_test_database(), file)
+    return file
 
 
 @pytest.fixture
@@ -45,12 +56,12 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 @pytest.fixture
 def entry(
-    cluster: Cluster, simulator: SimulatorProcess, django_db_blocker: DjangoDbBlocker, settings: Settings
+    cluster: Cluster, schema: Path, simulator: SimulatorProcess, django_db_blocker: DjangoDbBlocker, settings: Settings
 ) -> Iterator[CalendarEntry]:
     """An event on sale in that database, in which the test's own questions are asked too."""
     settings.SUMUP_API_URL = simulator.url
+    restore(cluster.url, schema)
     with django_db_blocker.unblock(), at_database(cluster.url):
-        call_command("migrate", verbosity=0)
         Merchant.objects.create(code=MERCHANT, name="Demo", api_key=KEY, currency="EUR", is_site=True)
         yield EventFactory.create(capacity=1000)
 

@@ -1,5 +1,6 @@
 """The counter: green once, amber after that, red with its reason; for those who stand there, and for nobody else."""
 
+from datetime import datetime
 from functools import partial
 
 import pytest
@@ -8,15 +9,17 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 import market.handing_out
-from events.door import Light
+from events.door import Answer, Light
 from events.models import Page, Role
 from ledger.models import History
-from market.handing_out import hand_out
+from market.handing_out import counts, hand_out, undo
 from market.models import Product, ProductItem
 from tests.cart.steps import HTMX
 from tests.desk import house, member, signed_in_as
 from tests.factories import PageFactory, ProductFactory, UserFactory
-from tests.ledger.lives import an_item, an_order
+from tests.ledger.lives import SOLD_WAYS, an_item, an_order
+from tests.ledger.locks import locks
+from tests.ledger.psql import run
 from tests.ledger.watching import watched
 from tests.races.threads import at_once, in_a_thread
 
@@ -239,3 +242,67 @@ def test_the_product_is_locked_before_its_piece() -> None:
     locks = [table for verb, table in watch.seen if verb == "LOCK"]
     assert watch.breaches == []
     assert {"market_product", "market_productitem"} <= set(locks)
+
+
+def test_what_is_no_code_is_not_looked_for(mug: Product, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(0):
+        assert hand_out(mug.page, "Mug", who="user:1", at=timezone.now()).headline == "Not a voucher"
+
+
+def test_the_piece_and_its_product_are_locked_and_nothing_else(voucher: ProductItem) -> None:
+    with locks() as locked:
+        hand_out(voucher.product.page, voucher.code, who="user:1", at=timezone.now())
+        undo(voucher.product.page, voucher.pk, who="user:1")
+
+    assert locked == [("market_product", (voucher.product_id,)), ("market_productitem", (voucher.pk,))] * 2
+
+
+def test_only_the_piece_that_is_named_is_handed_out_and_taken_back(voucher: ProductItem) -> None:
+    page, (first, second, third) = voucher.product.page, ProductItem.objects.order_by("pk")
+    for item in (first, second):
+        hand_out(page, item.code, who="user:1", at=timezone.now())
+    assert [state_of(item) for item in (first, second, third)] == ["checked_in", "checked_in", "confirmed"]
+
+    assert undo(page, second.pk, who="user:2")
+
+    assert [state_of(item) for item in (first, second, third)] == ["checked_in", "confirmed", "confirmed"]
+    row = History.objects.filter(subject="productitem", subject_id=second.pk).latest("pk")
+    assert (row.old, row.new, row.actor, row.reason) == ("checked_in", "confirmed", "user:2", "undone at the counter")
+    assert not undo(page, third.pk, who="user:2")
+
+
+@pytest.mark.parametrize("state", [state for state in SOLD_WAYS if state != "checked_in"])
+def test_what_is_not_handed_out_is_not_taken_back(state: str) -> None:
+    item = an_item(state)
+
+    assert not undo(item.product.page, item.pk, who="user:1")
+    assert state_of(item) == state
+
+
+def test_a_voucher_that_was_cancelled_a_moment_ago_is_red(
+    monkeypatch: pytest.MonkeyPatch, voucher: ProductItem
+) -> None:
+    hand_over = market.handing_out._handed_out
+
+    def rival_first(item: ProductItem, *, who: str, at: datetime) -> bool:
+        run("UPDATE market_productitem SET state = 'refund_due' WHERE id = %s", item.pk)
+        return hand_over(item, who=who, at=at)
+
+    monkeypatch.setattr(market.handing_out, "_handed_out", rival_first)
+
+    told = hand_out(voucher.product.page, voucher.code, who="user:1", at=timezone.now())
+
+    words = "The money for this voucher is owed to its buyer."
+    assert told == Answer(Light.RED, "Not valid", words, voucher.pk, "Mug")
+
+
+def test_what_is_out_and_valid_is_counted_by_page(mug: Product) -> None:
+    other = ProductFactory.create(page=mug.page)
+    for product, states in ((mug, SOLD_WAYS), (other, ["confirmed", "checked_in", "checked_in"])):
+        for state in states:
+            an_item(state, product=product)
+    for state in ("confirmed", "checked_in"):
+        an_item(state)
+
+    assert counts(mug.page) == (3, 5)
+    assert counts(PageFactory.create()) == (0, 0)

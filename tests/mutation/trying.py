@@ -38,7 +38,8 @@ from tests.mutation import operators
 FOLDER = Path("mutants")
 MADE_FOR = FOLDER / "made-for"
 LEARNED = FOLDER / "mutmut-stats.json"  # mutmut's: which tests pass which function
-#: Whose tests say what a room's functions must do: files, or folders. Others pass them too, and take too long for it.
+OWN = "tests/{}/test_{}.py"  # the tests of a module, by room and name
+#: Whose tests besides say what a room's functions must do: files, or folders. Others pass them too, and take too long.
 ASKED = {
     "accounts": ["accounts/test_admin.py", "payments/test_two_roles.py"],
     "cart": ["cart"],
@@ -81,6 +82,7 @@ ASKED = {
 }
 NO_TESTS, OF_TYPES = 33, 37  # mutmut's exit codes
 FIRST = 25  # tests
+ENOUGH = 10.0  # seconds of tests beside those of the module's own file: who survives these needs a test of its own
 
 
 @dataclass(frozen=True)
@@ -185,10 +187,16 @@ def try_out(chosen: list[Mutant], processes: int) -> None:
 
 
 def _tests_of(mutant: Mutant) -> list[str]:
-    """Those that pass its function: of the file that bears its module's name first, then by how quick they are."""
+    """Those that pass its function: all of the file that bears its module's name, then the quickest for ENOUGH."""
     tests = state().tests_by_mangled_function_name.get(mangled_name_from_mutant_name(mutant.name), set())
-    own = "tests/{}/test_{}.py::".format(*mutant.module.split("."))
-    return sorted(tests, key=lambda test: (not test.startswith(own), state().duration_by_test[test], test))
+    own = OWN.format(*mutant.module.split("."))
+    found, spent = sorted(test for test in tests if test.startswith(f"{own}::")), 0.0
+    for test in sorted(tests.difference(found), key=lambda test: (state().duration_by_test[test], test)):
+        spent += state().duration_by_test[test]
+        if spent > ENOUGH:
+            break
+        found.append(test)
+    return found
 
 
 def some(of: list[Mutant], number: int, seed: int) -> list[Mutant]:
@@ -251,7 +259,12 @@ def _learn(rooms: set[str], processes: int) -> None:
 
 def _listed(rooms: set[str]) -> set[str]:
     """The names of all tests that say what `rooms` must do; what has gone of them is forgotten."""
-    asked = sorted({f"tests/{part}" for room in rooms for part in ASKED[room]})
+    own = {
+        OWN.format(*path.with_suffix("").parts) for path in map(Path, config().only_mutate) if path.parts[0] in rooms
+    }
+    asked = sorted(
+        {f"tests/{part}" for room in rooms for part in ASKED[room]} | {file for file in own if Path(file).exists()}
+    )
     runner = PytestRunner()
     runner._pytest_add_cli_args_test_selection = [*asked, "-s"]  # logging keeps the stream that it finds now
     with _quiet() as told:

@@ -84,3 +84,17 @@ def test_without_a_merchant_only_what_is_free_can_be_ordered(buyer: User) -> Non
     order.refresh_from_db()
     assert (order.total, str(order.state)) == (Decimal(0), "paid")
     assert [line.entry_id for line in order.lines.all()] == [free.pk]
+
+
+def test_what_is_free_in_another_currency_is_ordered_by_itself_too(buyer: User, merchant: Merchant) -> None:
+    francs = EventFactory.create(calendar__page=PageFactory.create(currency="CHF"), ticket_price=Decimal(0))
+    fill(buyer, EventFactory.create())
+    fill(buyer, francs)
+
+    with pytest.raises(SeveralMerchants):
+        order_cart(buyer)
+    assert nothing_was_claimed(buyer, pending=2)
+    free = order_cart(buyer, page=francs.calendar.page)
+    assert (free.merchant, free.total, free.currency) == (None, Decimal(0), "CHF")
+    paid = order_cart(buyer)
+    assert (paid.merchant, paid.total, paid.currency) == (merchant, Decimal(12), "EUR")

@@ -3,17 +3,23 @@
 import uuid
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.core import mail
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+import orders.placing
 from accounts.models import User
-from events.models import CalendarEntry, Merchant, Page, Ticket, TicketType
-from events.states import EntryState
+from accounts.visitors import Visitor, rows_in_cart
+from events.models import BookingRules, Calendar, CalendarEntry, Merchant, Page, Ticket, TicketType
+from events.states import EntryState, LineKind
 from events.transitions import call_off_event
 from ledger.models import History
+from market.models import Product
 from orders.mails import send_confirmation_mail
 from orders.models import Order, OrderLine
 from orders.placing import (
@@ -21,14 +27,26 @@ from orders.placing import (
     EmptyCart,
     OrderAwaiting,
     OrderRefusal,
+    SeveralMerchants,
     ShortLines,
     place,
 )
-from orders.releasing import request_cancel
+from orders.releasing import free, request_cancel
 from orders.states import OrderState
 from payments.models import Checkout
-from tests.cart.steps import fill, from_now, held, mail_jobs, order_cart, ordered, shown, states_of
-from tests.factories import CalendarFactory, EventFactory, PageFactory, TicketTypeFactory, UserFactory
+from tests.cart.steps import book, fill, from_now, held, mail_jobs, order_cart, ordered, shown, states_of, take
+from tests.factories import (
+    CalendarFactory,
+    EventFactory,
+    PageFactory,
+    ProductFactory,
+    RoomFactory,
+    TicketTypeFactory,
+    UserFactory,
+)
+from tests.ledger.lives import a_ticket, an_item, lead
+from tests.ledger.locks import locks
+from tests.simulator import OTHER_KEY, OTHER_MERCHANT
 
 pytestmark = pytest.mark.usefixtures("merchant")
 
@@ -348,3 +366,193 @@ def test_place_reads_the_clock_that_it_is_given(buyer: User) -> None:
     order = place(buyer, page=None, token=uuid.uuid4(), seen=shown(buyer).digest(), at=at)
 
     assert order.placed_at == at
+
+
+# --- One token, one order
+
+
+def test_the_same_token_is_the_same_order_when_it_is_over_and_the_cart_empty(buyer: User) -> None:
+    fill(buyer, EventFactory.create(ticket_price=Decimal(0)))
+    token = uuid.uuid4()
+    first = order_cart(buyer, token=token)
+
+    assert order_cart(buyer, token=token).pk == first.pk
+
+
+def test_who_comes_second_with_a_token_has_the_order_if_it_is_their_own(
+    monkeypatch: pytest.MonkeyPatch, buyer: User
+) -> None:
+    theirs, mine = ordered(), ordered(user=buyer)
+
+    def refused(*_arguments: object) -> Order:
+        raise IntegrityError
+
+    monkeypatch.setattr(orders.placing, "_place", refused)
+
+    def second(token: uuid.UUID) -> Order:
+        return place(buyer, page=None, token=token, seen="", at=timezone.now())
+
+    assert second(mine.cart_token) == mine
+    with pytest.raises(CartChanged):
+        second(theirs.cart_token)
+    with pytest.raises(IntegrityError):
+        second(uuid.uuid4())
+
+
+def test_what_was_ordered_before_makes_no_more_questions(buyer: User) -> None:
+    entry, new = EventFactory.create(), UserFactory.create()
+    fill(new, entry)
+    seen = shown(new).digest()
+    with CaptureQueriesContext(connection) as first:
+        order_cart(new, seen=seen)
+    over = ordered(entry, user=buyer)
+    with transaction.atomic():
+        free(Order.objects.filter(pk=over.pk).locked().get(), ending=OrderState.EXPIRED)
+
+    fill(buyer, entry)
+    with CaptureQueriesContext(connection) as second:
+        order_cart(buyer, seen=seen)
+
+    assert len(second) == len(first)
+
+
+# --- All three kinds
+
+
+def mixed(buyer: User) -> tuple[TicketType, Calendar, Product]:
+    """A seat of a type, an hour in a room and a piece in the cart, all of one page."""
+    page = PageFactory.create()
+    seat = TicketTypeFactory.create(entry=EventFactory.create(calendar__page=page))
+    room, bag = RoomFactory.create(page=page), ProductFactory.create(page=page)
+    fill(buyer, seat.entry, {seat.pk: 1})
+    book(buyer, room)
+    take(buyer, bag)
+    return seat, room, bag
+
+
+def test_what_is_ordered_is_locked_and_nothing_else(buyer: User) -> None:
+    mixed(UserFactory.create())
+    seat, room, bag = mixed(buyer)
+    booking, item = buyer.bookings.get(), buyer.items.get()
+    ticket, seen = buyer.tickets.get(), shown(buyer).digest()
+
+    with locks() as locked:
+        order_cart(buyer, seen=seen)
+
+    assert [(table, set(given)) for table, given in locked] == [
+        ("accounts_user", {buyer.pk}),
+        ("events_calendar", {room.pk}),
+        ("events_calendarentry", {seat.entry_id, booking.pk}),
+        ("events_tickettype", {seat.pk}),
+        ("market_product", {bag.pk}),
+        ("events_ticket", {buyer.pk, "pending", ticket.pk}),
+        ("market_productitem", {buyer.pk, "pending", item.pk}),
+    ]
+
+
+def test_what_left_the_cart_before_it_was_locked_is_not_ordered(monkeypatch: pytest.MonkeyPatch, buyer: User) -> None:
+    """Somebody else's, ordered already, or gone."""
+    seat, room, bag = mixed(buyer)
+    mine = (buyer.tickets.get(), buyer.bookings.get(), buyer.items.get())
+    seen, gone = shown(buyer).digest(), 0
+    left: dict[LineKind, list[Any]] = {
+        LineKind.TICKET: [a_ticket(ticket_type=seat), a_ticket("reserved", ticket_type=seat, user=buyer)],
+        LineKind.BOOKING: [book(UserFactory.create(), room, days=8), book(buyer, room, days=9)],
+        LineKind.PRODUCT: [an_item(product=bag), an_item("reserved", product=bag, user=buyer)],
+    }
+    lead("events_calendarentry", left[LineKind.BOOKING][1].pk, ["reserved"], None, buyer)
+    against = {LineKind.TICKET: seat.entry_id, LineKind.BOOKING: room.pk, LineKind.PRODUCT: bag.pk}
+
+    def columns() -> list[Any]:
+        return [type(row).objects.filter(pk=row.pk).values().get() for rows in left.values() for row in rows]
+
+    before = columns()
+    read = orders.placing._pending_keys
+
+    def too_early(user: User, page: Page | None) -> dict[LineKind, list[tuple[int, int, int | None]]]:
+        return {
+            kind: [*keys, *((pk, against[kind], None) for pk in (*(row.pk for row in left[kind]), gone))]
+            for kind, keys in read(user, page).items()
+        }
+
+    monkeypatch.setattr(orders.placing, "_pending_keys", too_early)
+
+    order = order_cart(buyer, seen=seen)
+
+    assert (order.tickets.get(), order.bookings.get(), order.items.get()) == mine
+    assert columns() == before
+
+
+def test_a_page_s_part_of_the_cart_is_ordered_without_the_rest(buyer: User) -> None:
+    seat, _room, _bag = mixed(buyer)
+    mixed(buyer)
+
+    order = order_cart(buyer, page=seat.entry.calendar.page)
+
+    assert {line.page for line in order.lines.all()} == {seat.entry.calendar.page}
+    assert [order.tickets.count(), order.bookings.count(), order.items.count()] == [1, 1, 1]
+    assert rows_in_cart(Visitor(user=buyer)) == 3
+
+
+def test_lines_stand_in_the_order_in_which_they_came(buyer: User) -> None:
+    page = PageFactory.create()
+    second, first = (RoomFactory.create(page=page) for _ in range(2))
+    for room in (first, second):
+        book(buyer, room)
+
+    order = order_cart(buyer)
+
+    assert [line.entry.room for line in order.lines.all() if line.entry] == [first, second]
+    assert order.first_page == page
+
+
+def test_a_room_is_blocked_as_it_is_set_up_now(buyer: User) -> None:
+    room = RoomFactory.create()
+    booking, other = book(buyer, room), book(UserFactory.create(), room, days=4)
+    BookingRules.objects.update(setup_minutes=15, cleanup_minutes=30)
+
+    order_cart(buyer)
+
+    booking.refresh_from_db()
+    assert (booking.state, booking.blocks.lower, booking.blocks.upper) == (
+        "reserved",
+        booking.starts_at - timedelta(minutes=15),
+        booking.ends_at + timedelta(minutes=30),
+    )
+    blocks = other.blocks
+    other.refresh_from_db()
+    assert other.blocks == blocks
+
+
+def test_checkout_is_the_reason_in_the_history_of_all_three(buyer: User) -> None:
+    mixed(buyer)
+
+    order_cart(buyer)
+
+    rows = History.objects.filter(field="state", new="reserved").values_list("subject", "actor", "reason")
+    assert set(rows) == {
+        (subject, f"user:{buyer.pk}", "checkout") for subject in ("ticket", "calendarentry", "productitem")
+    }
+
+
+def test_one_merchant_and_one_currency_make_an_order_and_no_more(buyer: User, merchant: Merchant) -> None:
+    """What is free asks for no merchant, and still for its currency."""
+    other = Merchant.objects.create(code=OTHER_MERCHANT, name="Other", api_key=OTHER_KEY, currency="EUR")
+    pages = [PageFactory.create(), PageFactory.create(merchant=other), PageFactory.create(currency="CHF")]
+    here, there, francs = (EventFactory.create(calendar__page=page) for page in pages)
+    free_there = EventFactory.create(calendar__page=pages[1], ticket_price=Decimal(0))
+    CalendarEntry.objects.filter(pk=francs.pk).update(ticket_price=0)
+    for entries in ((here, there), (here, francs)):
+        rival = UserFactory.create()
+        for entry in entries:
+            fill(rival, entry)
+        with pytest.raises(SeveralMerchants):
+            order_cart(rival)
+        assert nothing_was_claimed(rival, pending=2)
+    fill(buyer, here)
+    fill(buyer, free_there)
+
+    order = order_cart(buyer)
+
+    assert (order.merchant, order.total, order.currency) == (merchant, Decimal(12), "EUR")
+    assert set(order.lines.values_list("entry", "unit_price")) == {(here.pk, Decimal(12)), (free_there.pk, Decimal(0))}

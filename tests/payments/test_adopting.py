@@ -1,25 +1,32 @@
 """What SumUp reports from outside: refunds made in its dashboard and chargebacks, booked once or left to a person."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from events.models import CalendarEntry
+from events.models import CalendarEntry, Ticket
+from ledger.models import History
+from payments import adopting
 from payments.adopting import Adopted, adopt_events
 from payments.explaining import explain
-from payments.models import Case, Checkout, Refund, SumUpEvent
+from payments.models import Case, Checkout, Refund, RefundLine, SumUpEvent
 from payments.refund_jobs import refunds_once
 from payments.refund_sending import Sent
 from payments.refunding import RefundRefused, Wish
 from payments.rows import left_of
-from payments.states import RefundKind
+from payments.states import CaseKind, RefundKind
+from payments.sumup import EventAnswer
 from tests.cart.steps import held, states_of
 from tests.factories import EventFactory
 from tests.jobs import run_jobs
+from tests.ledger.lives import a_refund, a_ticket, an_order
+from tests.payments import captures
 from tests.payments.lived_in import paid_again
 from tests.payments.money import goodwill, ledgers_agree, refunded, requested, sent, sold, whole
 from tests.races.threads import at_once
@@ -291,3 +298,467 @@ def test_sweep_takes_the_events_of_our_successes_in(sumup: SimulatorProcess, ent
     refund = refunded(sumup, checkout, whole(order))
     refunds_once(at=timezone.now() + timedelta(hours=2))
     assert refund.sumup_events.count() == 1
+
+
+# --- Each step alone, on rows and events made by hand
+
+
+def applied(total: int, *states: str, name: str = "1") -> tuple[Checkout, list[Ticket]]:
+    """The payment t1 (C1) of so much that gave tickets of 12.00, which are in these states by now."""
+    order = an_order("paid", total=Decimal(total))
+    tickets = [a_ticket(state, order=order) for state in states]
+    return captures.a_capture(
+        order=order, is_applied=True, transaction_id=f"t{name}", transaction_code=f"C{name}"
+    ), tickets
+
+
+def a_sent(state: str, checkout: Checkout, amount: str, ticket: Ticket | None = None, kind: str = "row") -> Refund:
+    """A refund of ours with one line."""
+    refund = a_refund(state, checkout=checkout, amount=Decimal(amount))
+    captures.a_line(refund, ticket, amount, kind)
+    return again(refund)
+
+
+def again(refund: Refund) -> Refund:
+    return Refund.objects.select_related("checkout").get(pk=refund.pk)
+
+
+def state_of(*refunds: Refund) -> list[str]:
+    return [again(refund).state for refund in refunds]
+
+
+def explained(*events: SumUpEvent) -> list[int | None]:
+    return [SumUpEvent.objects.get(pk=event.pk).refund_id for event in events]
+
+
+def done() -> Adopted:
+    """So much was done before."""
+    return Adopted(3, 3, 3, 3, 3)
+
+
+def lines_of(rows: Iterable[RefundLine]) -> list[tuple[str, int | None, Decimal, str]]:
+    return [(row.kind, row.ticket_id, row.amount, row.currency) for row in rows]
+
+
+def adopted(checkout: Checkout, *events: EventAnswer, **facts: object) -> Adopted:
+    return adopt_events(checkout, captures.answer(*events, **facts), at=timezone.now(), who="reconcile")
+
+
+@pytest.mark.django_db
+def test_adopting_takes_each_step_for_this_payment_alone() -> None:
+    checkout, (ticket,) = applied(24, "confirmed")
+    other, _tickets = applied(24, name="9")
+    back, lost = (a_sent("succeeded", checkout, "3.00", ticket, "goodwill") for _each in range(2))
+    captures.an_event(checkout, "1", "3.00", refund=back)
+    sending = a_sent("sending", checkout, "4.00", ticket, "goodwill")
+
+    events = [
+        captures.told("1", "3.00", status="FAILED"), captures.told("2", "3.00", status="FAILED"),
+        captures.told("3", "4.00"),
+    ]  # fmt: skip
+    assert adopted(checkout, *events, amount=Decimal(24)) == Adopted(stored=2, explained=1, taken_back=2)
+
+    assert state_of(back, lost, sending) == ["failed", "failed", "succeeded"]
+    assert set(History.objects.filter(subject="refund", actor="reconcile").values_list("subject_id", "new")) == {
+        (back.pk, "failed"), (lost.pk, "failed"), (sending.pk, "succeeded"),
+    }  # fmt: skip
+    assert History.objects.filter(subject="refund", new="failed").latest("pk").reason == "SumUp reports it"
+    assert open_cases(other) == []
+    assert adopted(checkout, *events, amount=Decimal(24)) == Adopted()
+
+
+@pytest.mark.django_db
+def test_adopting_makes_way_books_and_opens_contradictions() -> None:
+    checkout, tickets = applied(36, "refund_due", "confirmed", "confirmed")
+    waiting = a_sent("requested", checkout, "12.00", tickets[0])
+    found = adopted(checkout, captures.told("1"), captures.told("2", "5.00"), amount=Decimal(37))
+    assert found == Adopted(stored=2, booked=1, undecided=1)
+    assert (state_of(waiting), open_cases(checkout)) == (["withdrawn"], ["contradiction", "outside"])
+    assert adopted(checkout, events=None, amount=Decimal(36)) == Adopted()
+    assert open_cases(checkout) == ["outside"]
+
+
+@pytest.mark.django_db
+def test_events_of_what_brought_nothing_are_written_down_alone() -> None:
+    checkout = captures.a_capture("expired", transaction_id="t1")
+    assert adopted(checkout, captures.told("1"), amount=Decimal(99)) == Adopted(stored=1)
+    assert (Refund.objects.count(), Case.objects.count(), SumUpEvent.objects.count()) == (0, 0, 1)
+
+
+def stored(checkout: Checkout, *events: EventAnswer, **facts: object) -> int:
+    answer = captures.answer(*events, **facts)
+    return adopting._store(checkout.merchant, checkout, answer, events, timezone.now())
+
+
+@pytest.mark.django_db
+def test_an_event_is_written_down_once_and_its_status_kept_up_to_date() -> None:
+    checkout = captures.a_capture()
+    at = timezone.now()
+    kept = captures.an_event(checkout, "1", transaction_id="t1")
+    changed = captures.an_event(checkout, "2", transaction_id="t1")
+    elsewhere = captures.an_event(checkout, "3", transaction_id="t2")
+
+    news = captures.told("3", "5", kind="CHARGE_BACK", status="PAID", happened_at=at)
+    assert stored(checkout, captures.told("1"), captures.told("2", status="FAILED"), news, news) == 1
+
+    for event, status in ((kept, "REFUNDED"), (changed, "FAILED"), (elsewhere, "REFUNDED")):
+        event.refresh_from_db()
+        assert event.status == status
+    new = SumUpEvent.objects.get(transaction_id="t1", event_id="3")
+    assert (new.kind, new.status, new.amount, new.currency) == ("CHARGE_BACK", "PAID", Decimal("5.00"), "EUR")
+    assert (new.merchant, new.checkout, new.refund, new.happened_at) == (checkout.merchant, checkout, None, at)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("told", "captured", "currency"),
+    [("GBP", "CHF", "GBP"), ("XXX", "CHF", "CHF"), ("", "CHF", "CHF"), ("XXX", "", "EUR")],
+)
+def test_an_event_is_in_the_currency_that_sumup_tells_else_in_that_of_the_payment(
+    told: str, captured: str, currency: str
+) -> None:
+    checkout = captures.a_capture(captured_currency=captured) if captured else captures.a_capture("expired")
+    assert stored(checkout, captures.told("1", "1.005"), currency=told) == 1
+    event = SumUpEvent.objects.get()
+    assert (event.currency, event.amount) == (currency, Decimal("1.01"))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("amount", "kept"),
+    [("99999999.99", "99999999.99"), ("100000000.00", None), ("-99999999.99", "-99999999.99"), (None, None)],
+)
+def test_an_amount_that_no_payment_can_have_is_not_written_down(amount: str | None, kept: str | None) -> None:
+    assert stored(captures.a_capture(), captures.told("1", amount)) == 1
+    assert SumUpEvent.objects.get().amount == (None if kept is None else Decimal(kept))
+
+
+@pytest.mark.django_db
+def test_an_event_that_a_rival_writes_down_at_this_moment_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout = captures.a_capture()
+
+    def rival(amount: Decimal, _currency: str) -> Decimal:
+        captures.an_event(checkout, "1", transaction_id="t1", status="RIVAL")
+        return amount
+
+    monkeypatch.setattr(adopting, "rounded", rival)
+    stored(checkout, captures.told("1"))
+    assert SumUpEvent.objects.get().status == "RIVAL"
+
+
+@pytest.mark.django_db
+def test_what_succeeded_and_whose_every_event_failed_is_taken_back() -> None:
+    checkout, (ticket,) = applied(100, "confirmed")
+
+    def refund(state: str, *statuses: str) -> Refund:
+        made = a_sent(state, checkout, "1.00", ticket, "goodwill")
+        for number, status in enumerate(statuses):
+            captures.an_event(checkout, f"{made.pk}-{number}", "1.00", refund=made, status=status)
+        return made
+
+    gone = [refund("succeeded", "FAILED"), refund("succeeded", "FAILED", "FAILED")]
+    kept = [
+        refund("succeeded"), refund("succeeded", "FAILED", "REFUNDED"), refund("succeeded", "REFUNDED"),
+        refund("failed", "FAILED"), refund("unknown", "FAILED"),
+    ]  # fmt: skip
+    before, found = state_of(*kept), done()
+
+    adopting._take_back(checkout, [*gone, *kept], found, timezone.now())
+
+    assert (state_of(*gone), state_of(*kept)) == (["failed"] * 2, before)
+    assert {again(refund).words for refund in gone} == {"SumUp reports that it failed."}
+    assert found == Adopted(3, 3, 3, 5, 3)
+
+
+def near(refund: Refund, **before: float) -> datetime:
+    """So long before SumUp's clock can have told of what was sent then."""
+    assert refund.sent_at is not None
+    return refund.sent_at - timedelta(minutes=10) - timedelta(**before)
+
+
+@pytest.mark.django_db
+def test_what_sumup_took_back_before_it_was_read_is_taken_back() -> None:
+    checkout, (ticket,) = applied(100, "confirmed")
+    other, _tickets = applied(24, name="9")
+    first = a_sent("succeeded", checkout, "1.00", ticket, "goodwill")
+    known = a_sent("succeeded", checkout, "1.00", ticket, "goodwill")
+    failed = a_sent("failed", checkout, "1.00", ticket, "goodwill")
+    second = a_sent("succeeded", checkout, "2.00", ticket, "goodwill")
+    numbers = iter("abcdefghijkl")
+
+    def event(amount: str, of: Checkout = checkout, **facts: object) -> SumUpEvent:
+        return captures.an_event(of, next(numbers), amount, **({"status": "FAILED"} | facts))
+
+    others = [
+        event("1.00", happened_at=near(first, microseconds=1)), event("1.00", kind="CHARGE_BACK"),
+        event("1.00", other, transaction_id="t9"), event("1.00", refund=known), event("1.00", status="REFUNDED"),
+        event("1.01"),
+    ]  # fmt: skip
+    before, found = explained(*others), done()
+    work: Callable[[], None] = lambda: adopting._take_back_unseen(  # noqa: E731
+        checkout, [first, known, failed, second], found, timezone.now()
+    )
+
+    work()
+    assert state_of(first, known, failed, second) == ["succeeded", "succeeded", "failed", "succeeded"]
+    mine = [event("1.00", happened_at=near(first)), event("2.00", happened_at=None)]
+    work()
+
+    assert state_of(first, known, failed, second) == ["failed", "succeeded", "failed", "failed"]
+    assert (explained(*mine), explained(*others)) == ([first.pk, second.pk], before)
+    assert again(first).words == "SumUp reports that it failed."
+    assert found == Adopted(3, 3, 3, 5, 3)
+
+
+def explain_all(checkout: Checkout) -> Adopted:
+    found = done()
+    adopting._explain(checkout, list(checkout.refunds.all()), found, "reconcile", timezone.now())
+    return found
+
+
+@pytest.mark.django_db
+def test_events_explain_what_was_sent_by_amount_and_time() -> None:
+    checkout, (ticket,) = applied(100, "confirmed")
+    known, unmatched, first, parts = (
+        a_sent("succeeded", checkout, amount, ticket, "goodwill") for amount in ("5.00", "50.00", "5.00", "9.00")
+    )
+    a_sent("withdrawn", checkout, "7.00", ticket, "goodwill")
+    sending = a_sent("sending", checkout, "4.00", ticket, "goodwill")
+    told = captures.an_event(checkout, "0", "5.00", refund=known)
+    others = [
+        captures.an_event(checkout, "1", "5.00", happened_at=near(first, microseconds=1)),
+        captures.an_event(checkout, "2", "4.00", kind="CHARGE_BACK"),
+        captures.an_event(checkout, "3", "7.00", status="FAILED"),
+    ]  # fmt: skip
+    assert explain_all(checkout) == done()
+
+    mine = [captures.an_event(checkout, "4", "5.00", happened_at=near(first)), captures.an_event(checkout, "5", "4.00")]
+    assert explain_all(checkout) == Adopted(3, 5, 3, 3, 3)
+    assert (explained(told, *mine), explained(*others)) == ([known.pk, first.pk, sending.pk], [None] * 3)
+    assert state_of(known, unmatched, first, parts, sending) == ["succeeded"] * 5
+
+    several = [captures.an_event(checkout, "6", "6.00"), captures.an_event(checkout, "7", "3.00")]
+    assert explain_all(checkout) == Adopted(3, 4, 3, 3, 3)
+    assert (explained(*several), explained(*others)) == ([parts.pk] * 2, [None] * 3)
+
+
+@pytest.mark.django_db
+def test_events_explain_what_failed_where_nothing_was_sent_in_its_place() -> None:
+    checkout, (ticket,) = applied(12, "confirmed")
+    replaced, fitting = (a_sent("failed", checkout, amount, ticket, "goodwill") for amount in ("10.00", "2.00"))
+    captures.an_event(checkout, "0", "5.00", refund=a_sent("succeeded", checkout, "5.00", ticket, "goodwill"))
+    events = [captures.an_event(checkout, "1", "10.00"), captures.an_event(checkout, "2", "2.00")]
+
+    assert explain_all(checkout) == Adopted(3, 4, 3, 3, 3)
+
+    assert (explained(*events), state_of(replaced, fitting)) == ([None, fitting.pk], ["failed", "succeeded"])
+
+
+@pytest.mark.django_db
+def test_an_event_is_likelier_to_be_of_what_succeeded_and_least_of_what_failed() -> None:
+    states = ["succeeded", "sending", "unknown", "failed", "requested", "withdrawn"]
+    refunds = [a_sent(state, applied(24, name=state)[0], "5.00") for state in states]
+    found = [adopting._likelihood(refund) for refund in refunds]
+    assert found == [(place, refund.pk) for place, refund in zip((0, 1, 2, 3, 4, 4), refunds, strict=True)]
+
+
+@pytest.mark.django_db
+def test_a_refund_fits_within_the_capture_beside_those_of_our_own() -> None:
+    checkout, (ticket,) = applied(12, "confirmed")
+    exact, beyond = (a_sent("failed", checkout, amount, ticket, "goodwill") for amount in ("7.00", "7.01"))
+    a_sent("succeeded", checkout, "5.00", ticket, "goodwill")
+    a_refund("succeeded", checkout=checkout, amount=Decimal(4), origin="dashboard")
+    assert [adopting._fits(refund, checkout) for refund in (exact, beyond)] == [True, False]
+    mine = a_sent("sending", checkout, "7.00", ticket, "goodwill")
+    assert adopting._fits(mine, checkout)
+    small = a_sent("failed", applied(12, name="9")[0], "1.00")
+    assert not adopting._fits(small, Checkout(pk=small.checkout_id, captured=None))
+
+
+@pytest.mark.django_db
+def test_what_waits_to_be_sent_makes_way_for_the_same_made_at_sumup() -> None:
+    checkout, tickets = applied(100, "refund_due", "refund_due")
+    captures.an_event(checkout, "0", refund=a_sent("succeeded", checkout, "12.00", tickets[0]))
+    a_refund(checkout=checkout, amount=Decimal(7), origin="dashboard")
+    waiting, found = a_sent("requested", checkout, "12.00", tickets[1]), done()
+    limit = waiting.requested_at - timedelta(minutes=10)
+    others = [
+        captures.an_event(checkout, "1", happened_at=limit - timedelta(microseconds=1)),
+        captures.an_event(checkout, "2", kind="CHARGE_BACK"), captures.an_event(checkout, "3", "11.99"),
+        captures.an_event(checkout, "4", "7.00"),
+    ]  # fmt: skip
+
+    adopting._make_way(checkout, found, "reconcile", timezone.now())
+    assert (state_of(waiting), found) == (["requested"], done())
+    mine = captures.an_event(checkout, "5", happened_at=limit)
+    adopting._make_way(checkout, found, "reconcile", timezone.now())
+
+    made = Refund.objects.latest("pk")
+    assert (state_of(waiting, made), found) == (["withdrawn", "succeeded"], Adopted(3, 3, 4, 3, 3))
+    assert (made.origin, made.amount, made.reason, made.requested_by) == ("dashboard", Decimal(12), "Ill", "reconcile")
+    assert lines_of(made.lines.all()) == [("row", tickets[1].pk, Decimal("12.00"), "EUR")]
+    assert (explained(mine), explained(*others)) == ([made.pk], [None] * 4)
+    assert states_of(checkout.order) == ["refund_due", "refunded"]
+    adopting._make_way(checkout, found, "reconcile", timezone.now())
+    assert found == Adopted(3, 3, 4, 3, 3)
+
+
+@pytest.mark.django_db
+def test_what_was_made_outside_is_booked_where_it_is_plain_and_else_asked() -> None:
+    checkout, tickets = applied(100, "refund_due", "refund_due")
+    captures.an_event(checkout, "0", "5.00", refund=a_sent("succeeded", checkout, "5.00", tickets[0], "goodwill"))
+    events = [captures.an_event(checkout, "1", "7.00"), captures.an_event(checkout, "2", "12.00", kind="CHARGE_BACK")]
+    found = done()
+
+    adopting._book(checkout, found, "reconcile", timezone.now())
+
+    booked = Refund.objects.exclude(origin="ours").order_by("pk")
+    assert [(row.origin, row.amount, row.state, row.reason) for row in booked] == [
+        ("dashboard", Decimal(7), "succeeded", "Made at SumUp."),
+        ("chargeback", Decimal(12), "succeeded", "Made at SumUp."),
+    ]  # fmt: skip
+    assert (explained(*events), states_of(checkout.order)) == ([row.pk for row in booked], ["refunded"] * 2)
+    assert (found, open_cases(checkout)) == (Adopted(3, 3, 5, 3, 4), ["outside"])
+    words = "The buyer's bank took € 12.00 back. All that was left of the order is no longer valid."
+    assert Case.objects.open().get().words == words
+
+
+@pytest.mark.django_db
+def test_what_is_not_plain_is_asked_and_what_may_be_sent_at_this_moment_waits() -> None:
+    checkout, (ticket,) = applied(100, "confirmed")
+    sending = a_sent("sending", checkout, "3.00", ticket, "goodwill")
+    event, found = captures.an_event(checkout, "1", "4.00"), done()
+    adopting._book(checkout, found, "reconcile", timezone.now())
+    assert (found, open_cases(checkout)) == (done(), [])
+
+    Refund.objects.filter(pk=sending.pk).update(state="failed", finished_at=timezone.now())
+    adopting._book(checkout, found, "reconcile", timezone.now())
+    assert (found, open_cases(checkout), explained(event)) == (Adopted(3, 3, 3, 3, 4), ["outside"], [None])
+    assert Refund.objects.count() == 1
+
+
+def plain(checkout: Checkout, amount: str, **facts: object) -> list[tuple[str, int | None, Decimal, str]]:
+    """What a refund of so much paid back; the event does not stay."""
+    event = captures.an_event(checkout, "plain", amount, **facts)
+    found = lines_of(adopting._plain_lines(checkout, event))
+    event.delete()
+    return found
+
+
+@pytest.mark.django_db
+def test_what_beyond_the_order_went_back_is_surplus() -> None:
+    checkout = captures.a_capture(order=an_order(total=Decimal(24)))
+    for amount in ("5.00", "24.00"):
+        assert plain(checkout, amount) == [("surplus", None, Decimal(amount), "EUR")]
+    assert plain(checkout, "24.01") == []
+    assert plain(checkout, "5.00", currency="CHF") == []
+
+
+@pytest.mark.django_db
+def test_all_that_is_left_is_plain() -> None:
+    checkout, (given, owed, cent, gone, kept) = applied(
+        60, "confirmed", "refund_due", "checked_in", "confirmed", "cancelled"
+    )
+    a_sent("succeeded", checkout, "11.00", cent, "goodwill")
+    a_sent("succeeded", checkout, "12.00", gone, "goodwill")
+    a_sent("succeeded", checkout, "12.00", kept, "goodwill")
+    whole = [("row", row.pk, Decimal(amount), "EUR") for row, amount in ((given, 12), (owed, 12), (cent, 1))]
+    assert plain(checkout, "25.00") == whole
+    assert plain(checkout, "13.00") == []
+    assert plain(checkout, "12.00") == [whole[1]]
+
+
+@pytest.mark.django_db
+def test_what_is_valid_is_not_taken_for_what_went_back_while_more_is_left() -> None:
+    checkout, _tickets = applied(24, "confirmed", "cancelled")
+    assert plain(checkout, "12.00") == []
+
+
+@pytest.mark.django_db
+def test_what_is_owed_is_plain_as_a_whole_or_where_one_alone_is_of_that_amount() -> None:
+    checkout, (first, second, third, _given) = applied(100, "refund_due", "refund_due", "refund_due", "confirmed")
+    a_sent("succeeded", checkout, "5.00", third, "goodwill")
+    lines = [("row", row.pk, Decimal(amount), "EUR") for row, amount in ((first, 12), (second, 12), (third, 7))]
+    assert plain(checkout, "31.00") == lines
+    assert plain(checkout, "7.00") == lines[2:]
+    for amount in ("12.00", "24.00", "10.00", "30.99", "31.01"):
+        assert plain(checkout, amount) == []
+
+
+@pytest.mark.django_db
+def test_what_is_on_its_way_back_is_not_plain() -> None:
+    checkout, (first, _second) = applied(24, "refund_due", "refund_due")
+    a_sent("unknown", checkout, "12.00", first)
+    assert plain(checkout, "12.00") == [("row", _second.pk, Decimal(12), "EUR")]
+
+
+@pytest.mark.django_db
+def test_what_is_booked_is_locked_before() -> None:
+    checkout, _tickets = applied(12, "confirmed")
+    event = captures.an_event(checkout, "1")
+    with CaptureQueriesContext(connection) as queries:
+        adopting._plain_lines(checkout, event)
+    locks = [query["sql"] for query in queries if " FOR NO KEY UPDATE" in query["sql"]]
+    assert ["events_ticket" in sql for sql in locks].count(True) >= 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("kind", "origin"), [("REFUND", "dashboard"), ("CHARGE_BACK", "chargeback")])
+def test_a_refund_made_outside_is_written_down_with_its_event_and_lines(kind: str, origin: str) -> None:
+    checkout, (ticket,) = applied(24, "refund_due")
+    at = timezone.now()
+    event = captures.an_event(checkout, "1", kind=kind, happened_at=at - timedelta(days=1))
+    other = captures.an_event(checkout, "2")
+    line = RefundLine(kind="row", ticket=ticket, amount=Decimal(12), currency="EUR")
+
+    refund = adopting.book(event, checkout, [line], reason="Why", who="user:1", at=at)
+
+    kept = again(refund)
+    assert (kept.origin, kept.state, kept.amount, kept.currency) == (origin, "succeeded", Decimal(12), "EUR")
+    assert (kept.reason, kept.requested_by, kept.requested_at, kept.sent_at) == ("Why", "user:1", at, event.happened_at)
+    assert lines_of(kept.lines.all()) == [("row", ticket.pk, Decimal(12), "EUR")]
+    assert (explained(event, other), states_of(checkout.order)) == ([refund.pk, None], ["refunded"])
+
+
+#: An event (kind, amount, currency), whether it was booked, and the words and the amount of the case about it.
+ASKED: list[tuple[str, str | None, str, bool, str, str]] = [
+    ("CHARGE_BACK", "5", "EUR", False, "The buyer's bank took € 5.00 back.", "5"),
+    (
+        "CHARGE_BACK", "5", "CHF", True,
+        "The buyer's bank took CHF 5.00 back. All that was left of the order is no longer valid.", "5",
+    ),
+    (
+        "REFUND", "5", "XXX", True,
+        "€ 5.00 went back, by a refund that was not made here. Say what it was for.", "5",
+    ),
+    ("REFUND", None, "EUR", False, "€ 0.00 went back, by a refund that was not made here. Say what it was for.", "0"),
+]  # fmt: skip
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("kind", "amount", "currency", "booked", "words", "of"), ASKED)
+def test_a_person_is_asked_about_what_was_made_outside(
+    kind: str, amount: str | None, currency: str, booked: bool, words: str, of: str
+) -> None:
+    checkout, _tickets = applied(24)
+    event = captures.an_event(checkout, "1", amount, kind=kind, currency=currency)
+    at = timezone.now()
+    adopting._ask_a_person(checkout, event, booked=booked, at=at)
+    case = Case.objects.get()
+    assert (case.kind, case.checkout, case.words) == ("outside", checkout, words)
+    assert (case.amount, case.opened_at) == (Decimal(of), at)
+
+
+@pytest.mark.django_db
+def test_what_is_explained_waits_for_nobody() -> None:
+    checkout, _tickets = applied(24)
+    case, goods = captures.a_case(CaseKind.OUTSIDE, checkout), captures.a_case(CaseKind.GOODS, checkout)
+    event, at = captures.an_event(checkout, "1"), timezone.now()
+    adopting.close_explained(checkout, who="user:1", at=at, decision="Agreed")
+    assert open_cases(checkout) == ["outside", "goods"]
+    SumUpEvent.objects.filter(pk=event.pk).update(refund=a_sent("succeeded", checkout, "12.00"))
+    adopting.close_explained(checkout, who="user:1", at=at, decision="Agreed")
+    case.refresh_from_db()
+    assert (case.closed_at, case.closed_by, case.decision) == (at, "user:1", "Agreed")
+    goods.refresh_from_db()
+    assert goods.closed_at is None

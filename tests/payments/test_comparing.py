@@ -1,10 +1,12 @@
 """What SumUp says beside what was asked for: each comparison alone makes a payment a mismatch, and no cent is lost."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from events.models import Merchant
 from payments.comparing import compare, money_of, payments_of
 from payments.models import Checkout
 from payments.settling import settle
@@ -62,6 +64,88 @@ def test_each_comparison_alone_finds_its_difference(checkout: Checkout, name: st
     change, word = ALONE[name]
     _own, differences = compare(checkout, answer(checkout, **change))
     assert [line.partition(":")[0] for line in differences] == [word]
+
+
+# --- Of rows that nobody saved
+
+
+def asked_for(**changes: Any) -> Checkout:
+    """A checkout of 12.00 EUR, known to SumUp as c."""
+    facts = {"reference": "R-1", "amount": Decimal("12.00"), "currency": "EUR", "sumup_id": "c"}
+    return Checkout(merchant=Merchant(code="M-ROWS"), **(facts | changes))
+
+
+def test_a_checkout_that_sumup_has_no_id_for_is_compared_without_it() -> None:
+    checkout = asked_for(sumup_id=None)
+    assert compare(checkout, answer(checkout, id="another")) == (SUCCESS, [])
+
+
+def test_all_differences_are_told_each_with_both_sides() -> None:
+    checkout = asked_for()
+    row = success(amount=Decimal(13), currency="CHF")
+    lies = {"reference": "R-2", "merchant_code": "M-X", "currency": "GBP", "amount": Decimal(14), "id": "d"}
+    of_checkout = [
+        "reference: R-2 where R-1 was asked for", "merchant: M-X where M-ROWS was asked for",
+        "currency: GBP where EUR was asked for", "amount: 14 where 12.00 was asked for",
+        "checkout id: d where c was asked for",
+    ]  # fmt: skip
+    assert compare(checkout, answer(checkout, transactions=(row,), **lies)) == (
+        row,
+        [
+            *of_checkout, "transaction amount: 13 where 12.00 was asked for",
+            "transaction currency: CHF where EUR was asked for",
+        ],
+    )  # fmt: skip
+    assert compare(checkout, answer(checkout, transactions=(), **lies)) == (None, of_checkout)
+
+
+def test_several_payments_of_which_each_has_a_number_differ_in_nothing() -> None:
+    checkout, by_id, by_code = asked_for(), success(code=""), success(id="", code="C2")
+    assert compare(checkout, answer(checkout, transactions=(by_id, by_code))) == (by_id, [])
+    nameless = success(id="", code="")
+    alone = answer(checkout, transactions=(nameless,), transaction_id="", transaction_code="")
+    assert compare(checkout, alone) == (nameless, [])
+    _own, differences = compare(checkout, answer(checkout, transactions=(by_id, nameless, nameless)))
+    assert differences == ["3 successful transactions, and not each has a number"]
+
+
+#: Successful transactions as (id, code), and those that are told apart.
+TOLD_APART: list[tuple[list[tuple[str, str]], list[int]]] = [
+    ([("a", "A"), ("a", "A")], [0]),
+    ([("a", "A"), ("a", "B")], [0]),
+    ([("a", "A"), ("b", "A")], [0, 1]),
+    ([("", "A"), ("", "A")], [0]),
+    ([("", "A"), ("", "B")], [0, 1]),
+    ([("", ""), ("", "")], [0, 1]),
+]
+
+
+@pytest.mark.parametrize(("names", "kept"), TOLD_APART)
+def test_a_payment_is_told_from_another_by_its_id_else_its_code_else_its_place(
+    names: list[tuple[str, str]], kept: list[int]
+) -> None:
+    rows = [success(id=id_, code=code, timestamp=str(place)) for place, (id_, code) in enumerate(names)]
+    found = payments_of(asked_for(), answer(asked_for(), transactions=tuple(rows)))
+    assert list(found) == [rows[place] for place in kept]
+
+
+@pytest.mark.parametrize(
+    ("names", "is_named"),
+    [
+        (("t", "T"), True), (("t", ""), True), (("", "T"), True), (("t", "X"), True), (("x", "T"), True),
+        (("x", "X"), False), (("x", ""), False), (("", "X"), False), (("", ""), False),
+    ],
+)  # fmt: skip
+def test_of_two_that_fit_the_one_that_sumup_names_comes_first(names: tuple[str, str], is_named: bool) -> None:
+    first, mine = success(id="first", code="FIRST"), success(id=names[0], code=names[1])
+    rows = payments_of(asked_for(), answer(asked_for(), transactions=(first, mine)))
+    assert list(rows) == ([mine, first] if is_named else [first, mine])
+
+
+def test_what_sumup_names_nowhere_is_not_named_by_nothing() -> None:
+    first, nameless = success(id="first", code="FIRST"), success(id="", code="")
+    told_of = answer(asked_for(), transactions=(first, nameless), transaction_id="", transaction_code="")
+    assert list(payments_of(asked_for(), told_of)) == [first, nameless]
 
 
 def told(name: str, amount: object = 12, **more: object) -> dict[str, object]:

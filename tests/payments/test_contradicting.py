@@ -1,16 +1,21 @@
 """SumUp's books against ours and against themselves: each contradiction is a case, once, with both figures."""
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from events.models import CalendarEntry, Role
 from payments.adopting import adopt_events
 from payments.books import read_books
+from payments.contradicting import Contradiction, of_payment, of_refunds, of_transaction, put_before_a_person
 from payments.models import Case, Checkout, ReconcileRun, RunOutcome, SumUpEvent
 from payments.refund_sending import again
 from payments.refunding import RefundRefused
@@ -20,6 +25,7 @@ from tests.cart.steps import states_of
 from tests.desk import member, signed_in_as
 from tests.factories import EventFactory
 from tests.ledger.psql import run
+from tests.payments import captures
 from tests.payments.money import goodwill, refunded, requested, sent, sold, whole
 from tests.payments.test_reconciling import reconciled
 from tests.simulator import SimulatorProcess
@@ -235,3 +241,208 @@ def test_an_event_is_one_however_its_id_is_spelt(
 )
 def test_the_key_of_an_event_is_its_number_or_its_own_words(told_id: str, key: str) -> None:
     assert event_key(told_id) == key
+
+
+# --- Each step alone, on rows and answers made by hand
+
+
+def of_12(**changes: Any) -> Checkout:
+    """A capture of 12.00 EUR that nobody saved."""
+    facts = {"captured": Decimal("12.00"), "captured_currency": "EUR", "transaction_id": "t1", "transaction_code": "C1"}
+    return Checkout(**(facts | changes))
+
+
+def euros(amount: str | None) -> Decimal | None:
+    return None if amount is None else Decimal(amount)
+
+
+#: What SumUp says of a payment of 12.00 EUR (status, amount, currency), and the keys of what contradicts that.
+SAID: list[tuple[str, str | None, str, list[str]]] = [
+    ("SUCCESSFUL", "12.00", "EUR", []),
+    ("SUCCESSFUL", "12", "", []),
+    ("SUCCESSFUL", None, "EUR", []),
+    ("SUCCESSFUL", None, "", []),
+    ("SUCCESSFUL", "11.99", "EUR", ["list amount 12.00 EUR 11.99 EUR"]),
+    ("SUCCESSFUL", "12.01", "", ["list amount 12.00 EUR 12.01 ?"]),
+    ("SUCCESSFUL", "12.00", "CHF", ["list currency 12.00 EUR 12.00 CHF"]),
+    ("SUCCESSFUL", "13", "CHF", ["list currency 12.00 EUR 13 CHF"]),
+    ("SUCCESSFUL", None, "CHF", ["list currency 12.00 EUR ? CHF"]),
+    ("FAILED", "12.00", "EUR", ["list status FAILED"]),
+    ("CANCELLED", "13", "EUR", ["list status CANCELLED", "list amount 12.00 EUR 13 EUR"]),
+]
+
+
+@pytest.mark.parametrize(("status", "amount", "currency", "keys"), SAID)
+def test_what_sumup_says_of_a_payment_contradicts_what_was_recorded(
+    status: str, amount: str | None, currency: str, keys: list[str]
+) -> None:
+    found = of_payment(of_12(), "list", status, euros(amount), currency)
+    assert [one.key for one in found] == keys
+
+
+def test_a_contradiction_about_a_payment_is_told_in_words() -> None:
+    wrong = ("transaction", "FAILED", Decimal(13), "EUR")
+    assert [one.words for one in of_payment(of_12(), *wrong)] == [
+        "We recorded 12.00 EUR (transaction C1), and SumUp calls this payment of 13 EUR FAILED.",
+        "We recorded 12.00 EUR (transaction C1), and SumUp says that it was 13 EUR.",
+    ]
+    (one,) = of_payment(of_12(transaction_code=None), "list", "SUCCESSFUL", None, "CHF")
+    assert one.words == "We recorded 12.00 EUR (transaction t1), and SumUp says that it was ? CHF."
+
+
+def test_a_transaction_that_says_the_same_contradicts_nothing() -> None:
+    shown = captures.told("1"), captures.told("2", "5", kind="PAYOUT")
+    assert of_transaction(of_12(), captures.answer(*shown, other_events=shown)) == []
+    assert of_transaction(of_12(), captures.answer(events=None)) == []
+
+
+def test_a_transaction_is_compared_with_what_was_recorded() -> None:
+    (one,) = of_transaction(of_12(), captures.answer(amount=Decimal(13)))
+    assert one.key == "transaction amount 12.00 EUR 13 EUR"
+
+
+def test_two_lists_of_events_that_differ_are_told_with_what_went_back_by_each() -> None:
+    short = [
+        captures.told("1", "5.00"), captures.told("2", "2.00", kind="CHARGE_BACK"),
+        captures.told("3", "9", kind="PAYOUT"), captures.told("4", "8", status="FAILED"), captures.told("5", None),
+    ]  # fmt: skip
+    detailed = captures.told("1", "4.00")
+    answer = captures.answer(*short, other_events=(detailed,), code="", currency="")
+    keys = [one.key for one in of_transaction(of_12(), answer)]
+    assert keys == ["transaction events 7.00 4.00", "transaction event 5 None"]
+    told_of = of_transaction(of_12(), replace(answer, events=tuple(short[:4]), code="C9", currency="CHF"))
+    assert [one.words for one in told_of][1:] == [
+        "Of transaction C9 SumUp's short list of events says that 7.00 CHF went back, its detailed list says 4.00 CHF."
+        " The short list is what is booked."
+    ]
+    (nameless,) = of_transaction(of_12(), replace(answer, events=tuple(short[:4])))
+    assert nameless.words == (
+        "Of transaction t1 SumUp's short list of events says that 7.00 EUR went back, its detailed list says 4.00 EUR."
+        " The short list is what is booked."
+    )
+
+
+def test_an_event_with_an_amount_that_nobody_can_book_is_told() -> None:
+    most, beyond = "99999999.99", "100000000.00"
+    shown = (
+        captures.told("1", beyond), captures.told("2", beyond, kind="CHARGE_BACK"), captures.told("3", None),
+        captures.told("4", most), captures.told("5", beyond, status="FAILED"),
+        captures.told("6", beyond, kind="PAYOUT"), captures.told("7", None, kind="PAYOUT", status="FAILED"),
+    )  # fmt: skip
+    found = of_transaction(of_12(), captures.answer(*shown))
+    assert [one.key for one in found] == [
+        f"transaction event 1 {beyond}", f"transaction event 2 {beyond}", "transaction event 3 None",
+    ]  # fmt: skip
+    words = "SumUp reports that something went back of transaction C1 (12.00 EUR), with an amount that nobody can book"
+    assert [one.words for one in found] == [f"{words}: 100000000.00."] * 2 + [f"{words}: ?."]
+
+
+Gone = list[tuple[str, str | None]]
+#: What is listed (kind, amount), what the payment says went back, what the transaction shows, and the contradiction.
+LISTED: list[tuple[Gone, str | None, Gone | None, list[str]]] = [
+    ([], None, [], []),
+    ([], "0", [], []),
+    ([], None, None, []),
+    ([("REFUND", "5")], "5", None, []),
+    ([("REFUND", "5")], "5", [("REFUND", "5")], []),
+    ([("REFUND", "5")], None, [("REFUND", "5")], []),
+    ([], "5", [("REFUND", "5")], []),
+    ([], None, [("REFUND", "5")], []),
+    ([], "5", [("REFUND", "5"), ("CHARGE_BACK", "3")], []),
+    ([], "8", [("REFUND", "5"), ("CHARGE_BACK", "3")], []),
+    ([], "3", [("REFUND", "5"), ("CHARGE_BACK", "3")], ["refunds 3 8"]),
+    ([], "6", [("REFUND", "5")], ["refunds 6 5"]),
+    ([("REFUND", "5")], None, [], ["refunds 5 0"]),
+    ([("REFUND", "5")], "5", [], ["refunds 5 0"]),
+    ([("REFUND", "5")], "4", [("REFUND", "4")], ["refunds 5 4"]),
+    ([("REFUND", "5")], "6", [], ["refunds 6 0"]),
+    ([("CHARGE_BACK", "5")], None, [("REFUND", "5")], ["refunds 5 5"]),
+    ([("REFUND", "5"), ("REFUND", "5")], None, [("REFUND", "5")], ["refunds 10 5"]),
+    ([("REFUND", None)], None, [("REFUND", "5")], ["refunds 0 5"]),
+]
+
+
+@pytest.mark.parametrize(("items", "refunded", "shown", "keys"), LISTED)
+def test_what_is_listed_as_gone_back_is_shown_by_the_transaction(
+    items: Gone, refunded: str | None, shown: Gone | None, keys: list[str]
+) -> None:
+    answer = captures.answer(
+        events=None
+        if shown is None
+        else tuple(captures.told(str(n), amount, kind=kind) for n, (kind, amount) in enumerate(shown))
+    )
+    listed_ = [captures.listed(kind, amount=euros(amount)) for kind, amount in items]
+    assert [one.key for one in of_refunds(of_12(), listed_, euros(refunded), answer)] == keys
+
+
+def test_what_the_detailed_list_alone_shows_is_shown_too() -> None:
+    answer = captures.answer(captures.told("1", "5"), other_events=(captures.told("2", "3"),))
+    rows = [captures.listed("REFUND", amount=Decimal(amount)) for amount in (5, 3)]
+    assert of_refunds(of_12(), rows, None, answer) == []
+
+
+@pytest.mark.parametrize(("code", "name"), [("C1", "C1"), (None, "t1")])
+def test_what_the_transaction_does_not_show_is_told_in_words(code: str | None, name: str) -> None:
+    rows = [captures.listed("REFUND", amount=Decimal("5.00"))]
+    (one,) = of_refunds(of_12(transaction_code=code), rows, None, captures.answer())
+    assert one.words == (f"SumUp lists that 5.00 EUR of payment {name} went back; the transaction itself shows 0 EUR.")
+
+
+def put(checkout: Checkout, *keys: str, at: datetime | None = None) -> int:
+    """Contradictions of the list with these keys."""
+    found = [Contradiction(key, f"About {key}") for key in keys]
+    return put_before_a_person(checkout.pk, "list", found, who="reconcile", at=at or timezone.now())
+
+
+@pytest.mark.django_db
+def test_a_contradiction_is_a_case_that_opens_and_closes_by_itself() -> None:
+    at, checkout, other = timezone.now(), captures.a_capture(captured=Decimal(13)), captures.a_capture()
+
+    def case(about: str, of: Checkout = checkout, kind: CaseKind = CaseKind.CONTRADICTION, **facts: object) -> Case:
+        return captures.a_case(kind, of, about=about, **facts)
+
+    def closed(about: str, who: str) -> Case:
+        return case(about, closed_at=at, closed_by=who, decision="Before")
+
+    kept, over = case("list kept"), case("list over")
+    closed("list decided", "user:1")
+    closed("list back", "reconcile")
+    others = [
+        case("refunds 5 0"), case("transaction list over"), case("list over", other),
+        case("list over", kind=CaseKind.GOODS),
+    ]  # fmt: skip
+    case("list new", other)
+
+    assert put(checkout, "list kept", "list decided", "list back", "list new", at=at) == 2
+
+    over.refresh_from_db()
+    assert (over.closed_at, over.closed_by, over.decision) == (at, "reconcile", "SumUp does not say so any more.")
+    mine = Case.objects.open().filter(checkout=checkout, about__startswith="list ", kind=CaseKind.CONTRADICTION)
+    assert sorted(mine.values_list("about", "words", "amount", "opened_at")) == sorted(
+        [
+            ("list kept", "Words", None, kept.opened_at), ("list back", "About list back", Decimal(13), at),
+            ("list new", "About list new", Decimal(13), at),
+        ]
+    )  # fmt: skip
+    for row in (kept, *others):
+        row.refresh_from_db()
+        assert row.closed_at is None
+    assert Case.objects.filter(about="list decided").count() == 1
+    assert put(checkout, "list kept", "list decided", "list back", "list new") == 0
+
+
+@pytest.mark.django_db
+def test_a_long_contradiction_is_known_by_its_beginning() -> None:
+    checkout, key = captures.a_capture(), f"list {'x' * 300}"
+    assert [put(checkout, key), put(checkout, key), put(checkout, f"{key[:200]}y")] == [1, 0, 0]
+    assert (Case.objects.get().about, Case.objects.get().closed_at) == (key[:200], None)
+
+
+@pytest.mark.django_db
+def test_the_order_and_the_payment_are_locked_and_no_others() -> None:
+    checkout, _other = captures.a_capture(), captures.a_capture()
+    with CaptureQueriesContext(connection) as queries:
+        put(checkout)
+    locks = [query["sql"] for query in queries if " FOR NO KEY UPDATE" in query["sql"]]
+    assert [re.findall(r'FROM "(\w+)"', sql) for sql in locks] == [["orders_order"], ["payments_checkout"]]
+    assert [f'"payments_checkout"."id" = {checkout.pk}' in sql for sql in locks] == [True, True]

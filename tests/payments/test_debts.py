@@ -9,10 +9,12 @@ from pytest_django import DjangoAssertNumQueries
 
 import events.jobs
 from events.calling_off import call_off
-from events.models import Role
+from events.models import Role, Ticket
 from ledger.money import Money
 from orders.jobs import send_confirmation
+from orders.models import Order
 from payments.batches import run, start
+from payments.debts import Debt, Worth, debt_of, goodwill_of, left_for, worth_of
 from payments.owed import OwedSum, Scope, owed_sums
 from payments.refunding import Wish
 from payments.states import RefundKind
@@ -20,6 +22,8 @@ from tests.cart.steps import later
 from tests.desk import member, signed_in_as
 from tests.factories import EventFactory
 from tests.jobs import run_jobs
+from tests.ledger.lives import a_refund, a_ticket, an_order
+from tests.payments.captures import a_capture, a_line
 from tests.payments.mixed import Shop, failed, keys, shop, sold, states, wished
 from tests.payments.money import at_sumup, ledgers_agree, refunded, requested
 from tests.payments.money import sold as tickets_sold
@@ -133,3 +137,83 @@ def test_money_to_decide_sums_all_three_kinds_less_goodwill(sumup: SimulatorProc
 def test_sums_are_one_query(sumup: SimulatorProcess, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with transaction.atomic(), django_assert_num_queries(1):
         owed_sums()
+
+
+# --- Each sum alone, on rows made by hand
+
+
+def went_back(order: Order, ticket: Ticket, amount: str, *, kind: str = "goodwill", state: str = "succeeded") -> None:
+    """A refund of so much for `ticket`."""
+    checkout = order.checkouts.filter(state="paid").first() or a_capture(order=order)
+    a_line(a_refund(state, checkout=checkout, amount=Decimal(amount)), ticket, amount, kind)
+
+
+@pytest.mark.django_db
+def test_debt_is_what_is_left_of_each_price() -> None:
+    order = an_order(total=Decimal(200))
+    entry = EventFactory.create(title="Recital")
+    some, cents, none, whole, cent = (a_ticket("refund_due", entry=entry, order=order) for _each in range(5))
+    for ticket, amount in ((some, "5.00"), (cents, "11.00"), (none, "12.00"), (cent, "11.99")):
+        went_back(order, ticket, amount)
+
+    debt = debt_of(order, [some, cents, none, whole, cent])
+
+    assert debt == Debt(
+        [("Recital", euros(left)) for left in ("7.00", "1.00", "12.00", "0.01")], euros("20.01")
+    )  # fmt: skip
+    assert debt_of(order, [some]) == Debt([("Recital", euros("7"))], euros("7"))
+    assert debt_of(order, [none]) is None
+    assert debt_of(order, []) is None
+
+
+@pytest.mark.django_db
+def test_worth_is_that_of_the_valid_tickets_of_the_event_by_order() -> None:
+    entry = EventFactory.create()
+    first, second, third = (an_order(total=Decimal(200)) for _each in range(3))
+    mine = [a_ticket("confirmed", entry=entry, order=first), a_ticket("checked_in", entry=entry, order=first)]
+    other = a_ticket("confirmed", entry=entry, order=second)
+    for state in ("reserved", "refund_due", "cancelled"):
+        a_ticket(state, entry=entry, order=second)
+    elsewhere = a_ticket("confirmed", order=third)
+    went_back(first, mine[0], "5.00")
+    went_back(third, elsewhere, "3.00")
+
+    assert worth_of(entry) == Worth(
+        euros("5"), euros("31"),
+        [(first.short_code, first.user.email, euros("19")), (second.short_code, second.user.email, euros("12"))],
+    )  # fmt: skip
+    went_back(second, other, "12.00")
+    assert worth_of(entry).shares[1][2] == euros("0")
+    assert worth_of(EventFactory.create()) == Worth(euros("0"), euros("0"), [])
+
+
+@pytest.mark.django_db
+def test_goodwill_is_what_went_back_or_is_about_to_while_it_stayed() -> None:
+    order = an_order(total=Decimal(200))
+    twice, row, failed, about_to, other = (a_ticket("confirmed", order=order) for _each in range(5))
+    went_back(order, twice, "2.00")
+    went_back(order, twice, "3.00")
+    went_back(order, row, "12.00", kind="row")
+    went_back(order, failed, "4.00", state="failed")
+    went_back(order, other, "6.00")
+    went_back(order, about_to, "1.00", state="unknown")
+    assert goodwill_of([twice, row, failed, about_to]) == {twice.pk: Decimal(5), about_to.pk: Decimal(1)}
+    assert goodwill_of([]) == {}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("gone", "left", "of_second"),
+    [
+        ([], "24", "12"), (["12.00"], "12", "12"), (["12.00", "11.99"], "0.01", "0.01"),
+        (["12.00", "11.00"], "1", "1"), (["12.00", "12.00"], None, None),
+    ],
+)  # fmt: skip
+def test_what_is_left_for_tickets_is_less_goodwill(gone: list[str], left: str | None, of_second: str | None) -> None:
+    order = an_order(total=Decimal(200))
+    tickets = [a_ticket("confirmed", order=order) for _each in range(2)]
+    for ticket, amount in zip(tickets, gone, strict=False):
+        went_back(order, ticket, amount)
+    assert left_for(tickets) == (None if left is None else euros(left))
+    assert left_for(tickets[1:]) == (None if of_second is None else euros(of_second))
+    assert left_for([]) is None

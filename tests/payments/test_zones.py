@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import time_machine
@@ -118,12 +119,17 @@ def now_in_the_database() -> None:
 
 
 def read(client: Client, address: str) -> str:
-    """The text of an answer, a page's without its markup."""
+    """The text of the answer at `address`."""
     answer = client.get(address)
     assert answer.status_code == 200, (address, answer.status_code)
+    return text_of(answer)
+
+
+def text_of(answer: Any) -> str:
+    """The text of an answer, a page's without its markup."""
     if answer["Content-Type"] == "application/pdf":
         return "\n".join(pages_of(answer.content))
-    content = b"".join(answer.streaming_content) if answer.streaming else answer.content  # type: ignore[attr-defined]
+    content = b"".join(answer.streaming_content) if answer.streaming else answer.content
     text = content.decode()
     return MARKUP.sub(" ", text) if "html" in answer["Content-Type"] else text
 
@@ -275,7 +281,8 @@ def test_the_admin_is_on_the_pages_clock(world: World) -> None:
             answer = client.get(address)
             if answer.status_code in (302, 403, 404):
                 continue  # not for this reader, or it leads on
-            texts[address] = read(client, address)
+            assert answer.status_code == 200, (address, answer.status_code)
+            texts[address] = text_of(answer)
         assert len(texts) > 30
         assert in_utc(texts) == {}
         day = "/admin/orders/order/reports/day.csv"
