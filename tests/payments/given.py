@@ -16,6 +16,9 @@ from payments.models import Case, Checkout, Refund, RefundLine, SumUpEvent
 from payments.rows import key_of
 from payments.settling import record_by_hand
 from payments.states import RefundKind
+from payments.sumup import CheckoutAnswer
+from payments.sumup.answers import checkout_from
+from payments.transitions import mark_open
 from tests.cart.steps import all_states_of, book, fill, order_cart, take
 from tests.factories import UserFactory
 from tests.ledger.lives import a_refund
@@ -37,7 +40,7 @@ def a_page(order: Order, **columns: Any) -> Checkout:
     """A payment page of the order, not yet known to SumUp."""
     now = timezone.now()
     told: dict[str, Any] = {
-        "reference": f"{order.code}-{Checkout.objects.count() + 1}", "amount": order.total, "currency": order.currency,
+        "reference": f"{order.code}-{order.checkouts.count() + 1}", "amount": order.total, "currency": order.currency,
         "created_at": now, "valid_until": now + timedelta(minutes=28), "merchant": order.merchant,
     }  # fmt: skip
     return Checkout.objects.create(order=order, **(told | columns))
@@ -129,3 +132,34 @@ def a_case(kind: str, checkout: Checkout, **columns: Any) -> Case:
 def jobs(task: str) -> list[dict[str, Any]]:
     """What jobs of that name were enqueued for, oldest first."""
     return list(ProcrastinateJob.objects.filter(task_name=task).order_by("id").values_list("args", flat=True))
+
+
+# --- What SumUp says
+
+
+def opened(order: Order, **columns: Any) -> Checkout:
+    """Its payment page, open at SumUp."""
+    checkout = a_page(order)
+    mark_open(checkout, sumup_id=f"co-{checkout.pk}", hosted_url="https://pay.example/1", status="PENDING")
+    Checkout.objects.filter(pk=checkout.pk).update(**({"asked_at": None} | columns))
+    return Checkout.objects.select_related("order", "merchant").get(pk=checkout.pk)
+
+
+def a_payment(checkout: Checkout, number: int = 1, **changes: Any) -> dict[str, Any]:
+    """A successful transaction of the very amount, as SumUp shows it."""
+    told = {
+        "id": f"t-{checkout.pk}-{number}", "transaction_code": f"T{checkout.pk}N{number}", "status": "SUCCESSFUL",
+        "amount": checkout.amount, "currency": checkout.currency,
+    }  # fmt: skip
+    return told | changes
+
+
+def answer(checkout: Checkout, status: str = "PAID", *payments: dict[str, Any], **changes: Any) -> CheckoutAnswer:
+    """What SumUp says of a page; PAID shows its one payment, unless others are named."""
+    shown = list(payments) or ([a_payment(checkout)] if status == "PAID" else [])
+    told = {
+        "id": checkout.sumup_id or f"co-{checkout.pk}", "checkout_reference": checkout.reference,
+        "amount": checkout.amount, "currency": checkout.currency, "merchant_code": checkout.merchant.code,
+        "status": status, "transactions": shown, "hosted_checkout_url": "https://pay.example/1",
+    }  # fmt: skip
+    return checkout_from(told | changes)
