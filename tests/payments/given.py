@@ -163,3 +163,9 @@ def answer(checkout: Checkout, status: str = "PAID", *payments: dict[str, Any], 
         "status": status, "transactions": shown, "hosted_checkout_url": "https://pay.example/1",
     }  # fmt: skip
     return checkout_from(told | changes)
+
+
+def kept_word(checkout: Checkout, name: str) -> object:
+    """What is kept of SumUp's last answer."""
+    assert isinstance(checkout.sumup_answer, dict)
+    return checkout.sumup_answer[name]

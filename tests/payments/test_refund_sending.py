@@ -88,7 +88,7 @@ def part(checkout: Checkout, amount: str = "12.00", state: str = "requested", or
     return a_refund_of(checkout, state, ("goodwill", checkout.order.tickets.get(), amount), origin=origin)
 
 
-def all_others(refund: Refund) -> list[dict[str, Any]]:
+def all_others(refund: Refund) -> list[Any]:
     return [*Refund.objects.exclude(pk=refund.pk).exclude(checkout=refund.checkout).order_by("pk").values()]
 
 
@@ -184,7 +184,7 @@ def test_no_process_sends_it_before_sumup_wants_to_be_asked_again(books: Books) 
     books.before_reading = lambda: mark_withdrawn(refund, at=at)
     Refund.objects.filter(pk=refund.pk).update(not_before=None)
     assert tried(refund, at=at) is Sent.WAITING
-    assert (refund.state, refund.not_before) == ("withdrawn", None)
+    assert Refund.objects.filter(pk=refund.pk, state="withdrawn", not_before=None).exists()
 
 
 def test_what_was_withdrawn_while_sumup_was_read_is_not_sent(books: Books) -> None:

@@ -540,7 +540,9 @@ def bought(shop: Shop, merchant: Merchant) -> Checkout:
 
 
 def wish(row: Row, amount: str | None = None) -> Wish:
-    return Wish(RefundKind.ROW if amount is None else RefundKind.GOODWILL, row.key, amount and Decimal(amount))
+    return Wish(
+        RefundKind.ROW if amount is None else RefundKind.GOODWILL, row.key, None if amount is None else Decimal(amount)
+    )
 
 
 def all_others(checkout: Checkout) -> list[Any]:
@@ -550,7 +552,8 @@ def all_others(checkout: Checkout) -> list[Any]:
 
 def asked(checkout: Checkout, *wishes: Wish, **more: Any) -> Refund | None:
     others, at = all_others(checkout), timezone.now()
-    refund = request_refund(checkout.pk, wishes, **({"reason": "Ill", "who": "user:1", "at": at} | more))
+    told: dict[str, Any] = {"reason": "Ill", "who": "user:1", "at": at}
+    refund = request_refund(checkout.pk, wishes, **(told | more))
     assert all_others(checkout) == others
     return refund
 
