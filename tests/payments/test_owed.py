@@ -2,25 +2,32 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.core import mail
 from django.db import transaction
+from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
+import payments.settling
 from accounts.models import User
 from events.calling_off import call_off
-from events.models import CalendarEntry, Role, Ticket
+from events.models import CalendarEntry, Merchant, Role, Ticket
 from events.transitions import mark_owed
 from ledger import clock
+from ledger.models import History
+from ledger.money import Money
+from market.models import ProductItem
 from orders.models import Order
 from payments.ending import fail
 from payments.models import Case, Checkout, OwedReminder, Refund
-from payments.owed import Scope, owed_rows, owed_sums
+from payments.owed import Owed, Scope, by_currency, owed_rows, owed_sums
 from payments.owed_jobs import AGAIN, FIRST, remind_once
 from payments.refund_jobs import send_owed
 from payments.refunding import lock
@@ -29,10 +36,16 @@ from tests.cart.steps import opened, ordered, paid_at_sumup, states_of, sumup_id
 from tests.desk import member, signed_in_as
 from tests.factories import EventFactory, UserFactory
 from tests.jobs import run_jobs
+from tests.ledger.lives import a_ticket
+from tests.payments import given
+from tests.payments.given import a_case, a_page, a_refund_of, an_event
+from tests.payments.mixed import Shop, shop
 from tests.payments.money import at_sumup, ledgers_agree, refunded, requested, sold, whole
 from tests.payments.test_late import ended, pay_late
 from tests.races.threads import at_once
 from tests.simulator import SimulatorProcess
+
+__all__ = ["shop"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -405,3 +418,143 @@ def test_a_buyer_is_promised_what_was_decided_and_told_when_it_is_sent(
     run_jobs("payments")
     run_jobs("mail")
     assert [row.subject for row in mail.outbox] == [f"€ 12.00 goes back to you, order {order.short_code}"]
+
+
+# --- The rows themselves
+
+direct = pytest.mark.django_db
+
+
+def euros(amount: str) -> Money:
+    return Money(Decimal(amount), "EUR")
+
+
+def since(row: Ticket | CalendarEntry | ProductItem | Checkout, state: str) -> Any:
+    """The moment of its own move, among others that later moves of other rows, fields and states have."""
+    subject, at = str(row._meta.model_name), History.objects.of(row).filter(field="state", new=state).latest("id").at
+    for number, (what, pk, name, new) in enumerate(
+        [("other", row.pk, "state", state), (subject, row.pk + 10**6, "state", state),
+         (subject, row.pk, "price", state), (subject, row.pk, "state", "else")], 1
+    ):  # fmt: skip
+        later = at + timedelta(days=number)
+        History.objects.create(subject=what, subject_id=pk, field=name, old="", new=new, actor="test", at=later)
+    return at
+
+
+@direct
+@pytest.mark.usefixtures("merchant")
+def test_each_sold_thing_is_owed_with_what_of_its_price_is_left(shop: Shop) -> None:
+    """To the cent, by its own refunds, of the payment that paid for it."""
+    shop.product.stock = 9
+    shop.product.save()
+    order = given.ordered(shop)
+    Checkout.objects.filter(pk=(first := a_page(order)).pk).update(state="refused")
+    checkout = given.paid(order)
+    ticket, booking, (bag, second) = order.tickets.get(), order.bookings.get(), order.items.order_by("pk")
+    mark_owed([ticket.pk], source="confirmed")
+    mark_owed([booking.pk], source="confirmed", of=CalendarEntry)
+    mark_owed([bag.pk, second.pk], source="confirmed", of=ProductItem)
+    a_refund_of(checkout, "succeeded", ("goodwill", bag, "4.00"), ("goodwill", second, "5.00"))
+    a_refund_of(checkout, "failed", ("row", ticket, "12.00"))
+    a_refund_of(checkout, "requested", ("goodwill", ticket, "0.50"))
+    other_order, other = given.sold(shop, days=9)
+    theirs = other_order.items.order_by("pk")[0]
+    mark_owed([theirs.pk], source="confirmed", of=ProductItem)
+    a_refund_of(other, "requested", ("goodwill", theirs, "4.99"))
+    lone = a_ticket("refund_due")
+    lone.refresh_from_db()
+    dates = {row: since(row, "refund_due") for row in (ticket, booking, bag, theirs, lone)}
+    page, elsewhere = shop.page.pk, lone.entry.calendar.page_id
+
+    found = owed_rows()
+
+    expected = [
+        Owed("ticket", lone.pk, elsewhere, lone.order_id or 0, None, euros("12.00"), dates[lone]),
+        Owed("ticket", ticket.pk, page, order.pk, checkout.pk, euros("11.50"), dates[ticket]),
+        Owed("booking", booking.pk, page, order.pk, checkout.pk, euros("20.00"), dates[booking]),
+        Owed("item", bag.pk, page, order.pk, checkout.pk, euros("1.00"), dates[bag]),
+        Owed("item", theirs.pk, page, other_order.pk, other.pk, euros("0.01"), dates[theirs]),
+    ]
+    assert found == expected
+    assert first.pk < checkout.pk
+    assert owed_rows(Scope([page])) == expected[1:]
+    assert owed_rows(Scope([elsewhere])) == expected[:1]
+    assert owed_rows(Scope([])) == []
+    sums = [(row.kind, row.number, row.money, row.oldest) for row in owed_sums()]
+    assert sums == [
+        ("ticket", 2, euros("23.50"), min(dates[ticket], dates[lone])),
+        ("booking", 1, euros("20.00"), dates[booking]),
+        ("item", 2, euros("1.01"), min(dates[bag], dates[theirs])),
+    ]
+    francs = replace(found[0], money=Money(Decimal(3), "CHF"))
+    assert by_currency([*found, francs]) == [Money(Decimal(3), "CHF"), euros("44.51")]
+
+
+@pytest.fixture
+def surpluses(merchant: Merchant) -> list[Checkout]:
+    """Second payments of four orders, 12.00 each."""
+    orders = [ordered() for _turn in range(4)]
+    for order in orders:
+        given.paid(order)
+    return [given.paid(order) for order in orders]
+
+
+def owed_surpluses(*scope: Scope) -> dict[int, str]:
+    assert {row.kind for row in owed_rows(*scope)} <= {"surplus"}
+    return {row.pk: str(row.money.amount) for row in owed_rows(*scope)}
+
+
+@direct
+def test_a_payment_beyond_its_order_is_owed_with_what_is_left_of_it(surpluses: list[Checkout]) -> None:
+    whole, part, nearly, gone = surpluses
+    sent = a_refund_of(part, "succeeded", ("surplus", None, "2.00"))
+    a_refund_of(part, "failed", ("surplus", None, "3.00"))
+    an_event(part, "1.00")
+    an_event(part, "0.50", kind="CHARGE_BACK", status="PENDING")
+    an_event(part, "2.00", refund=sent)
+    an_event(part, "5.00", kind="PAYOUT")
+    an_event(part, "4.00", status="FAILED")
+    an_event(part, "-3.00")
+    a_refund_of(nearly, "requested", ("surplus", None, "11.00"))
+    a_refund_of(gone, "sending", ("surplus", None, "12.00"))
+    since_when = since(whole, "paid")
+
+    assert owed_surpluses() == {whole.pk: "12.00", part.pk: "8.50", nearly.pk: "1.00"}
+
+    first = owed_rows()[0]
+    assert first == Owed("surplus", whole.pk, None, whole.order_id, whole.pk, euros("12.00"), since_when)
+    (summed,) = owed_sums()
+    assert (summed.kind, summed.number, summed.money) == ("surplus", 3, euros("21.50"))
+    mine = Scope([], Q(order=part.order_id))
+    assert owed_surpluses(mine) == {part.pk: "8.50"}
+    assert owed_surpluses(Scope([], Q(pk__in=[]))) == {}
+    assert owed_surpluses(Scope([])) == owed_surpluses()
+
+
+@direct
+def test_a_payment_that_a_person_let_stay_is_not_owed(surpluses: list[Checkout]) -> None:
+    decided, by_itself, otherwise, waiting = surpluses
+    ended = {"closed_at": timezone.now(), "decision": "Donated."}
+    Case.objects.filter(checkout=decided).update(closed_by="user:1", **ended)
+    Case.objects.filter(checkout=by_itself).update(closed_by="reconcile", **ended)
+    a_case("mismatch", otherwise, closed_by="user:1", **ended)
+
+    assert set(owed_surpluses()) == {by_itself.pk, otherwise.pk, waiting.pk}
+
+
+@direct
+def test_what_paid_for_its_order_or_waits_for_its_goods_or_a_person_is_not_owed(
+    surpluses: list[Checkout], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_order: Order, *, at: datetime) -> bool:
+        raise ZeroDivisionError("the printer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(payments.settling, "fulfil", broken)
+        kept_back = given.paid(ordered())
+    assert (kept_back.state, kept_back.is_applied) == ("paid", False)
+    order = surpluses[0].order
+    strange = a_page(order)
+    Checkout.objects.filter(pk=strange.pk).update(state="mismatch", captured=Decimal(9), captured_currency="EUR")
+
+    assert set(owed_surpluses()) == {row.pk for row in surpluses}

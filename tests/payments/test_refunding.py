@@ -1,8 +1,10 @@
 """Refunds, from a person's wish to the money that went back: over HTTP, SumUp's ledger equal to ours at the end."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.core import mail
@@ -10,17 +12,37 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 import payments.refund_sending
-from events.models import CalendarEntry, Ticket
+from events.models import CalendarEntry, Merchant, Ticket
+from events.rooms.events import make_event
+from events.transitions import mark_owed
 from ledger.models import History
-from payments.models import Case, Checkout, Refund
+from ledger.tracing import order_id
+from market.models import ProductItem
+from orders.models import Order
+from payments.models import Case, Checkout, Refund, RefundLine
 from payments.refund_jobs import refunds_once
 from payments.refund_sending import Sent, again, follow, send
-from payments.refunding import RefundRefused, Wish, request_refund, spread, withdraw
-from payments.rows import left_of, rows_of
+from payments.refunding import (
+    RefundRefused,
+    Wish,
+    line_of,
+    lock,
+    owed_wishes,
+    request_refund,
+    spread,
+    wishes_of,
+    withdraw,
+    write_lines,
+)
+from payments.rows import Row, left_of, rows_of
 from payments.states import RefundKind
 from tests.cart.steps import held, states_of
 from tests.factories import EventFactory
 from tests.jobs import run_jobs
+from tests.ledger.lives import a_checkout
+from tests.payments import given
+from tests.payments.given import a_refund_of, an_event, flat, jobs, locks
+from tests.payments.mixed import Shop, shop
 from tests.payments.money import (
     at_sumup,
     goodwill,
@@ -33,6 +55,8 @@ from tests.payments.money import (
 )
 from tests.races.threads import at_once, in_a_thread
 from tests.simulator import PATIENCE, SimulatorProcess
+
+__all__ = ["shop"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -496,3 +520,356 @@ def test_requested_one_whose_job_was_lost_is_sent_by_the_sweep(sumup: SimulatorP
     refunds_once(at=refund.requested_at + timedelta(minutes=3))
 
     assert (states_of(order), at_sumup(sumup)) == (["refunded"], [Decimal(12)])
+
+
+# --- Each step by itself, without SumUp
+
+direct = pytest.mark.django_db
+JOB = "payments.refund_jobs.send_refund"
+OWED, VALID, GONE, VOID = "refund_due", "confirmed", "refunded", "cancelled"
+
+
+@pytest.fixture
+def bought(shop: Shop, merchant: Merchant) -> Checkout:
+    """All three kinds, 42.00, given; so is another order, of which a refund waits."""
+    shop.product.stock = 9
+    shop.product.save()
+    other, payment = given.sold(shop, days=9)
+    a_refund_of(payment, "requested", ("goodwill", other.tickets.get(), "1.00"))
+    return given.sold(shop)[1]
+
+
+def wish(row: Row, amount: str | None = None) -> Wish:
+    return Wish(
+        RefundKind.ROW if amount is None else RefundKind.GOODWILL, row.key, None if amount is None else Decimal(amount)
+    )
+
+
+def all_others(checkout: Checkout) -> list[Any]:
+    found: list[Any] = [*Refund.objects.exclude(checkout=checkout).order_by("pk").values()]
+    return found + [flat(order) for order in Order.objects.exclude(pk=checkout.order_id).order_by("pk")]
+
+
+def asked(checkout: Checkout, *wishes: Wish, **more: Any) -> Refund | None:
+    others, at = all_others(checkout), timezone.now()
+    told: dict[str, Any] = {"reason": "Ill", "who": "user:1", "at": at}
+    refund = request_refund(checkout.pk, wishes, **(told | more))
+    assert all_others(checkout) == others
+    return refund
+
+
+@direct
+def test_a_refund_is_written_with_its_lines_and_its_job(bought: Checkout) -> None:
+    ticket, booking, bag, second = rows_of(bought.order)
+    at = timezone.now()
+    order_id.set(None)
+
+    with locks() as taken:
+        refund = asked(bought, wish(ticket), wish(bag, "1.00"), wish(second, "0.01"), at=at, left=Decimal(42))
+
+    assert refund is not None
+    assert order_id.get() == bought.order_id
+    assert (refund.checkout, refund.batch, refund.origin, refund.state) == (bought, None, "ours", "requested")
+    assert (refund.amount, refund.currency, refund.reason) == (Decimal("13.01"), "EUR", "Ill")
+    assert (refund.requested_by, refund.requested_at) == ("user:1", at)
+    assert [(row.kind, row.ticket_id, row.item_id, row.amount) for row in refund.lines.order_by("pk")] == [
+        ("row", ticket.thing.pk, None, Decimal(12)),
+        ("goodwill", None, bag.thing.pk, Decimal(1)),
+        ("goodwill", None, second.thing.pk, Decimal("0.01")),
+    ]
+    assert flat(bought.order) == [OWED, VALID, VALID, VALID]
+    change = History.objects.of(ticket.thing).get(new=OWED)
+    assert (change.actor, change.reason) == ("user:1", "Ill")
+    assert jobs(JOB) == [{"refund_pk": refund.pk}]
+    assert ("events_ticket", [ticket.thing.pk]) in taken
+    assert booking.thing.state == VALID
+
+
+@direct
+def test_a_payment_is_locked_with_its_order_and_all_of_its_refunds(bought: Checkout) -> None:
+    first, second = (
+        a_refund_of(bought, state, ("goodwill", bought.order.tickets.get(), "1.00"))
+        for state in ("succeeded", "failed")
+    )
+    order_id.set(None)
+
+    with locks() as taken:
+        checkout = lock(bought.pk)
+
+    assert taken == [
+        ("orders_order", [bought.order_id]),
+        ("payments_checkout", [bought.pk]),
+        ("payments_refund", [first.pk, second.pk]),
+    ]
+    assert (checkout, checkout.order, order_id.get()) == (bought, bought.order, bought.order_id)
+
+
+@direct
+def test_all_that_is_left_can_go_back_and_no_cent_more(bought: Checkout) -> None:
+    """What SumUp reports as gone is not there any more, whatever the prices say."""
+    rows = rows_of(bought.order)
+    event = an_event(bought, "0.01")
+    with pytest.raises(RefundRefused) as refused:
+        asked(bought, *map(wish, rows))
+    assert str(refused.value) == "Only € 41.99 of this payment can still be paid back."
+    assert (flat(bought.order), jobs(JOB)) == ([VALID] * 4, [])
+    event.delete()
+
+    refund = asked(bought, *map(wish, rows))
+
+    assert refund is not None
+    assert (refund.amount, flat(bought.order)) == (Decimal(42), [OWED] * 4)
+
+
+@direct
+@pytest.mark.parametrize("seen", ["41.99", "42.01"])
+def test_who_saw_something_else_left_decides_anew(bought: Checkout, seen: str) -> None:
+    with pytest.raises(RefundRefused, match="paid back meanwhile"):
+        asked(bought, wish(rows_of(bought.order)[0]), left=Decimal(seen))
+    assert flat(bought.order) == [VALID] * 4
+
+
+@direct
+def test_rows_with_nothing_left_are_cancelled_beside_those_that_go_back(bought: Checkout) -> None:
+    ticket, _booking, bag, _second = rows_of(bought.order)
+    a_refund_of(bought, "succeeded", ("goodwill", bag.thing, "5.00"), ("goodwill", ticket.thing, "11.00"))
+
+    refund = asked(bought, wish(ticket), wish(bag))
+
+    assert refund is not None
+    assert [(row.ticket_id, row.amount) for row in refund.lines.all()] == [(ticket.thing.pk, Decimal(1))]
+    assert flat(bought.order) == [OWED, VALID, VOID, VALID]
+
+
+@direct
+def test_what_was_paid_back_elsewhere_is_done_at_once_also_without_a_transaction(bought: Checkout) -> None:
+    ticket, at = rows_of(bought.order)[0], timezone.now()
+    Checkout.objects.filter(pk=bought.pk).update(transaction_id="")
+    with pytest.raises(RefundRefused, match="transaction of this payment is not known"):
+        asked(bought, wish(ticket))
+
+    refund = asked(bought, wish(ticket), elsewhere=True, at=at)
+
+    assert refund is not None
+    refund.refresh_from_db()
+    assert (refund.origin, refund.state, refund.finished_at) == ("elsewhere", "succeeded", at)
+    assert (flat(bought.order)[0], jobs(JOB)) == (GONE, [])
+
+
+@direct
+@pytest.mark.parametrize("state", ["new", "open", "refused", "expired", "nothing came"])
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_where_nothing_was_paid_nothing_goes_back(state: str, elsewhere: bool) -> None:
+    """Whatever else its row says."""
+    checkout = a_checkout("mismatch" if state == "nothing came" else state)
+    nothing = {"captured": None, "captured_currency": ""} if state == "nothing came" else {"transaction_id": "t"}
+    Checkout.objects.filter(pk=checkout.pk).update(**nothing)
+
+    with pytest.raises(RefundRefused, match="Nothing was paid by this payment"):
+        asked(checkout, Wish(RefundKind.SURPLUS), elsewhere=elsewhere)
+
+
+@direct
+@pytest.mark.parametrize("state", ["requested", "sending", "unknown"])
+def test_one_refund_of_a_payment_at_a_time(bought: Checkout, state: str) -> None:
+    ticket, _booking, bag, _second = rows_of(bought.order)
+    a_refund_of(bought, state, ("goodwill", ticket.thing, "1.00"))
+
+    with pytest.raises(RefundRefused, match="under way already"):
+        asked(bought, wish(bag), elsewhere=True)
+
+
+@direct
+def test_of_a_payment_beyond_its_order_no_row_goes_back_and_of_the_order_s_own_no_surplus(bought: Checkout) -> None:
+    surplus = given.paid(bought.order)
+    with pytest.raises(RefundRefused, match="not a part of what the payment paid for"):
+        asked(surplus, wish(rows_of(bought.order)[0]))
+    with pytest.raises(RefundRefused, match="This payment paid for the order"):
+        asked(bought, Wish(RefundKind.SURPLUS))
+
+    part = asked(surplus, Wish(RefundKind.SURPLUS, amount=Decimal("41.00")))
+    assert part is not None
+    assert [(row.kind, row.amount, row.currency) for row in part.lines.all()] == [("surplus", Decimal(41), "EUR")]
+    assert withdraw(part.pk, reason="No", who="user:1", at=timezone.now())
+    a_refund_of(surplus, "succeeded", ("surplus", None, "41.00"))
+    rest = asked(surplus, Wish(RefundKind.SURPLUS))
+    assert rest is not None
+    assert rest.amount == Decimal(1)
+    withdraw(rest.pk, reason="No", who="user:1", at=timezone.now())
+    a_refund_of(surplus, "succeeded", ("surplus", None, "1.00"))
+    with pytest.raises(RefundRefused, match="Nothing of this payment is left"):
+        asked(surplus, Wish(RefundKind.SURPLUS))
+    assert flat(bought.order) == [VALID] * 4
+
+
+@direct
+def test_a_line_is_of_a_row_that_is_valid_or_owed_and_not_on_its_way(bought: Checkout) -> None:
+    rows = {row.key: row for row in rows_of(bought.order)}
+    ticket = next(iter(rows.values()))
+    whole, part = wish(ticket), wish(ticket, "2.00")
+
+    def line(wanted: Wish, row: Row) -> RefundLine:
+        return line_of(wanted, {row.key: row}, bought)
+
+    assert (line(whole, ticket).amount, line(part, ticket).amount) == (Decimal(12), Decimal(2))
+    gone = replace(ticket, gone=Decimal("10.00"))
+    assert (line(whole, gone).amount, line(part, gone).amount) == (Decimal(2), Decimal(2))
+    assert line(whole, replace(ticket, gone=Decimal("12.00"))).amount == 0
+    with pytest.raises(RefundRefused, match=r"only € 1\.99 of its price is left"):
+        line(part, replace(ticket, gone=Decimal("10.01")))
+    for wanted in (whole, part):
+        with pytest.raises(RefundRefused, match="It cannot be paid back now"):
+            line(wanted, replace(ticket, pending=True))
+    for state, is_refused in ((OWED, False), ("checked_in", False), (GONE, True), (VOID, True), ("reserved", True)):
+        ticket.thing.state = state
+        if is_refused:
+            with pytest.raises(RefundRefused) as refused:
+                line(whole, ticket)
+            assert str(refused.value) == f"{ticket.name}: {ticket.word}. It cannot be paid back now."
+        else:
+            assert line(whole, ticket).amount == Decimal(12)
+
+
+@direct
+@pytest.mark.parametrize(
+    ("amount", "is_good"),
+    [
+        (None, False), ("NaN", False), ("Infinity", False), ("-1.00", False), ("0.00", False), ("0.001", False),
+        ("0.01", True), ("1.00", True), ("1.01", True), ("1.015", False), ("12.00", True),
+    ],
+)  # fmt: skip
+def test_an_amount_is_above_nothing_and_has_the_places_of_its_currency(
+    bought: Checkout, amount: str | None, is_good: bool
+) -> None:
+    rows = {row.key: row for row in rows_of(bought.order)}
+    wanted = Wish(RefundKind.GOODWILL, next(iter(rows)), None if amount is None else Decimal(amount))
+    if is_good:
+        assert line_of(wanted, rows, bought).amount == wanted.amount
+    else:
+        with pytest.raises(RefundRefused, match="An amount is above 0 and has at most 2 decimal places"):
+            line_of(wanted, rows, bought)
+
+
+@direct
+def test_a_booking_whose_event_stands_is_not_paid_back_whole_while_it_is_valid(bought: Checkout) -> None:
+    rows = {row.key: row for row in rows_of(bought.order)}
+    booking = list(rows.values())[1]
+    make_event(booking.thing.pk, title="Concert", ticket_price=None, capacity=None, published=False, who="user:1")
+
+    with pytest.raises(RefundRefused) as refused:
+        line_of(wish(booking), rows, bought)
+    assert str(refused.value).startswith(f"{booking.name}: “Concert” came of it and is not called off.")
+    assert line_of(wish(booking, "1.00"), rows, bought).amount == Decimal(1)
+    booking.thing.state = OWED
+    assert line_of(wish(booking), rows, bought).amount == Decimal(20)
+
+
+@direct
+def test_lines_of_nothing_are_not_written(bought: Checkout) -> None:
+    refund = a_refund_of(bought, "requested", ("goodwill", bought.order.tickets.get(), "1.00"))
+    rows = rows_of(bought.order)
+    amounts = ["0.00", "1.00", "0.01"]
+    lines = [
+        RefundLine(kind="goodwill", amount=Decimal(amount), currency="EUR", **{f"{row.kind}_id": row.thing.pk})
+        for amount, row in zip(amounts, rows[1:], strict=True)
+    ]
+
+    write_lines(refund, lines)
+
+    assert [str(line.amount) for line in refund.lines.order_by("pk")] == ["1.00", "1.00", "0.01"]
+
+
+# --- Spreading, once more, what is owed
+
+
+def a_row(rest: str, state: str = VALID, *, pending: bool = False) -> Row:
+    """A piece of 12.00 of which so much is left."""
+    row = Row("item", ProductItem(pk=next(PKS), price=Decimal(12), currency="EUR", state=state))
+    return replace(row, gone=Decimal(12) - Decimal(rest), pending=pending)
+
+
+PKS = iter(range(1, 10**6))
+
+
+@pytest.mark.parametrize(
+    ("amount", "parts"),
+    [
+        ("0.01", ["0.01"]),
+        ("5.00", ["5.00"]),
+        ("5.01", ["5.00", "0.01"]),
+        ("6.00", ["5.00", "1.00"]),
+        ("6.50", ["5.00", "1.00", "0.50"]),
+        ("18.00", ["5.00", "1.00", "12.00"]),
+        ("18.01", None),
+        ("19.00", None),
+        ("0.00", None),
+    ],
+)
+def test_goodwill_is_spread_over_what_is_left_of_valid_and_owed_rows_in_order(
+    amount: str, parts: list[str] | None
+) -> None:
+    taking = [a_row("5.00"), a_row("1.00", OWED), a_row("12.00", "checked_in")]
+    passed_over = [a_row("12.00", GONE), a_row("12.00", pending=True), a_row("0.00"), a_row("-1.00")]
+    rows = [*passed_over, taking[0], a_row("0.00", OWED), taking[1], a_row("12.00", VOID), taking[2]]
+
+    if parts is None:
+        with pytest.raises(RefundRefused, match="more than what is left"):
+            spread(rows, Decimal(amount))
+    else:
+        expected = [wish(row, part) for row, part in zip(taking, parts, strict=False)]
+        assert spread(rows, Decimal(amount)) == expected
+
+
+@direct
+def test_a_refund_is_wished_for_once_more_as_it_was(bought: Checkout) -> None:
+    ticket, _booking, bag, _second = rows_of(bought.order)
+    refund = a_refund_of(bought, "failed", ("row", ticket.thing, "12.00"), ("goodwill", bag.thing, "1.50"))
+    surplus = given.paid(bought.order)
+    beyond = a_refund_of(surplus, "failed", ("surplus", None, "7.00"))
+
+    assert wishes_of(refund) == [wish(ticket), wish(bag, "1.50")]
+    assert wishes_of(beyond) == [Wish(RefundKind.SURPLUS, "", Decimal(7))]
+
+
+@direct
+def test_of_the_named_rows_those_that_are_owed_and_not_on_their_way_go_back(bought: Checkout) -> None:
+    ticket, booking, bag, second = rows_of(bought.order)
+    mark_owed([ticket.thing.pk], source=VALID)
+    mark_owed([bag.thing.pk, second.thing.pk], source=VALID, of=ProductItem)
+    a_refund_of(bought, "requested", ("row", bag.thing, "5.00"))
+
+    assert owed_wishes(bought.pk, [ticket.key, booking.key, bag.key]) == [wish(ticket)]
+    assert owed_wishes(bought.pk, [row.key for row in (ticket, booking, bag, second)]) == [wish(ticket), wish(second)]
+    assert owed_wishes(bought.pk, []) == []
+
+
+@direct
+@pytest.mark.parametrize(("gone", "is_owed"), [(None, True), ("41.00", True), ("41.99", True), ("42.00", False)])
+def test_of_a_payment_beyond_its_order_all_that_is_left_is_owed(
+    bought: Checkout, gone: str | None, is_owed: bool
+) -> None:
+    surplus = given.paid(bought.order)
+    if gone:
+        a_refund_of(surplus, "succeeded", ("surplus", None, gone))
+
+    assert owed_wishes(surplus.pk, []) == ([Wish(RefundKind.SURPLUS)] if is_owed else [])
+
+
+@direct
+@pytest.mark.parametrize("state", ["requested", "sending", "succeeded", "failed", "unknown", "withdrawn"])
+def test_only_what_was_not_sent_is_withdrawn(bought: Checkout, state: str) -> None:
+    ticket, at = bought.order.tickets.get(), timezone.now()
+    mark_owed([ticket.pk], source=VALID)
+    refund = a_refund_of(bought, state, ("row", ticket, "12.00"))
+    others = all_others(bought)
+
+    with locks() as taken:
+        assert withdraw(refund.pk, reason="A mistake", who="user:2", at=at) is (state == "requested")
+
+    assert taken[1:] == [("payments_checkout", [bought.pk]), ("payments_refund", [refund.pk])]
+    refund.refresh_from_db()
+    assert refund.state == ("withdrawn" if state == "requested" else state)
+    assert (flat(bought.order)[0], all_others(bought)) == (OWED, others)
+    if state == "requested":
+        change = History.objects.of(refund).get(new="withdrawn")
+        assert (change.actor, change.reason, refund.finished_at) == ("user:2", "A mistake", at)

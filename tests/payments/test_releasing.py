@@ -1,6 +1,9 @@
 """The end of an unpaid order: SumUp is made to refuse the payment first; no answer keeps the hold."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -9,18 +12,24 @@ from pytest_django import Settings
 
 import payments.jobs
 import payments.patience
-from events.models import Merchant
+import payments.releasing
+from events.models import Merchant, Ticket
 from ledger.models import History
+from ledger.tracing import order_id
 from orders.models import Order
 from orders.releasing import request_cancel
 from payments.jobs import ask_soon, sweep_once
-from payments.models import Checkout
+from payments.models import Case, Checkout
 from payments.opening import PageUnavailable, hosted_page
-from payments.releasing import Release, release
-from payments.settling import settle
+from payments.releasing import LONGEST_DOUBT, Release, free_anyway, release
+from payments.settling import Verdict, settle
 from payments.states import CheckoutState
+from payments.sumup import AlreadyProcessed, CheckoutAnswer, NoAnswer, SumUpProblem, UnknownCheckout
+from payments.transitions import mark_paid
 from tests.cart.steps import held, later, mail_jobs, opened, ordered, paid_at_sumup, states_of, sumup_id
 from tests.factories import EventFactory
+from tests.payments import given
+from tests.payments.given import a_case, a_page, answer, kept_word, locks
 from tests.simulator import OTHER_KEY, OTHER_MERCHANT, PATIENCE, SimulatorProcess
 
 pytestmark = pytest.mark.django_db
@@ -314,3 +323,296 @@ def test_the_sweep_makes_the_merchant_that_the_environment_names(sumup: Simulato
     merchant = Merchant.objects.get()
     assert (merchant.code, merchant.currency, merchant.is_site) == (OTHER_MERCHANT, "EUR", True)
     assert sumup.calls("merchant") == 2
+
+
+# --- Each step by itself, SumUp's answers given
+
+MOMENT = timedelta(microseconds=1)
+
+
+class Books:
+    """What SumUp says when a page is to be ended or looked up, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.ended: dict[str, CheckoutAnswer | SumUpProblem] = {}
+        self.found: list[CheckoutAnswer] | SumUpProblem = []
+        self.meanwhile: Callable[[], object] = lambda: None
+        self.clients: list[tuple[Merchant, float]] = []
+        self.asked: list[str] = []
+        self.settled: list[tuple[int, str, datetime, float]] = []
+
+    def __call__(self, merchant: Merchant, *, deadline: float) -> "Books":
+        self.clients.append((merchant, deadline))
+        return self
+
+    def deactivate_checkout(self, name: str) -> CheckoutAnswer:
+        self.asked.append(name)
+        self.meanwhile()
+        told = self.ended[name]
+        if isinstance(told, SumUpProblem):
+            raise told
+        return told
+
+    def find_checkouts(self, reference: str) -> list[CheckoutAnswer]:
+        self.asked.append(reference)
+        self.meanwhile()
+        if isinstance(self.found, SumUpProblem):
+            raise self.found
+        return self.found
+
+    def settle(self, checkout_pk: int, *, who: str, at: datetime, deadline: float) -> Verdict:
+        self.settled.append((checkout_pk, who, at, deadline))
+        return Verdict.WAITING
+
+
+@pytest.fixture
+def books(monkeypatch: pytest.MonkeyPatch) -> Books:
+    found = Books()
+    monkeypatch.setattr(payments.releasing, "client_for", found)
+    monkeypatch.setattr(payments.releasing, "settle", found.settle)
+    return found
+
+
+@pytest.fixture
+def unchanged(merchant: Merchant) -> Callable[[], bool]:
+    """Whether two other orders are what they were: one whose page is open, one held while nobody says anything."""
+    first, second = given.opened(ordered()), given.opened(ordered())
+    a_case("held", second)
+    pks = [first.pk, second.pk]
+
+    def now() -> list[Any]:
+        return [
+            *Checkout.objects.filter(pk__in=pks).order_by("pk").values(),
+            *Order.objects.filter(checkouts__in=pks).order_by("pk").values(),
+            *Ticket.objects.filter(order__checkouts__in=pks).order_by("pk").values(),
+            *Case.objects.filter(checkout__in=pks).order_by("pk").values(),
+        ]
+
+    before = now()
+    return lambda: now() == before
+
+
+def ending(order: Order, *, after: timedelta = timedelta(0)) -> Release:
+    found = release(order.pk, who="sweep", at=order.hold_until + after, deadline=7)
+    order.refresh_from_db()
+    return found
+
+
+def page_of(order: Order, books: Books, said: str | SumUpProblem = "EXPIRED") -> Checkout:
+    """Its page, open; what SumUp says when it is to be ended."""
+    checkout = given.opened(order)
+    told = said if isinstance(said, SumUpProblem) else answer(checkout, said)
+    books.ended[sumup_id(checkout)] = told
+    return checkout
+
+
+def test_an_order_ends_with_its_hold_and_nothing_else_does(books: Books, unchanged: Callable[[], bool]) -> None:
+    order = ordered()
+    checkout = page_of(order, books)
+    order_id.set(None)
+    assert ending(order, after=-MOMENT) is Release.NOT_DUE
+    assert (order_id.get(), books.asked) == (order.pk, [])
+
+    with locks() as taken:
+        assert ending(order) is Release.FREED
+
+    checkout.refresh_from_db()
+    assert (books.asked, books.settled) == ([checkout.sumup_id], [])
+    assert books.clients == [(checkout.merchant, 7)]
+    assert (checkout.state, checkout.sumup_status, kept_word(checkout, "status")) == ("expired",) + ("EXPIRED",) * 2
+    assert (order.state, states_of(order)) == ("expired", ["cancelled"])
+    change = History.objects.of(order).get(new="expired")
+    assert (change.actor, change.reason) == ("sweep", "order expired: nobody can pay it any more")
+    change = History.objects.of(checkout).get(new="expired")
+    assert (change.actor, change.reason) == ("sweep", "SumUp will not take a payment for it")
+    assert taken[:2] == [("orders_order", [order.pk]), ("payments_checkout", [checkout.pk])]
+    assert unchanged()
+
+
+def test_an_undecided_order_within_its_hold_keeps_no_page_and_is_not_ended(
+    books: Books, unchanged: Callable[[], bool]
+) -> None:
+    order = ordered()
+    given.paid(order, Decimal("11.99"))
+    checkout = page_of(order, books)
+
+    assert ending(order, after=-MOMENT) is Release.NOT_DUE
+
+    checkout.refresh_from_db()
+    assert (checkout.state, order.state) == ("expired", "awaiting_payment")
+    assert ending(order) is Release.KEPT
+    assert states_of(order) == ["reserved"]
+    assert unchanged()
+
+
+@pytest.mark.parametrize(
+    ("said", "settles"),
+    [
+        ("PENDING", False),
+        (NoAnswer("Gone", status=503), False),
+        (UnknownCheckout("No such checkout", status=404), False),
+        (AlreadyProcessed("Paid", status=409), True),
+    ],
+    ids=["pending", "no answer", "unknown", "processed"],
+)
+def test_a_page_that_may_still_be_paid_keeps_the_hold(
+    books: Books, unchanged: Callable[[], bool], said: str | SumUpProblem, settles: bool
+) -> None:
+    order = ordered()
+    checkout = page_of(order, books, said)
+
+    assert ending(order) is Release.KEPT
+
+    checkout.refresh_from_db()
+    assert (checkout.state, order.state, states_of(order)) == ("open", "awaiting_payment", ["reserved"])
+    assert checkout.missing_since == (order.hold_until if isinstance(said, UnknownCheckout) else None)
+    assert books.settled == ([(checkout.pk, "sweep", order.hold_until, 7)] if settles else [])
+    assert not Case.objects.filter(checkout=checkout).exists()
+    assert unchanged()
+
+
+@pytest.mark.parametrize("found", ["one", "none", "no answer"])
+def test_a_page_whose_answer_was_lost_is_looked_up_by_its_reference(
+    books: Books, unchanged: Callable[[], bool], found: str
+) -> None:
+    order = ordered()
+    checkout = a_page(order)
+    books.found = NoAnswer("Gone") if found == "no answer" else [answer(checkout, "PENDING")] * (found == "one")
+
+    assert ending(order) is Release.KEPT
+
+    checkout.refresh_from_db()
+    assert (books.asked, books.clients) == ([checkout.reference], [(checkout.merchant, 7)])
+    assert books.settled == ([(checkout.pk, "sweep", order.hold_until, 7)] if found == "one" else [])
+    assert checkout.missing_since == (order.hold_until if found == "none" else None)
+    assert unchanged()
+
+
+@pytest.mark.parametrize(
+    ("missing_for", "past_its_time", "state"),
+    [
+        (None, MOMENT, "new"),
+        (timedelta(0), MOMENT, "new"),
+        (MOMENT, timedelta(0), "new"),
+        (MOMENT, -MOMENT, "new"),
+        (MOMENT, MOMENT, "expired"),
+    ],
+)
+def test_what_sumup_does_not_know_is_dead_when_told_so_twice_the_second_time_after_its_end(
+    books: Books,
+    unchanged: Callable[[], bool],
+    missing_for: timedelta | None,
+    past_its_time: timedelta,
+    state: str,
+) -> None:
+    order = ordered()
+    checkout = a_page(order, valid_until=order.hold_until - past_its_time)
+    missing_since = None if missing_for is None else order.hold_until - missing_for
+    Checkout.objects.filter(pk=checkout.pk).update(missing_since=missing_since, sumup_status="LOST")
+
+    ended = ending(order)
+
+    checkout.refresh_from_db()
+    assert (checkout.state, checkout.sumup_status) == (state, "LOST")
+    assert checkout.missing_since == (missing_since or order.hold_until)
+    assert ended is (Release.FREED if state == "expired" else Release.KEPT)
+    assert unchanged()
+
+
+def test_what_a_rival_wrote_meanwhile_stays(books: Books, unchanged: Callable[[], bool]) -> None:
+    """Missing since it was missed first; paid, when the payment was told meanwhile."""
+    order = ordered()
+    checkout = a_page(order)
+    first = order.hold_until - timedelta(minutes=1)
+    books.meanwhile = lambda: Checkout.objects.filter(pk=checkout.pk).update(missing_since=first)
+    ending(order)
+    checkout.refresh_from_db()
+    assert checkout.missing_since == first
+
+    order = ordered()
+    open_page = page_of(order, books)
+    paid: dict[str, Any] = {"transaction_id": "t", "transaction_code": "T", "captured": Decimal(12), "currency": "EUR"}
+    books.meanwhile = lambda: mark_paid(open_page, sumup_id=open_page.sumup_id, at=timezone.now(), **paid)
+    assert ending(order) is Release.KEPT
+    open_page.refresh_from_db()
+    assert (open_page.state, states_of(order)) == ("paid", ["reserved"])
+    assert unchanged()
+
+
+@pytest.mark.parametrize(("after", "cases"), [(LONGEST_DOUBT - MOMENT, []), (LONGEST_DOUBT, ["held"])])
+@pytest.mark.parametrize("by_buyer", [False, True])
+def test_a_day_without_an_answer_is_for_a_person(
+    books: Books, unchanged: Callable[[], bool], after: timedelta, cases: list[str], by_buyer: bool
+) -> None:
+    """A day after the buyer cancelled, else after the end of the hold."""
+    order = ordered()
+    checkout = page_of(order, books, NoAnswer("Gone"))
+    since = order.hold_until
+    if by_buyer:
+        since = order.hold_until - timedelta(minutes=20)
+        assert request_cancel(order, at=since)
+
+    assert release(order.pk, who="sweep", at=since + after) is Release.KEPT
+
+    found = Case.objects.filter(checkout=checkout)
+    assert [case.kind for case in found] == cases
+    if cases:
+        assert (found[0].opened_at, found[0].amount) == (since + after, order.total)
+        words = "SumUp does not say whether this payment can still be made. The seats stay held until it does."
+        assert found[0].words == words
+    assert unchanged()
+
+
+def test_an_answer_after_a_day_ends_its_own_case_alone(books: Books, unchanged: Callable[[], bool]) -> None:
+    order = ordered()
+    checkout = page_of(order, books)
+    case, refused = a_case("held", checkout), a_case("refund", checkout)
+
+    assert ending(order, after=LONGEST_DOUBT) is Release.FREED
+
+    case.refresh_from_db()
+    refused.refresh_from_db()
+    told = (case.closed_at, case.closed_by, case.decision)
+    assert told == (order.hold_until + LONGEST_DOUBT, "sweep", "SumUp has answered.")
+    assert refused.closed_at is None
+    assert unchanged()
+
+
+def test_a_person_frees_what_is_held(unchanged: Callable[[], bool]) -> None:
+    order = ordered()
+    checkout = given.opened(order)
+    Checkout.objects.filter(pk=checkout.pk).update(sumup_status="FAILED")
+    case, at = a_case("held", checkout), order.hold_until
+
+    assert free_anyway(case, who="user:1", reason="Nobody paid.", at=at) is True
+
+    for row in (order, checkout, case):
+        row.refresh_from_db()
+    assert (case.closed_at, case.closed_by, case.decision) == (at, "user:1", "Nobody paid.")
+    assert (checkout.state, checkout.sumup_status) == ("expired", "FAILED")
+    assert (order.state, states_of(order)) == ("expired", ["cancelled"])
+    for row in (order, checkout):
+        change = History.objects.of(row).get(new="expired")
+        assert (change.actor, change.reason) == ("user:1", "Nobody paid.")
+    assert unchanged()
+
+
+@pytest.mark.parametrize("why", ["closed", "another kind", "not over", "undecided"])
+def test_a_person_frees_nothing_too_late_too_soon_or_under_money(unchanged: Callable[[], bool], why: str) -> None:
+    order = ordered()
+    if why == "undecided":
+        given.paid(order, Decimal("11.99"))
+    checkout = given.opened(order)
+    case = a_case("outside" if why == "another kind" else "held", checkout)
+    if why == "closed":
+        Case.objects.filter(pk=case.pk).update(closed_at=timezone.now(), closed_by="user:1", decision="Wait.")
+    at = order.hold_until - (MOMENT if why == "not over" else timedelta(0))
+    before = Case.objects.filter(pk=case.pk).values().get()
+
+    assert free_anyway(case, who="user:2", reason="Nobody paid.", at=at) is False
+
+    order.refresh_from_db()
+    checkout.refresh_from_db()
+    assert (order.state, checkout.state, states_of(order)) == ("awaiting_payment", "open", ["reserved"])
+    assert Case.objects.filter(pk=case.pk).values().get() == before
+    assert unchanged()
