@@ -38,6 +38,7 @@ OPEN = "open-"
 #: An order's code alone shows its state and no more; the token of a link is a permission of its own.
 KNOWN_BY_ITS_CODE = {"orders/<slug:code>/", "orders/<slug:code>/status/"}
 FORM = "application/x-www-form-urlencoded"  # as a browser sends it: read sooner than what has parts
+FORM_OF = re.compile(r">/\w+/$")  # such an address is of a form on the page above it
 CHANGES_EACH_TIME = re.compile(r'(name="(csrfmiddlewaretoken|token)" value=)"[^"]*"|"X-CSRFToken": "[^"]*"')
 
 
@@ -96,8 +97,11 @@ def told(answer: Any) -> str:
 
 def without(text: str, address: str, route: str) -> str:
     """`text` without what its reader has asked for, which it may say again."""
-    values = [value for value in parameters(route, address).values() if len(value) > 8 and not value.startswith(OPEN)]
-    for known in (address, *values):
+    given = parameters(route, address)
+    values = [value for value in given.values() if len(value) > 8 and not value.startswith(OPEN)]
+    # To where the address of a form leads, whether that is there or not.
+    pages = [address.rsplit("/", 2)[0] + "/", f"/e/{given.get('pk')}-event/"] if FORM_OF.search(route) else []
+    for known in (address, *pages, *values):
         for written in (quote(known), quote(known, safe=""), known):
             text = text.replace(written, "…")
     return text
