@@ -120,15 +120,18 @@ def _locked_cart(user: User, page: Page | None, at: datetime) -> Cart:
     booked, sold = keys[LineKind.BOOKING], keys[LineKind.PRODUCT]
     locked_by_pk(Calendar.objects.all(), {room for _pk, room, _type in booked})
     entries = locked_by_pk(
-        CalendarEntry.objects.select_related("calendar__page__merchant").with_has_types(),
+        CalendarEntry.objects.select_related("calendar__page__merchant"),
         {entry for _pk, entry, _type in keys[LineKind.TICKET]} | {pk for pk, _room, _type in booked},
     )
+    plain = {entry for _pk, entry, type_ in keys[LineKind.TICKET] if not type_}
+    with_types = set(TicketType.objects.filter(entry__in=plain).values_list("entry", flat=True)) if plain else set()
     types = locked_by_pk(TicketType.objects.all(), {type_ for _pk, _entry, type_ in keys[LineKind.TICKET] if type_})
     products = locked_by_pk(Product.objects.select_related("page__merchant"), {product for _pk, product, _type in sold})
     tickets = locked_by_pk(Ticket.objects.pending_for(user), {pk for pk, *_rest in keys[LineKind.TICKET]}).values()
     items = locked_by_pk(ProductItem.objects.pending_for(user), {pk for pk, *_rest in sold}).values()
     for ticket in tickets:
         ticket.entry = entries[ticket.entry_id]
+        ticket.entry.has_types = ticket.entry_id in with_types
         ticket.ticket_type = types[ticket.ticket_type_id] if ticket.ticket_type_id else None
     for item in items:
         item.product = products[item.product_id]

@@ -5,7 +5,7 @@ from decimal import Decimal
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, Q
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.functional import cached_property
@@ -54,10 +54,6 @@ class EntryQuerySet(LockableQuerySet["CalendarEntry"]):
 
     def with_page(self) -> "EntryQuerySet":
         return self.select_related("calendar__page")
-
-    def with_has_types(self) -> "EntryQuerySet":
-        """With what `has_types` would ask for each."""
-        return self.annotate(any_types=Exists(TicketType.objects.filter(entry=OuterRef("pk"))))
 
 
 class CalendarEntry(Pictured):
@@ -184,8 +180,7 @@ class CalendarEntry(Pictured):
     @cached_property
     def has_types(self) -> bool:
         """Whether it sells by ticket types: then its own `ticket_price` is no offer."""
-        known: bool | None = getattr(self, "any_types", None)  # told by with_has_types
-        return self.ticket_types.all().exists() if known is None else known
+        return self.ticket_types.all().exists()
 
     @property
     def free_places(self) -> int | None:

@@ -25,6 +25,7 @@ class Case:
     entry: dict[str, Any] = field(default_factory=dict)
     type: dict[str, Any] | None = None
     page: bool = True
+    has_types: bool = False
 
 
 UNPUBLISHED, PAST, NOT_YET, CLOSED, NONE = (
@@ -44,6 +45,9 @@ CASES = [
     Case(None, {"ends_at": MOMENT}),
     Case(PAST, {"ends_at": timedelta(0), "ticket_price": None, "sale_starts_at": HOUR}),
     Case(NONE, {"ticket_price": None, "sale_starts_at": HOUR}),
+    Case(Obstacle.KINDS, {"ticket_price": None, "sale_starts_at": HOUR}, has_types=True),
+    Case(PAST, {"ends_at": timedelta(0)}, has_types=True),
+    Case(None, {"ticket_price": None}, {}, has_types=True),
     Case(None, {"ticket_price": None}, {}),
     Case(None, {"ticket_price": Decimal(0)}),
     # The sale opens with its first moment and closes before its last; the event's window binds its types too.
@@ -77,6 +81,7 @@ def test_the_first_reason_is_told(case: Case) -> None:
         **{"state": "confirmed", "ticket_price": Decimal(12), "starts_at": now - HOUR, "ends_at": now + HOUR}
         | moments(case.entry),
     )
+    entry.has_types = case.has_types
     ticket_type = None if case.type is None else TicketType(entry=entry, **moments(case.type))
 
     assert obstacle(entry, ticket_type, at=now) is case.reason

@@ -50,7 +50,7 @@ def others_of(order: Order) -> list[str]:
     return [state for other in Order.objects.exclude(pk=order.pk) for state in flat(other)]
 
 
-def given(order: Order, chosen: list[str], *, after: timedelta = timedelta(0)) -> int:
+def given_after_all(order: Order, chosen: list[str], *, after: timedelta = timedelta(0)) -> int:
     return give_after_all(order.pk, chosen, reason="Agreed", who="user:1", at=timezone.now() + after)
 
 
@@ -77,7 +77,7 @@ def test_named_rows_are_given_instead(owed: Order) -> None:
     ticket = owed.tickets.get()
 
     with locks() as taken:
-        assert given(owed, keys(owed, 0, 1, 3)) == 3
+        assert given_after_all(owed, keys(owed, 0, 1, 3)) == 3
 
     assert flat(owed) == [VALID, VALID, OWED, VALID]
     assert others_of(owed) == [OWED] * 4
@@ -125,9 +125,9 @@ def test_what_is_called_off_is_not_given(owed: Order) -> None:
     call_off_event(ticket.entry)
 
     with pytest.raises(RefundRefused, match="is called off or over"):
-        given(owed, keys(owed, 0, 1))
+        given_after_all(owed, keys(owed, 0, 1))
     assert flat(owed) == [OWED] * 4
-    assert given(owed, keys(owed, 1)) == 1
+    assert given_after_all(owed, keys(owed, 1)) == 1
 
 
 @pytest.mark.parametrize("place", [0, 1])
@@ -151,5 +151,5 @@ def test_what_there_is_no_room_for_is_given_all_or_none(shop: Shop) -> None:
     order_cart(order.user)
 
     with pytest.raises(RefundRefused, match="no room for it"):
-        given(order, keys(order, 1, 0))
+        given_after_all(order, keys(order, 1, 0))
     assert flat(order) == [OWED] * 4
