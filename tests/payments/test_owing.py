@@ -86,7 +86,7 @@ def test_named_rows_are_given_instead(owed: Order) -> None:
     assert ("events_ticket", [ticket.pk]) in taken
 
 
-@pytest.mark.parametrize("work", [kept, given])
+@pytest.mark.parametrize("work", [kept, given_after_all])
 def test_what_is_not_the_order_s_is_refused_with_all_of_it(
     owed: Order, work: Callable[[Order, list[str]], int]
 ) -> None:
@@ -97,7 +97,7 @@ def test_what_is_not_the_order_s_is_refused_with_all_of_it(
     assert (flat(owed), others_of(owed)) == ([OWED] * 4, [OWED] * 4)
 
 
-@pytest.mark.parametrize("work", [kept, given])
+@pytest.mark.parametrize("work", [kept, given_after_all])
 def test_what_is_on_its_way_or_not_owed_is_refused_with_all_of_it(
     shop: Shop, work: Callable[[Order, list[str]], int]
 ) -> None:
