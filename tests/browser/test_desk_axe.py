@@ -14,12 +14,11 @@ from payments.models import Case, ReconcileRun, SumUpEvent
 from payments.payouts import read_payouts
 from payments.reconciling import reconcile
 from payments.rounds import Round
-from payments.settling import settle
 from tests.browser.conftest import Visit
 from tests.browser.visitor import AT_A_DESK, ON_A_PHONE, Visitor, Way
 from tests.cart.steps import book, fill, order_cart, paid_at_sumup, take
 from tests.factories import EventFactory, ProductFactory, RoomFactory, UserFactory
-from tests.payments.money import sold
+from tests.payments.money import apply, sold
 from tests.simulator import SimulatorProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,8 +48,7 @@ def order_of_all_three(sumup: SimulatorProcess) -> Order:
     take(buyer, ProductFactory.create(page=page, name="Tote bag"))
     order = order_cart(buyer)
     checkout = paid_at_sumup(sumup, order)
-    settle(checkout.pk, who="webhook", at=timezone.now())
-    checkout.refresh_from_db()
+    apply(checkout)
     sumup.control(f"refund/{checkout.transaction_id}", {"amount": 1})
     reconcile(Round())
     sumup.shift_clock(86400)

@@ -56,7 +56,7 @@ def test_a_flood_of_webhooks_leaves_threads_for_buyers_and_asks_no_more(
 
         hung = [webhook for webhook in flood if not webhook.done()]
         assert pages == [200] * 3
-        assert len(hung) == HINTS_AT_ONCE, "the pages came after SumUp's silence, not beside it"
+        assert len(hung) >= HINTS_AT_ONCE, "the pages came after SumUp's silence, not beside it"
         assert Counter(webhook.result() for webhook in flood) == {503: len(flood)}
         sumup.faults(read="ok")
         sumup.pay(sumup_id(checkouts[0]))
