@@ -1,31 +1,25 @@
-"""`make backup` and `make restore FILE=…`: the whole database in one file, and back, whole or not at all.
+"""`manage.py backup` and `restore`: the whole database in one file, and back, whole or not at all.
 
 The programs are PostgreSQL's own, of the embedded wheel or the system's. The file holds personal data and is made for
 its owner's eyes only; the secrets of the environment and the pictures in DATA_DIR are not in it.
 """
 
-import contextlib
 import gzip
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 import psycopg
-from django.core.exceptions import ImproperlyConfigured
-from psycopg.conninfo import conninfo_to_dict
+from django.db import connection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from config import environment as env
-from config.children import say
-from config.launcher import StartFailure, data_folder, given, only_one, stored_environment
-from config.postgres import Binaries, Cluster, DatabaseUnavailable, last_line, with_programs
+from config.postgres import Binaries, last_line, with_programs
 
 #: What libpq reads from its environment: nothing of it, a password least of all, stands in a list of processes.
 VARIABLES = {
@@ -37,6 +31,8 @@ VARIABLES = {
     "sslmode": "PGSSLMODE",
     "sslrootcert": "PGSSLROOTCERT",
 }
+#: What of them Django's settings hold beside OPTIONS.
+PLACES = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
 LEAVING_SECONDS = 10.0  # how long a connection may still count that its owner has closed, on a busy machine
 #: What pg_dump sets since 17, also for a server that is older and refuses it.
 NEW_SETTING, KNOWN_SINCE = b"SET transaction_timeout = 0;\n", 17
@@ -45,6 +41,13 @@ EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
 
 class BackupFailure(Exception):
     """Nothing was written or changed; the text is for the person who asked."""
+
+
+def address() -> str:
+    """The address of Django's database, as libpq takes it."""
+    settings = connection.settings_dict
+    facts = {name: settings[place] for name, place in PLACES.items()} | settings["OPTIONS"]
+    return make_conninfo(**{name: str(value) for name, value in facts.items() if name in VARIABLES and value})
 
 
 def backup(url: str, file: Path) -> None:
@@ -101,8 +104,8 @@ def head(script: Iterable[bytes], major: int) -> Iterator[bytes]:
 
 def _major(url: str) -> int:
     try:
-        with psycopg.connect(url, connect_timeout=5) as connection:
-            return connection.info.server_version // 10000
+        with psycopg.connect(url, connect_timeout=5) as server:
+            return server.info.server_version // 10000
     except psycopg.Error as error:
         raise BackupFailure(f"The database: {last_line(str(error))}") from error
 
@@ -134,8 +137,8 @@ def _others(url: str) -> str:
         " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         " AND backend_type = 'client backend' GROUP BY usename, client_addr, application_name ORDER BY count(*) DESC"
     )
-    with psycopg.connect(url) as connection:
-        return "; ".join(str(row[0]) for row in connection.execute(query))
+    with psycopg.connect(url) as server:
+        return "; ".join(str(row[0]) for row in server.execute(query))
 
 
 def _run(command: list[str], url: str, output: IO[bytes] | int) -> None:
@@ -147,49 +150,3 @@ def _run(command: list[str], url: str, output: IO[bytes] | int) -> None:
     )
     if done.returncode != 0:
         raise BackupFailure(f"{Path(command[0]).name}: {last_line(done.stderr.decode(errors='replace'))}")
-
-
-@contextlib.contextmanager
-def database(*, alone: bool) -> Iterator[str]:
-    """The address of DATABASE_URL's database, or of the demo's, whose server is started when it does not run."""
-    if given("DATABASE_URL"):
-        yield env.text("DATABASE_URL")
-        return
-    data = data_folder()
-    if not (data / "postgres").is_dir():
-        raise BackupFailure("There is no database: set DATABASE_URL, or begin with `make run`.")
-    try:
-        with only_one(data), Cluster(data / "postgres") as cluster:
-            yield cluster.url
-    except StartFailure as error:
-        if alone:
-            raise BackupFailure(f"{error} Stop it first.") from error
-        yield stored_environment()["DATABASE_URL"]
-
-
-def main(arguments: list[str]) -> int:
-    try:
-        match arguments:
-            case ["backup", *given_name] if len(given_name) < 2:
-                stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-                file = Path(given_name[0]) if given_name else data_folder() / "backups" / f"foyer-{stamp}.sql.gz"
-                with database(alone=False) as url:
-                    backup(url, file)
-                say(f"The backup is {file} ({file.stat().st_size:,} bytes).")
-            case ["restore", name]:
-                with database(alone=True) as url:
-                    restore(url, Path(name))
-                say(
-                    f"The database is that of {name}. Now, before anybody buys: manage.py migrate, then"
-                    " manage.py reconcile_payments, which finds or flags what was paid since."
-                )
-            case _:
-                raise BackupFailure("usage: make backup [FILE=…] | make restore FILE=…")
-    except (BackupFailure, StartFailure, DatabaseUnavailable, ImproperlyConfigured) as error:
-        sys.stderr.write(f"foyer: {error}\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,7 @@
 """`python -m config.launcher run`: the whole demo from one command, everything it writes under DATA_DIR.
 
-`python -m config.launcher manage COMMAND…` runs a management command in the surroundings of the demo that runs.
+`python -m config.launcher manage COMMAND…` runs a management command in the surroundings of the demo that runs;
+`… backup` and `… restore` also while it does not run, and on DATABASE_URL's database when that is set.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import json
 import os
 import secrets
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -32,6 +34,10 @@ SECRETS = ("SECRET_KEY", "FIELD_KEYS")
 
 class StartFailure(Exception):
     """The demo cannot run; the text is for the person who started it."""
+
+
+class AlreadyRuns(StartFailure):
+    """Another demo has the data folder."""
 
 
 class Demo:
@@ -202,7 +208,7 @@ def only_one(data: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StartFailure(f"Foyer already runs on {data}.") from error
+            raise AlreadyRuns(f"Foyer already runs on {data}.") from error
         yield
 
 
@@ -249,6 +255,31 @@ def manage(arguments: list[str]) -> int:
     os.execve(sys.executable, [*MANAGE, *arguments], {**os.environ, **stored})  # noqa: S606  (our own program, no shell)
 
 
+def save(arguments: list[str]) -> int:
+    """`manage.py backup` or `restore` on DATABASE_URL's database, or on the demo's; the exit code.
+
+    The demo's server is started when it does not run. While the demo runs nothing is restored.
+    """
+    data = data_folder()
+    if given("DATABASE_URL"):
+        kept = stored_environment() if (data / "environment.json").exists() else {}
+        return _managed(arguments, {**kept, **os.environ})
+    if not (data / "postgres").is_dir():
+        raise StartFailure("There is no database: set DATABASE_URL, or begin with `make run`.")
+    surroundings = {**os.environ, **stored_environment()}
+    try:
+        with only_one(data), Cluster(data / "postgres") as cluster:
+            return _managed(arguments, surroundings | {"DATABASE_URL": cluster.url})
+    except AlreadyRuns as error:
+        if arguments[0] == "restore":
+            raise StartFailure(f"{error} Stop it first.") from error
+        return _managed(arguments, surroundings)
+
+
+def _managed(arguments: list[str], environment: dict[str, str]) -> int:
+    return subprocess.run([*MANAGE, *arguments], env=environment, check=False).returncode
+
+
 def data_folder() -> Path:
     return Path(os.environ.get("DATA_DIR") or PROJECT / ".foyer").absolute()
 
@@ -260,8 +291,12 @@ def main(arguments: list[str]) -> int:
                 return run()
             case ["manage", *rest]:
                 return manage(rest)
+            case ["backup" | "restore", *_]:
+                return save(arguments)
             case _:
-                raise StartFailure("usage: python -m config.launcher run | manage COMMAND…")
+                raise StartFailure(
+                    "usage: python -m config.launcher run | manage COMMAND… | backup [FILE] | restore FILE"
+                )
     except (StartFailure, DatabaseUnavailable, ImproperlyConfigured) as error:
         trouble = str(error)
     except OSError as error:

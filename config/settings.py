@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "csp",
     "pgtrigger",
     "procrastinate.contrib.django",
+    "config",
     "ledger",
     "accounts",
     "events",

@@ -1,18 +1,26 @@
-"""`make backup` and `make restore`: whole, or nothing and one line that says why."""
+"""`manage.py backup` and `restore`: whole, or nothing and one line that says why."""
 
 import gzip
+import json
+import os
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import dj_database_url
 import psycopg
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connections
+from psycopg.conninfo import conninfo_to_dict
 
-from config import backups, postgres
+from config import backups, launcher, postgres
 from config.backups import BackupFailure, backup, restore
 from config.launcher import write_private
 from config.postgres import THROW_AWAY, Cluster
+from tests.simulator import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -122,23 +130,63 @@ def test_a_backup_replaces_no_other_and_leaves_no_half_one(
     assert [path.name for path in tmp_path.iterdir()] == ["one.sql.gz"]
 
 
+def managed(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`manage.py` as an operator runs it, on the database that `environment` names."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_commands_save_and_bring_back_the_database_of_the_settings(url: str, tmp_path: Path) -> None:
+    deployed = {"DATABASE_URL": url, "DATA_DIR": str(tmp_path), "DATABASE_POOL": "2"}
+    saved = managed("backup", **deployed)
+    assert (saved.returncode, saved.stderr) == (0, "")
+    (file,) = (tmp_path / "backups").iterdir()
+    assert str(file) in saved.stdout
+    with psycopg.connect(url) as server:
+        server.execute("UPDATE kept SET words = 'today'")
+
+    restored = managed("restore", str(file), **deployed)
+
+    assert (restored.returncode, restored.stderr) == (0, "")
+    assert "manage.py migrate" in restored.stdout
+    assert words(url) == ["yesterday"]
+
+
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "said"),
     [
-        (["restore"], "usage"),
         (["restore", "nowhere.dump"], "nowhere.dump is not there"),
-        (["restore", "a", "b"], "usage"),
-        ([], "usage"),
+        (["restore", "/"], "/ is not there"),
+        (["backup", "/proc/nowhere/one.sql.gz"], "/proc/nowhere: "),
+        (["backup", "/"], "/ is there already"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
-    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+    url: str, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", url)
-    assert backups.main(arguments) == 1
-    said = capsys.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
+    for command in ("backup", "restore"):
+        monkeypatch.setattr(f"config.management.commands.{command}.address", lambda: url)
+    with pytest.raises(CommandError) as refused:
+        call_command(*arguments)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["postgresql://u:p%23%2F%3F%40@%2Frun%2Fpg/a%20b", "postgresql://u@db.example.org:6432/x?sslmode=verify-full"],
+)
+def test_the_address_is_django_s(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """A password with anything in it, a socket's folder, a demanded encryption: as the shop itself connects."""
+    monkeypatch.setitem(
+        connections["default"].__dict__, "settings_dict", {"OPTIONS": {}, **dj_database_url.parse(given)}
+    )
+    assert conninfo_to_dict(backups.address()) == conninfo_to_dict(given)
 
 
 @pytest.mark.parametrize(("major", "known"), [(15, False), (16, False), (17, True), (18, True)])
@@ -171,23 +219,40 @@ def test_without_programs_it_says_what_to_install(url: str, tmp_path: Path, monk
 
 
 def test_the_demo_s_database_is_saved_and_brought_back_while_it_does_not_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("DATABASE_URL")
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
-    assert backups.main(["backup"]) == 1
-    assert "There is no database" in capsys.readouterr().err
+    assert launcher.main(["backup"]) == 1
+    assert "There is no database" in capfd.readouterr().err
     with Cluster(tmp_path / "postgres", settings=THROW_AWAY) as cluster, psycopg.connect(cluster.url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS id, 'yesterday' AS words")
+    write_private(tmp_path / "environment.json", json.dumps({"DATABASE_URL": cluster.url}))
 
-    assert backups.main(["backup"]) == 0
+    assert launcher.main(["backup"]) == 0
     (file,) = (tmp_path / "backups").iterdir()
     with Cluster(tmp_path / "postgres") as cluster, psycopg.connect(cluster.url) as connection:
         connection.execute("DROP TABLE kept")
-    assert backups.main(["restore", str(file)]) == 0
+    assert launcher.main(["restore", str(file)]) == 0
 
     with Cluster(tmp_path / "postgres") as cluster:
         assert words(cluster.url) == ["yesterday"]
+
+
+def test_the_demo_is_saved_while_it_runs_and_not_restored(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    (tmp_path / "postgres").mkdir()
+    write_private(tmp_path / "environment.json", json.dumps({"DATABASE_URL": url}))
+    file = tmp_path / "one.sql.gz"
+    with launcher.only_one(tmp_path):
+        assert launcher.main(["backup", str(file)]) == 0
+        capfd.readouterr()
+        assert launcher.main(["restore", str(file)]) == 1
+    assert capfd.readouterr().err == f"foyer: Foyer already runs on {tmp_path}. Stop it first.\n"
+    assert file.exists()
 
 
 def test_the_server_s_own_programs_are_in_the_wheel() -> None:
