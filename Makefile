@@ -48,6 +48,7 @@ types: $(INSTALLED) ## mypy --strict
 # A night at full size; docs/proof.md has the sizes and how to run a tenth.
 soak: export SOAK_ORDERS ?= 10000
 soak: export SOAK_KILLS ?= 100
+soak: export SOAK_JOBS ?= 1600000
 soak: $(INSTALLED) browser ## the long proofs, at full size (SOAK_…: docs/proof.md)
 	@$(PYTHON) -m pytest -n 2 --dist worksteal -m soak
 	@$(PYTHON) -m pytest -m 'not soak' tests/soak

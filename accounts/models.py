@@ -107,10 +107,14 @@ class SignInCodeQuerySet(models.QuerySet["SignInCode"]):
         """Use it up; False when somebody was quicker."""
         return bool(self.filter(used_at=None).update(used_at=at))
 
+    def old(self, *, at: datetime) -> "SignInCodeQuerySet":
+        """Those that are past all use."""
+        return self.filter(made_at__lt=at - timedelta(days=1))
+
     def delete_old(self, *, at: datetime) -> None:
         """Delete some that are past all use; what a rival deletes is left to it."""
         with transaction.atomic():
-            old = self.filter(made_at__lt=at - timedelta(days=1)).select_for_update(skip_locked=True)
+            old = self.old(at=at).select_for_update(skip_locked=True)
             self.filter(pk__in=list(old.values_list("pk", flat=True)[:100])).delete()
 
 

@@ -1,10 +1,12 @@
-"""The job of reconciling: every hour, by the worker."""
+"""The jobs of reconciling: every hour, by the worker; and its old runs go."""
 
 import logging
 
 from procrastinate.contrib.django import app
 
-from payments.models import RunOutcome
+from accounts.clearing import delete_in_batches
+from ledger import clock
+from payments.models import ReconcileRun, RunOutcome
 from payments.reconciling import AlreadyRunning, reconcile
 from payments.rounds import Round
 
@@ -21,3 +23,10 @@ def reconcile_hourly(timestamp: int) -> None:  # noqa: ARG001  (procrastinate pa
         return
     if row.outcome != RunOutcome.IN_ORDER:
         log.warning("reconcile: %s %s", row.outcome, row.problem)
+
+
+@app.periodic(cron="57 3 * * *")
+@app.task(name="payments.reconcile_jobs.clear", queue="clearing", lock="clear_runs", queueing_lock="clear_runs")
+def clear_runs(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
+    """Every day: delete what earlier comparisons came to."""
+    delete_in_batches(ReconcileRun.objects.old(at=clock.now()).order_by("pk"))

@@ -1,5 +1,7 @@
 """ReconcileRun: one comparison of our books with SumUp's; SumUpAnswer: what SumUp said of a payment, verbatim."""
 
+from datetime import datetime, timedelta
+
 import pgtrigger
 from django.db import models
 from django.db.models import Q
@@ -20,6 +22,7 @@ class RunOutcome(models.TextChoices):
 
 #: Outcomes of a run that has looked at everything.
 GOOD = frozenset({"in_order", "person"})
+RUNS_KEPT = timedelta(days=400)
 
 
 class ReconcileRunQuerySet(models.QuerySet["ReconcileRun"]):
@@ -34,6 +37,14 @@ class ReconcileRunQuerySet(models.QuerySet["ReconcileRun"]):
     def walked(self, merchant: Merchant) -> "ReconcileRunQuerySet":
         """Those in earnest that have read all of `merchant`'s transactions."""
         return self.filter(is_dry=False, walked__contains=merchant.pk)
+
+    def old(self, *, at: datetime) -> "ReconcileRunQuerySet":
+        """Those that nobody needs any more: not the last that looked at everything, nor the last about a merchant."""
+        needed = {self.good().order_by("-started_at").values_list("pk", flat=True).first()}
+        for merchant in Merchant.objects.all():
+            needed.add(self.walked(merchant).order_by("-started_at").values_list("pk", flat=True).first())
+        over = self.filter(started_at__lt=at - RUNS_KEPT, finished_at__isnull=False)
+        return over.exclude(pk__in=[pk for pk in needed if pk is not None])
 
 
 class ReconcileRun(models.Model):
