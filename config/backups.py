@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 import psycopg
+from django.conf import settings
 from django.db import connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -45,9 +46,20 @@ class BackupFailure(Exception):
 
 def address() -> str:
     """The address of Django's database, as libpq takes it."""
-    settings = connection.settings_dict
-    facts = {name: settings[place] for name, place in PLACES.items()} | settings["OPTIONS"]
+    known = connection.settings_dict
+    facts = {name: known[place] for name, place in PLACES.items()} | known["OPTIONS"]
     return make_conninfo(**{name: str(value) for name, value in facts.items() if name in VARIABLES and value})
+
+
+def noted() -> Path:
+    """The file that was written when a backup was last made; the doctor looks at its time."""
+    return Path(settings.DATA_DIR, "backups", "last")
+
+
+def note(file: Path) -> None:
+    """Remember that `file` was made now."""
+    noted().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    noted().write_text(f"{file.absolute()}\n", encoding="utf-8")
 
 
 def backup(url: str, file: Path) -> None:

@@ -5,12 +5,16 @@ A secret may also stand in a file, named by ``<NAME>_FILE`` (container secrets).
 
 import os
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
 
+import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
+from psycopg import pq
 
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off", ""}
+ENCODE = "Percent-encode marks in user, password and options: # is %23, / is %2F, ? is %3F, @ is %40, % is %25."
 MAIL_SCHEMES = {"smtp", "smtps", "smtp+tls", "console", "file", "memory"}
 
 
@@ -73,27 +77,42 @@ def web_address(name: str, default: str | None = None) -> str:
     return value
 
 
+def database(name: str) -> dict[str, Any]:
+    """Django's settings of a database from `postgresql://user:password@host:port/name`, libpq's options behind `?`."""
+    value = text(name).strip()
+    parts = _parts(name, value)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ImproperlyConfigured(f"{name} must be a postgresql:// address: Foyer runs on PostgreSQL only.")
+    _options(name, parts, {option.keyword.decode() for option in pq.Conninfo.get_defaults()})
+    if not parts.path.strip("/") or "/" in parts.path[1:]:
+        raise _unreadable(name)
+    try:
+        # A plus is a plus: its reader would make it a blank.
+        return dict(dj_database_url.parse(value.replace("+", "%2B")))
+    except (ValueError, dj_database_url.UnknownSchemeError):
+        raise _unreadable(name) from None
+
+
 def mail(name: str, default: str) -> dict[str, object]:
     """Django's EMAIL_* settings from one address: `smtp+tls://user:password@host:587`,
     `smtps://…`, `smtp://…`, `console:`, `memory:`, `file:///folder`; `?from=` names the sender."""
-    value = text(name, default)
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{name} is not an address ({error}).") from error
+    value = text(name, default).strip()
+    parts = _parts(name, value)
     scheme = parts.scheme
-    if scheme not in MAIL_SCHEMES or (scheme.startswith("smtp") and not parts.hostname):
+    by_smtp = scheme.startswith("smtp")
+    if scheme not in MAIL_SCHEMES or (by_smtp and not parts.hostname):
         raise ImproperlyConfigured(
-            f"{name} must be like smtp+tls://user:password@host:587, console: or file:///folder."
+            f"{name} must be like smtp+tls://user:password@host:587, console: or file:///folder. {ENCODE}"
         )
-    sender = parse_qs(parts.query).get("from", ["Foyer <foyer@localhost>"])[0]
+    if by_smtp and parts.path.strip("/"):
+        raise _unreadable(name)
+    sender = _options(name, parts, {"from"}).get("from", "Foyer <foyer@localhost>")
     settings: dict[str, object] = {"DEFAULT_FROM_EMAIL": sender, "SERVER_EMAIL": sender}
-    if scheme.startswith("smtp"):
+    if by_smtp:
         settings |= {
             "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
             "EMAIL_HOST": parts.hostname,
-            "EMAIL_PORT": port or {"smtp": 25, "smtp+tls": 587, "smtps": 465}[scheme],
+            "EMAIL_PORT": parts.port or {"smtp": 25, "smtp+tls": 587, "smtps": 465}[scheme],
             "EMAIL_HOST_USER": unquote(parts.username or ""),
             "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
             "EMAIL_USE_TLS": scheme == "smtp+tls",
@@ -109,3 +128,33 @@ def mail(name: str, default: str) -> dict[str, object]:
         name_of = {"console": "console", "memory": "locmem"}[scheme]
         settings |= {"EMAIL_BACKEND": f"django.core.mail.backends.{name_of}.EmailBackend"}
     return settings
+
+
+def _unreadable(name: str) -> ImproperlyConfigured:
+    """What is wrong may be half a password: nothing of it is quoted, nor does an error stand behind this one."""
+    return ImproperlyConfigured(f"{name} cannot be read. {ENCODE}")
+
+
+def _parts(name: str, value: str) -> SplitResult:
+    """The parts of an address that may hold a password."""
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018  (reading it raises on a port that is no number)
+    except ValueError:
+        raise _unreadable(name) from None
+    # A mark of the password has ended the host too early: its @ stands behind that.
+    is_cut = parts.netloc and "@" not in parts.netloc and "@" in parts.path
+    if "#" in value or is_cut or not value.isprintable():
+        raise _unreadable(name)
+    return parts
+
+
+def _options(name: str, parts: SplitResult, known: set[str]) -> dict[str, str]:
+    """What stands behind `?`: each of them known, at most once. A plus is a plus."""
+    found: dict[str, str] = {}
+    for pair in parts.query.split("&") if parts.query else []:
+        key, equals, value = pair.partition("=")
+        if not equals or key not in known or key in found:
+            raise _unreadable(name)
+        found[key] = unquote(value)
+    return found

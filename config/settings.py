@@ -3,7 +3,6 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import dj_database_url
 import django_stubs_ext
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
@@ -123,12 +122,7 @@ TEMPLATES = [
     }
 ]
 
-try:
-    DATABASES = {"default": dj_database_url.parse(env.text("DATABASE_URL"))}
-except (ValueError, dj_database_url.UnknownSchemeError) as error:
-    raise ImproperlyConfigured(f"DATABASE_URL cannot be read ({type(error).__name__}).") from error
-if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
-    raise ImproperlyConfigured("DATABASE_URL must be a postgresql:// address: Foyer runs on PostgreSQL only.")
+DATABASES = {"default": env.database("DATABASE_URL")}
 DATABASES["default"]["ENGINE"] = "ledger.postgresql"  # Django's own, but for what its pool hands out
 DATABASE_POOL = env.number("DATABASE_POOL", 8, least=0, most=64)
 # A web process (config/wsgi.py) gives up what takes longer; the worker and commands have no such limit.

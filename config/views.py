@@ -1,6 +1,7 @@
 """The machine's own addresses, and the pages of errors."""
 
 import sys
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from django.views.decorators.http import require_safe
 from django.views.static import serve
 
 from accounts.models import User
+from config.doctor import missing_static
 from events.developing import NAME
 from ledger import clock
 from ledger.locking import Contention
@@ -35,10 +37,10 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> JsonResponse:
     """Able to serve and in order; 503 when not. Whoever may know is told what is wrong, all others only that it is.
 
-    The database and its migrations, how old the last comparison with SumUp is, how long money and mail wait, and
-    whether SumUp refuses a merchant.
+    The static files, the database and its migrations, how old the last comparison with SumUp is, how long money and
+    mail wait, and whether SumUp refuses a merchant.
     """
-    problems = []
+    problems = [] if _static_is_there() else ["static files are missing: manage.py collectstatic, and a restart"]
     try:
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
@@ -51,6 +53,22 @@ def readyz(request: HttpRequest) -> JsonResponse:
     if _may_know(request):
         told["problems"] = problems
     return JsonResponse(told, status=HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK)
+
+
+@dataclass
+class _Seen:
+    """What this process need not look for again."""
+
+    static: bool = False
+
+
+_seen = _Seen()
+
+
+def _static_is_there() -> bool:
+    """Without `collectstatic` each page is an error."""
+    _seen.static = _seen.static or not missing_static()
+    return _seen.static
 
 
 def _may_know(request: HttpRequest) -> bool:

@@ -1,8 +1,6 @@
 """The doctor: looks at a deployment, its settings, merchants, mail, worker and database, and says what to do."""
 
-import ipaddress
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -12,11 +10,13 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.urls import reverse
 
+from config.doctor import Finding, is_local, look_at_database, look_at_files, look_at_sender
 from config.postgres import OLDEST_MAJOR
 from events.models import Merchant
 from ledger import clock
 from payments.health import HEARTBEAT, pending_mail, reconciled_at, troubles, worker_seen_at
 from payments.merchants import PATIENT, client_for
+from payments.owed import by_currency, owed_sums
 from payments.sumup import KeyRefused, Refusal, SumUpProblem, skew
 
 #: Where mail goes when it goes to nobody.
@@ -26,32 +26,27 @@ NOWHERE = ("console", "filebased", "locmem", "dummy")
 SUMUP_MOST_SECONDS = 5
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at; `advice` is what to do, "" when it is well."""
-
-    name: str
-    words: str
-    advice: str = ""
-
-    @property
-    def is_well(self) -> bool:
-        return not self.advice
-
-
 def examine(*, at: datetime) -> Iterator[Finding]:
-    """All findings, one after the other; a database that does not answer ends it."""
+    """All findings, one after the other; a database that does not answer, or is of an earlier version, ends it."""
     yield from _address()
+    yield from look_at_files(at=at)
     try:
-        yield from _database()
+        missing = yield from _database()
+        yield from look_at_database()
     except DatabaseError as error:
         yield Finding("database", f"It does not answer: {str(error).splitlines()[0]}", "Mend DATABASE_URL.")
+        return
+    if missing:
         return
     yield from _merchants()
     yield from _sumup_clock()
     yield _mail()
+    yield look_at_sender()
     yield from _work(at)
-    for trouble in troubles(at=at):
+    found = list(troubles(at=at))
+    if not any(trouble.name == "owed" for trouble in found):
+        yield _owed()
+    for trouble in found:
         yield Finding(trouble.name, trouble.words, trouble.advice)
 
 
@@ -70,15 +65,8 @@ def _address() -> Iterator[Finding]:
         yield Finding("debug", "DEBUG is off.")
 
 
-def is_local(host: str) -> bool:
-    """Whether a host is on this machine or in this house only, as far as its name tells."""
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return "." not in host or host.endswith((".local", ".localhost", ".internal", ".lan", ".test", ".invalid"))
-
-
-def _database() -> Iterator[Finding]:
+def _database() -> Generator[Finding, None, int]:
+    """Answers how many migrations are missing."""
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version_num")
         (number,) = cursor.fetchone() or ("0",)
@@ -89,6 +77,7 @@ def _database() -> Iterator[Finding]:
     missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
     words = f"{missing} are missing" if missing else "all are in"
     yield Finding("migrations", words, "Run manage.py migrate." if missing else "")
+    return missing
 
 
 def _merchants() -> Iterator[Finding]:
@@ -153,6 +142,16 @@ def _mail() -> Finding:
     except OSError as error:  # smtplib's errors are OSErrors
         return Finding("mail", f"{where}: {type(error).__name__}: {error}", "Mend EMAIL_URL, or the mail server.")
     return Finding("mail", f"{where} takes our mail.")
+
+
+def _owed() -> Finding:
+    """What must go back to buyers and was not sent; /readyz says when it has waited for too long."""
+    sums = owed_sums()
+    if not sums:
+        return Finding("owed", "nothing")
+    money = ", ".join(str(amount) for amount in by_currency(sums))
+    number = sum(row.number for row in sums)
+    return Finding("owed", f"{money} to buyers, for {number} things: the admin's front page sends it.")
 
 
 def _work(at: datetime) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Min
 
+from config.doctor import told
 from ledger import clock
 from payments.models import Case, ReconcileRun
 from payments.owed import owed_sums
@@ -73,7 +74,7 @@ def _reconcile(at: datetime) -> Trouble | None:
         return None
     return Trouble(
         "reconcile",
-        f"the books were not compared with SumUp's for {_told(at - since)}",
+        f"the books were not compared with SumUp's for {told(at - since)}",
         "Is the job worker alive? Run manage.py reconcile_payments and read what stands in its way.",
     )
 
@@ -84,7 +85,7 @@ def _cases(at: datetime) -> Iterator[Trouble]:
     if oldest is not None and at - oldest > timedelta(days=settings.READY_UNDECIDED_DAYS):
         yield Trouble(
             "undecided",
-            f"money waits for a person for {_told(at - oldest)}",
+            f"money waits for a person for {told(at - oldest)}",
             "Open Money to decide in the admin.",
         )
     if waiting.filter(kind=CaseKind.REFUSED).exists():
@@ -101,7 +102,7 @@ def _owed(at: datetime) -> Trouble | None:
         return None
     return Trouble(
         "owed",
-        f"money is owed to buyers and has not been sent for {_told(at - oldest)}",
+        f"money is owed to buyers and has not been sent for {told(at - oldest)}",
         "Open the admin's front page: one click sends it.",
     )
 
@@ -112,7 +113,7 @@ def _mail(at: datetime) -> Trouble | None:
         return None
     return Trouble(
         "mail",
-        f"{number} mails wait, the oldest for {_told(at - oldest)}",
+        f"{number} mails wait, the oldest for {told(at - oldest)}",
         "Is the job worker alive, and does the mail server of EMAIL_URL take mail?",
     )
 
@@ -139,10 +140,3 @@ def worker_seen_at() -> datetime | None:
         cursor.execute("SELECT max(last_heartbeat) FROM procrastinate_workers")
         (seen,) = cursor.fetchone() or (None,)
     return seen if isinstance(seen, datetime) else None
-
-
-def _told(age: timedelta) -> str:
-    hours = int(age.total_seconds() // 3600)
-    if hours >= 48:
-        return f"{hours // 24} days"
-    return f"{hours} hours" if hours else f"{int(age.total_seconds() // 60)} minutes"

@@ -145,8 +145,9 @@ def test_the_commands_save_and_bring_back_the_database_of_the_settings(url: str,
     deployed = {"DATABASE_URL": url, "DATA_DIR": str(tmp_path), "DATABASE_POOL": "2"}
     saved = managed("backup", **deployed)
     assert (saved.returncode, saved.stderr) == (0, "")
-    (file,) = (tmp_path / "backups").iterdir()
+    (file,) = (tmp_path / "backups").glob("*.sql.gz")
     assert str(file) in saved.stdout
+    assert (tmp_path / "backups" / "last").read_text() == f"{file}\n", "for the doctor"
     with psycopg.connect(url) as server:
         server.execute("UPDATE kept SET words = 'today'")
 
@@ -230,7 +231,7 @@ def test_the_demo_s_database_is_saved_and_brought_back_while_it_does_not_run(
     write_private(tmp_path / "environment.json", json.dumps({"DATABASE_URL": cluster.url}))
 
     assert launcher.main(["backup"]) == 0
-    (file,) = (tmp_path / "backups").iterdir()
+    (file,) = (tmp_path / "backups").glob("*.sql.gz")
     with Cluster(tmp_path / "postgres") as cluster, psycopg.connect(cluster.url) as connection:
         connection.execute("DROP TABLE kept")
     assert launcher.main(["restore", str(file)]) == 0

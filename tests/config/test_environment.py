@@ -1,10 +1,14 @@
 """Settings from the environment: each a typed value or one clear line."""
 
 import os
+import re
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -117,6 +121,95 @@ def test_mail_by_smtp_reads_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "sender"),
+    [
+        ("smtp://mail.example.org?from=box+office@example.org", "box+office@example.org"),
+        ("console:?from=a+b@example.org", "a+b@example.org"),
+        ("file:///var/mail@home?from=A%20%26%20B%20%3Ca%2Bb@example.org%3E", "A & B <a+b@example.org>"),
+        ("smtp://mail.example.org", "Foyer <foyer@localhost>"),
+    ],
+)
+def test_a_plus_of_the_sender_stays_a_plus(monkeypatch: pytest.MonkeyPatch, value: str, sender: str) -> None:
+    monkeypatch.setenv("NAME", value)
+    assert env.mail("NAME", "console:")["DEFAULT_FROM_EMAIL"] == sender
+
+
+#: Marks that end a part of an address, and what they may stand between.
+MARKS = ["#", "/", "?", "[", "]", "?&", "?x=", "/x/", "\n", "??"]
+PASSWORDS = ["hush{}hush", "12{}hush", "{}hush", "hush{}", "12{}12", "a@b{}c"]
+SECRET_ADDRESSES = {
+    "DATABASE_URL": [
+        "postgresql://u:{}@db.example.org/foyer",
+        "postgres://u:{}@db.example.org:5432/foyer?sslmode=require",
+    ],
+    "EMAIL_URL": [
+        "smtp+tls://u:{}@mail.example.org:587?from=a@example.org",
+        "smtp://u:{}@mail.example.org?from=a@example.org",
+        "smtps://u:{}@mail.example.org",
+        "smtps://u:{}@mail.example.org:465",
+    ],
+}
+
+
+@pytest.mark.parametrize("mark", MARKS)
+@pytest.mark.parametrize("name", SECRET_ADDRESSES)
+def test_a_password_s_mark_is_told_of_and_nothing_of_it_quoted(
+    monkeypatch: pytest.MonkeyPatch, name: str, mark: str
+) -> None:
+    for form in SECRET_ADDRESSES[name]:
+        for password in (form.format(mark) for form in PASSWORDS):
+            monkeypatch.setenv("NAME", form.format(password))
+            reader = env.database if name == "DATABASE_URL" else partial(env.mail, default="")
+            with pytest.raises(ImproperlyConfigured, match="Percent-encode") as refused:
+                reader("NAME")
+            told = "".join(traceback.format_exception(refused.value))
+            assert not re.search("hush|12|example", told.rpartition("ImproperlyConfigured")[2])
+            assert "\n" not in str(refused.value)
+            assert refused.value.__cause__ is None
+            assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+@pytest.mark.parametrize("password", ["#/?[]@:%&=+ \\'\"$", "+", "a@b", "ü€"])
+def test_a_password_that_is_percent_encoded_is_what_it_was(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    encoded = quote(password, safe="+" if password == "+" else "@" if password == "a@b" else "")
+    for form in SECRET_ADDRESSES["EMAIL_URL"]:
+        monkeypatch.setenv("NAME", form.format(encoded))
+        assert env.mail("NAME", "")["EMAIL_HOST_PASSWORD"] == password
+    for form in SECRET_ADDRESSES["DATABASE_URL"]:
+        monkeypatch.setenv("NAME", form.format(encoded))
+        found = env.database("NAME")
+        assert (found["PASSWORD"], found["HOST"], found["NAME"]) == (password, "db.example.org", "foyer")
+
+
+@pytest.mark.parametrize(
+    ("value", "facts"),
+    [
+        ("postgresql:///foyer", {"HOST": "", "NAME": "foyer", "USER": ""}),
+        ("postgresql://foyer@%2Fvar%2Frun%2Fpostgresql/foyer", {"HOST": "/var/run/postgresql", "USER": "foyer"}),
+        ("postgresql://u:p@[::1]:6432/a%2Fb", {"HOST": "::1", "PORT": 6432, "NAME": "a/b"}),
+        ("postgresql://u@h/n?sslrootcert=/etc/a+b.pem", {"OPTIONS": {"sslrootcert": "/etc/a+b.pem"}}),
+    ],
+)
+def test_database_reads_every_part(monkeypatch: pytest.MonkeyPatch, value: str, facts: dict[str, object]) -> None:
+    monkeypatch.setenv("NAME", value)
+    assert env.database("NAME").items() >= facts.items()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "postgresql://u@h", "postgresql://u@h/", "postgresql://u@h/n?nonsense=1", "postgresql://u@h/n?sslmode",
+        "postgresql://u@h/n?sslmode=a&sslmode=b", "mysql://u:hush@h/n", "", "u:hush@h/n",
+    ],
+)  # fmt: skip
+def test_a_database_s_bad_address_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("NAME", value)
+    with pytest.raises(ImproperlyConfigured, match=r"^NAME") as refused:
+        env.database("NAME")
+    assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("value", "backend"),
     [("console:", "console"), ("memory:", "locmem"), ("file:///var/mail%20box", "filebased")],
 )
@@ -137,6 +230,8 @@ def test_mail_without_a_server_has_its_backend(monkeypatch: pytest.MonkeyPatch, 
         ("SITE_URL", "localhost"),
         ("DATABASE_URL", "sqlite:///foyer.db"),
         ("DATABASE_URL", "what is this"),
+        ("DATABASE_URL", "postgresql://u:12#3@db.example.org/foyer"),
+        ("EMAIL_URL", "smtp://u:12/3@mail.example.org"),
         ("DATABASE_POOL", "many"),
         ("HOLD_MINUTES", "3"),
         ("SUMUP_API_KEY", "without a merchant"),

@@ -1,12 +1,15 @@
 """/readyz and the doctor: red when money, mail, keys or the comparison with SumUp need somebody, and what to do."""
 
 import json
+import os
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -16,19 +19,24 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
+from whitenoise.storage import CompressedManifestStaticFilesStorage
 
+from config import backups, doctor, views
+from config.doctor import is_local
+from events.calling_off import call_off
 from events.models import Merchant
 from ledger import clock
 from orders.jobs import send_confirmation
 from payments.cases import open_merchant_case
-from payments.doctor import examine, is_local
+from payments.doctor import examine
 from payments.models import Case, ReconcileRun
 from payments.states import CaseKind
 from payments.sumup.skew import note, skew
 from tests.config.test_launcher import free_port
 from tests.desk import signed_in_as
-from tests.factories import UserFactory
+from tests.factories import EventFactory, UserFactory
 from tests.ledger.psql import run
+from tests.payments.money import sold
 from tests.payments.test_sumup_wire import serving
 from tests.simulator import MERCHANT, OTHER_KEY, PATIENCE, SimulatorProcess
 
@@ -189,9 +197,13 @@ def mail_server(settings: Settings) -> Iterator[None]:
 
 
 @pytest.fixture
-def well(sumup: SimulatorProcess, settings: Settings, mail_server: None) -> None:
-    """All in order: a live account, mail, a worker, a comparison, an address that SumUp reaches."""
+def well(sumup: SimulatorProcess, settings: Settings, mail_server: None, tmp_path: Path) -> None:
+    """All in order: a live account, mail, a worker, a comparison, a backup, an address that SumUp reaches."""
     settings.SITE_URL = "https://tickets.example.org"
+    settings.DEFAULT_FROM_EMAIL = "Tickets <tickets+box@venue.coop>"
+    settings.DATA_DIR = tmp_path
+    settings.MEDIA_ROOT = tmp_path / "media"
+    backups.note(tmp_path / "one.sql.gz")
     sumup.faults(tamper={})
     settings.DEBUG = False
     run("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now())")
@@ -258,6 +270,120 @@ def test_what_is_wrong_is_named_with_what_to_do(
         case "no merchant":
             Merchant.objects.all().delete()
     assert words in wrong()[name]
+
+
+@pytest.mark.parametrize(
+    ("sender", "is_well"),
+    [
+        ("Tickets <tickets@venue.coop>", True), ("box+office@tickets.venue.coop", True),
+        ("Foyer <foyer@localhost>", False), ("noreply@localhost", False), ("a@venue", False), ("a@10.0.0.1", False),
+        ("box@example.com", False), ("box@mail.example.org", False), ("box@venue.local", False),
+        ("box@venue.invalid", False), ("box", False), ("", False), ("Box Office", False), ("a@b@c.org", False),
+    ],
+)  # fmt: skip
+def test_a_sender_that_mail_servers_refuse_is_told(well: None, settings: Settings, sender: str, is_well: bool) -> None:
+    settings.DEFAULT_FROM_EMAIL = sender
+    assert ("sender" not in wrong()) is is_well
+    settings.DEBUG = True
+    assert "sender" not in wrong()
+
+
+def test_a_backup_of_long_ago_or_none_is_told(well: None, settings: Settings) -> None:
+    mark = backups.noted()
+    for days, is_well in ((1.9, True), (2.1, False)):
+        at = time.time() - days * 86400
+        os.utime(mark, (at, at))
+        assert ("backup" not in wrong()) is is_well
+    assert wrong()["backup"].startswith("the last was made 2 days ago Run manage.py backup every night")
+    mark.unlink()
+    assert "none was made" in wrong()["backup"]
+    mark.parent.rmdir()
+    assert str(mark) in wrong()["backup"], "what another program is to touch"
+    settings.DEBUG = True
+    assert "backup" not in wrong()
+
+
+def test_a_data_folder_that_cannot_be_written_or_is_full_is_told(
+    well: None, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DATA_DIR = Path("/proc/self/nowhere")
+    assert "Make /proc/self writable" in wrong()["data folder"]
+    settings.DATA_DIR, settings.MEDIA_ROOT = tmp_path, Path("/proc/self/media")
+    assert "Make /proc/self writable" in wrong()["data folder"]
+    settings.MEDIA_ROOT = tmp_path
+    monkeypatch.setattr(doctor, "FREE_LEAST", 10**18)
+    assert "Make room" in wrong()["data folder"]
+
+
+def words_of(name: str) -> str:
+    return next(row.words for row in examine(at=timezone.now()) if row.name == name)
+
+
+def test_owed_money_both_clocks_and_the_largest_tables_are_told(well: None) -> None:
+    assert words_of("owed") == "nothing"
+    assert words_of("database's clock") == "It and this machine's are 0.0 s apart."
+    assert words_of("letters") == "UTF8"
+    assert re.fullmatch(r"\d.* MB; the largest tables: \w+ \d\S* \wB, \w+ \d\S* \wB, \w+ \d\S* \wB", words_of("size"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_owed_is_told_with_its_sum_and_once(sumup: SimulatorProcess, settings: Settings) -> None:
+    entry = EventFactory.create(capacity=5)
+    sold(sumup, entry, 2)
+    call_off(entry.pk, money_back=True, who="user:1", why="Rain")
+    assert words_of("owed") == "€ 24.00 to buyers, for 2 things: the admin's front page sends it."
+    later = timezone.now() + timedelta(days=settings.READY_OWED_DAYS, hours=1)
+    assert [row.is_well for row in examine(at=later) if row.name == "owed"] == [False]
+
+
+@pytest.fixture
+def collected(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Production's storage of static files, and a process that has just begun; nothing was collected."""
+    static = tmp_path / "static"
+    settings.STATIC_ROOT = static
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    }
+    monkeypatch.setattr(views, "_seen", views._Seen())
+    return static
+
+
+def begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a restart: the list of what was collected is read once."""
+    monkeypatch.setattr(doctor, "staticfiles_storage", CompressedManifestStaticFilesStorage())
+
+
+def test_without_collected_static_files_it_is_not_ready(
+    client: Client, collected: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["static files are missing: manage.py collectstatic, and a restart"]
+    begun_again(monkeypatch)
+    assert ready(client) == (503, words)
+    call_command("collectstatic", "--no-input", verbosity=0)
+    assert ready(client) == (503, words), "this process does not know their names"
+    begun_again(monkeypatch)
+    assert ready(client) == (200, [])
+    monkeypatch.setattr(views, "_seen", views._Seen())
+    next(collected.glob("foyer.*.css")).unlink()
+    assert ready(client) == (503, words)
+
+
+def test_static_files_of_before_an_update_are_told(
+    well: None, collected: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun_again(monkeypatch)
+    assert "Run manage.py collectstatic" in wrong()["static files"]
+    call_command("collectstatic", "--no-input", verbosity=0)
+    begun_again(monkeypatch)
+    assert "static files" not in wrong()
+    (collected / "foyer.css").write_text("of yesterday")
+    assert "foyer.css is missing, or of another version" in wrong()["static files"]
+
+
+def test_a_database_of_before_an_update_ends_it(well: None) -> None:
+    run("DELETE FROM django_migrations WHERE app = 'payments'")
+    assert list(wrong()) == ["migrations"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from config.backups import BackupFailure, address, backup
+from config.backups import BackupFailure, address, backup, note, noted
 from ledger import clock
 
 
@@ -29,4 +29,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except OSError as error:
             raise CommandError(f"{error.filename or file}: {error.strerror or error}") from error
+        try:
+            note(file)
+        except OSError as error:
+            self.stderr.write(f"{noted()}: {error.strerror}; manage.py doctor will not know of it.")
         self.stdout.write(f"The backup is {file} ({file.stat().st_size:,} bytes).")
