@@ -24,6 +24,7 @@ FONTS = Path(__file__).parent / "fonts"
 FAMILY = "DejaVu"
 MARGIN = 20  # mm
 QR_SIDE = 70  # mm: a phone's camera reads it from an arm's length
+STUB = QR_SIDE + 45  # mm: with all that stands around it
 
 
 class Paper(FPDF):
@@ -141,6 +142,8 @@ class Paper(FPDF):
 
         `order` is the order's code, of which the first letters are printed; "" for none.
         """
+        if self.will_page_break(STUB):
+            self.add_page()  # in one piece, whatever stands above it
         self.ln(6)
         self.set_draw_color(150)
         self.set_dash_pattern(dash=1.5, gap=1.5)
