@@ -31,6 +31,7 @@ def order_pdf(held: Holdings) -> bytes:
         _add_booking(paper, booking)
     paper.ln(6)
     paper.say(_("This is no invoice. Order code: %(code)s") % {"code": order.code}, size=9, grey=True)
+    paper.own_up()
     add_tickets(paper, held.valid_tickets)
     voucher_pages(paper, held.valid_items)
     return paper.content()

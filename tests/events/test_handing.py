@@ -1,5 +1,6 @@
 """Tickets in hand: on paper, in the calendar, with a name, sent to somebody else."""
 
+import io
 import re
 from datetime import timedelta
 
@@ -12,14 +13,14 @@ from fpdf.fonts import TTFFont
 from icalendar import Calendar
 
 from accounts.models import User
-from events.documents import Paper, tickets_pdf
+from events.documents import Paper, grouped, tickets_pdf
 from events.jobs import tell_new_holder
 from events.models import CalendarEntry, Ticket
 from events.transitions import call_off_event, mark_checked_in
 from ledger.models import History
 from tests.events.test_ticket_views import free_order, ticket_of
 from tests.factories import EventFactory, UserFactory
-from tests.papers import codes_of, pages_of
+from tests.papers import codes_in_png, codes_of, pages_of, pictures_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 
@@ -79,6 +80,32 @@ def test_any_text_makes_a_pdf(ticket: Ticket, words: str) -> None:
     ticket.entry.title = ticket.holder = words
 
     assert tickets_pdf([ticket])[:5] == b"%PDF-"
+
+
+@pytest.mark.parametrize("lines", range(0, 60, 6))
+def test_the_code_stands_with_its_letters_and_words_however_much_is_above(ticket: Ticket, lines: int) -> None:
+    ticket.entry.title = "Donaudampfschifffahrtsgesellschaftskapitän" * 3
+    ticket.entry.place = "https://kulturverein-am-wall.example.org/programm/herbst2026" * 3
+    ticket.entry.summary = "\n".join(f"Line {number}" for number in range(lines))
+
+    content = tickets_pdf([ticket])
+
+    *above, last = pages_of(content)
+    assert codes_in_png(content_of_page(content, -1)) == [ticket.code]
+    for words in (
+        grouped(ticket.code),
+        "It lets one person in, once.",
+        f"Order {ticket.order.short_code}" if ticket.order else "",
+    ):
+        assert words in last
+    assert ticket.entry.title[:20] in (above or [last])[0]
+
+
+def content_of_page(content: bytes, number: int) -> bytes:
+    """A page as a PNG."""
+    written = io.BytesIO()
+    pictures_of(content)[number].save(written, "PNG")
+    return written.getvalue()
 
 
 def test_every_letter_of_europe_is_in_the_fonts() -> None:

@@ -1,0 +1,125 @@
+"""A word of 42 letters and an address in every text, on the narrowest phone: nothing is wider than its box."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.db import models
+from django.test import Client
+
+from events.models import Ticket
+from events.ticket_links import link_token as ticket_token
+from market.models import ProductItem
+from orders.links import link_token as order_token
+from tests.browser.conftest import Visit
+from tests.browser.visitor import NARROWEST, Way
+from tests.ledger.psql import bare, run
+from tests.papers import codes_in_png
+from tests.walks.roads import addresses, routes
+from tests.walks.town import Town, town
+
+WORD = "Donaudampfschifffahrtsgesellschaftskapitän"
+URL = "https://kulturverein-am-wall.example.org/programm/herbst2026"
+#: What is no text that people write: keys, codes, secrets, and names from a list.
+NO_TEXT = {"slug", "code", "cart_key", "api_key", "password", "time_zone", "currency", "sent_to"}
+#: What answers with no page of ours.
+NO_PAGE = ("admin/", "mail/", "healthz", "readyz", "^media", "payments/", "cart/summary.json")
+NARROW = Way("narrowest", NARROWEST)
+#: The texts that reach beyond their box or one that it stands in; what is hidden from the eye does not count.
+BEYOND = """() => {
+  const found = [];
+  const seen = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const range = document.createRange();
+  while (seen.nextNode()) {
+    const text = seen.currentNode, words = text.data.trim();
+    if (!words || text.parentElement.closest(".visually-hidden, .skip, thead")) continue;
+    range.selectNodeContents(text);
+    const right = Math.max(...[...range.getClientRects()].filter((box) => box.width).map((box) => box.right), 0);
+    for (let box = text.parentElement; box; box = box.parentElement) {
+      const edge = box.getBoundingClientRect();
+      if (right > edge.right + 1 && getComputedStyle(box).display !== "inline") {
+        found.push(`${box.tagName}.${box.className}: ${words.slice(0, 20)} ${right - edge.right}`);
+        break;
+      }
+    }
+  }
+  if (document.documentElement.scrollWidth > innerWidth) found.push(`${document.documentElement.scrollWidth} px`);
+  return found;
+}"""
+
+
+def texts() -> Iterator[tuple[str, str, int | None]]:
+    """Table, column and longest text of everything that somebody writes and a page may show."""
+    for model in apps.get_models():
+        if model._meta.app_label in ("accounts", "events", "market", "orders") and not model._meta.proxy:
+            for field in model._meta.concrete_fields:
+                is_text = isinstance(field, (models.CharField, models.TextField)) and not field.choices
+                if is_text and field.name not in NO_TEXT:
+                    yield model._meta.db_table, field.column, field.max_length
+
+
+def write_long_words() -> None:
+    """Also where nothing is ever changed: an order's lines are of the time when they were sold."""
+    with bare().transaction():
+        run("ALTER TABLE orders_orderline DISABLE TRIGGER USER")
+        for table, column, longest in texts():
+            words = "%s::text || id || '@example.org'" if column == "email" else "id || %s::text"
+            text = WORD if column == "email" else f"{WORD} {URL}"
+            run(f'UPDATE {table} SET "{column}" = left({words}, {longest or 200})', text)
+        run("ALTER TABLE orders_orderline ENABLE TRIGGER USER")
+
+
+def pages(client: Client, start: str) -> list[str]:
+    """What `client` may see: four addresses of each kind below `start`, the programme in each view."""
+    walked = [
+        address
+        for route in sorted(set(routes()))
+        if route.startswith(start) and not route.startswith(NO_PAGE) and not route.endswith((".pdf", ".ics"))
+        for address in addresses(route)[:4]
+    ]
+    views = ["/?view=month", "/?view=week", f"/?q={WORD}"] if not start else []
+    return [path for path in [*walked, *views] if client.get(path).status_code == 200]
+
+
+@pytest.fixture
+def built(db: object, shop: str) -> Town:
+    built = town()
+    write_long_words()
+    return built
+
+
+@pytest.mark.parametrize(
+    ("who", "start", "at_least"), [("signed out", "", 15), ("buyer", "", 25), ("door", "door/", 4)]
+)
+def test_nothing_is_wider_than_its_box(visit: Visit, built: Town, who: str, start: str, at_least: int) -> None:
+    visitor, client = visit(NARROW), built.client(who)
+    session = client.cookies["sessionid"].value
+    visitor.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": visitor.home}])
+    paths, wide = pages(client, start), {}
+
+    for path in paths:
+        visitor.go(path)
+        if found := visitor.page.evaluate(BEYOND):
+            wide[path] = found
+
+    assert wide == {}
+    assert len(paths) >= at_least, paths
+
+
+def test_every_code_is_read_from_the_narrowest_phone(visit: Visit, built: Town) -> None:
+    visitor, buyer = visit(NARROW, built.buyer), built.buyer
+    ticket = Ticket.objects.filter(user=buyer, state="confirmed").order_by("pk")[0]
+    voucher = ProductItem.objects.filter(user=buyer, state="confirmed")[0]
+    order = voucher.order
+    assert order is not None
+    held = [ticket.code for ticket in Ticket.objects.filter(order=order, state="confirmed").order_by("pk")]
+    for path, codes in (
+        (ticket.get_absolute_url(), [ticket.code]),
+        (f"/tickets/link/{ticket_token(ticket)}/", [ticket.code]),
+        (voucher.get_absolute_url(), [voucher.code]),
+        (f"/orders/link/{order_token(order)}/", held),
+    ):
+        visitor.go(path)
+        stubs = visitor.page.locator(".stub:has(.qr)").all()
+        assert [code for stub in stubs for code in codes_in_png(stub.screenshot())] == codes, path
