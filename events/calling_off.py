@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.db import transaction
 from procrastinate.contrib.django import app
 
-from events.jobs import tell_called_off, tell_moved
+from events.jobs import tell_called_off, tell_moved, tell_other_time
 from events.models import CalendarEntry, Ticket, TicketType
 from events.states import HELD, TicketState
 from events.transitions import call_off_event, mark_owed, mark_voided
@@ -69,13 +69,24 @@ def call_off(pk: int, *, money_back: bool, who: str, why: str, may_send: bool = 
         return effect
 
 
-def tell_holders(entry: CalendarEntry, *, starts_at: datetime, place: str) -> int:
+def tell_holders(
+    entry: CalendarEntry, *, starts_at: datetime, place: str, zone: str = "", ends_at: datetime | None = None
+) -> int:
     """Enqueue a mail to each order with valid tickets that the event was moved; answers how many orders.
 
-    `starts_at` and `place` are the old ones. To be called in the transaction that moves it.
+    `starts_at`, `place`, `zone` ("": the same) and `ends_at` (None: the same) are the old ones. To be called in the
+    transaction that moves it.
     """
     valid = Ticket.objects.filter(entry=entry, state__in=VALID)
     orders = sorted(valid.values_list("order_id", flat=True).distinct().order_by())
+    old = {"old_start": starts_at.isoformat(), "old_place": place, **({"old_zone": zone} if zone else {})}
+    if ends_at is not None:
+        old["old_end"] = ends_at.isoformat()
     for order in orders:
-        tell_moved.defer(entry_id=entry.pk, order_id=order, old_start=starts_at.isoformat(), old_place=place)
+        tell_moved.defer(entry_id=entry.pk, order_id=order, **old)
     return len(orders)
+
+
+def tell_booking_moved(booking: CalendarEntry, *, starts_at: datetime, place: str, zone: str) -> None:
+    """Enqueue a mail to who has booked that time that it is another one, or told on another clock; old ones given."""
+    tell_other_time.defer(booking_id=booking.pk, old_start=starts_at.isoformat(), old_place=place, old_zone=zone)

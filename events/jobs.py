@@ -4,7 +4,13 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from events.lapsing import lapse
-from events.mails import send_called_off_mail, send_moved_mail, send_ticket_mail
+from events.mails import (
+    Whereabouts,
+    send_called_off_mail,
+    send_moved_mail,
+    send_other_time_mail,
+    send_ticket_mail,
+)
 from events.old_pictures import develop_old, remove_left_behind
 from ledger import clock
 
@@ -25,9 +31,18 @@ def tell_called_off(entry_id: int, order_id: int) -> None:
 
 
 @app.task(queue="mail", retry=MAIL_RETRY)
-def tell_moved(entry_id: int, order_id: int, old_start: str, old_place: str) -> None:
+def tell_moved(
+    entry_id: int, order_id: int, old_start: str, old_place: str, old_zone: str = "", old_end: str = ""
+) -> None:
     """Tell the holders of an order's tickets that the event takes place at another time or place."""
-    send_moved_mail(entry_id, order_id, old_start=old_start, old_place=old_place)
+    old = Whereabouts.read(start=old_start, place=old_place, zone=old_zone, end=old_end)
+    send_moved_mail(entry_id, order_id, old=old)
+
+
+@app.task(queue="mail", retry=MAIL_RETRY)
+def tell_other_time(booking_id: int, old_start: str, old_place: str, old_zone: str) -> None:
+    """Tell who has booked time in a room that it is another time, or told on another clock."""
+    send_other_time_mail(booking_id, old=Whereabouts.read(start=old_start, place=old_place, zone=old_zone))
 
 
 @app.periodic(cron="17 * * * *")

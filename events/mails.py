@@ -1,6 +1,8 @@
 """The mails to the holders of tickets: a ticket that was sent on, an event that is called off or moved."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -47,15 +49,65 @@ def send_called_off_mail(entry_id: int, order_id: int) -> None:
     _tell(tickets, "called_off", subject, f"called-off.{entry.pk}.{order_id}", context)
 
 
-def send_moved_mail(entry_id: int, order_id: int, *, old_start: str, old_place: str) -> None:
+@dataclass(frozen=True)
+class Whereabouts:
+    """When and where something was to be: `zone` "" is the page's own, `end` None is as long as now."""
+
+    start: datetime
+    place: str
+    zone: str = ""
+    end: datetime | None = None
+
+    @classmethod
+    def read(cls, *, start: str, place: str, zone: str = "", end: str = "") -> "Whereabouts":
+        """As a job keeps it."""
+        return cls(datetime.fromisoformat(start), place, zone, datetime.fromisoformat(end) if end else None)
+
+    def told_for(self, entry: CalendarEntry) -> dict[str, object]:
+        """What the mails say of it beside `entry` as it is now."""
+        page = entry.calendar.page
+        place = entry.place or page.place
+        return {
+            "entry": entry,
+            "place": place,
+            "old": self,
+            "old_zone": self.zone or page.time_zone,
+            "is_same_moment": self.zone not in ("", page.time_zone)
+            and (self.start, self.place) == (entry.starts_at, place),
+            "old_end": self.end if self.end != entry.ends_at else None,
+        }
+
+    def digest(self, entry: CalendarEntry) -> str:
+        """Tells one such message from the next, and is the same whenever it is sent again."""
+        now = (entry.starts_at, entry.ends_at, entry.place, entry.calendar.page.place, entry.calendar.page.time_zone)
+        return hashlib.sha256(repr((self, now)).encode()).hexdigest()[:16]
+
+
+def send_moved_mail(entry_id: int, order_id: int, *, old: Whereabouts) -> None:
     """Tell the buyer and whoever has got a ticket: the old time and place, and the new ones; with a calendar file."""
     entry = CalendarEntry.objects.with_page().get(pk=entry_id)
     rows = Ticket.objects.filter(entry=entry, order=order_id).select_related("user", "ticket_type", "entry")
     tickets = [row for row in rows if row.is_valid]
-    context = {"entry": entry, "old_start": datetime.fromisoformat(old_start), "old_place": old_place}
     subject = _("New time or place: %(title)s") % {"title": entry.title}
-    number = f"moved.{entry.pk}.{order_id}.{int(entry.starts_at.timestamp())}"
-    _tell(tickets, "moved", subject, number, context, ics([entry], name=entry.title, at=clock.now()))
+    number = f"moved.{entry.pk}.{order_id}.{old.digest(entry)}"
+    _tell(tickets, "moved", subject, number, old.told_for(entry), ics([entry], name=entry.title, at=clock.now()))
+
+
+def send_other_time_mail(booking_id: int, *, old: Whereabouts) -> None:
+    """Tell who has booked the time what it was and what it is now; nothing once the booking is cancelled."""
+    booking = CalendarEntry.objects.with_page().select_related("user").get(pk=booking_id)
+    if not booking.is_valid or booking.user is None:
+        return
+    number = f"other-time.{booking.pk}.{old.digest(booking)}"
+    mail = EmailMultiAlternatives(
+        subject=one_line(_("New time or place: %(title)s") % {"title": booking.title}),
+        body=render_to_string("events/mail/other_time.txt", old.told_for(booking)),
+        to=[booking.user.email],
+        headers={"Message-ID": f"<{number}@{urlsplit(settings.SITE_URL).hostname}>"},
+    )
+    mail.attach_alternative(render_to_string("events/mail/other_time.html", old.told_for(booking)), "text/html")
+    mail.attach("booking.ics", ics([booking], name=booking.title, at=clock.now()), "text/calendar")
+    mail.send()
 
 
 def _tell(

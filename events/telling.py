@@ -1,12 +1,15 @@
 """What happened to events, ticket types and tickets, in plain words."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import partial
 
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from events.models import CalendarEntry, Ticket
+from events.local_times import told
+from events.models import CalendarEntry, Page, Ticket
 from ledger.models import History
 from ledger.telling import Sentence, Step, Words, steps, user_ids
 
@@ -45,6 +48,11 @@ SENTENCES: Mapping[tuple[str, str, str], Sentence] = {
 }
 
 
+def clock_of(page: Page) -> Callable[[datetime], str]:
+    """How moments are told on the clock of `page`."""
+    return partial(told, zone=page.time_zone)
+
+
 def people_of(rows: Iterable[History]) -> dict[int, str]:
     """Those who act in `rows`, by user id: their names, else their addresses."""
     return {user.pk: user.get_full_name() for user in User.objects.filter(pk__in=user_ids(rows))}
@@ -56,7 +64,11 @@ def subjects() -> dict[str, str]:
 
 def fields() -> dict[tuple[str, str], str]:
     price, capacity = _("price"), _("capacity")
+    moments = {"starts_at": _("start"), "ends_at": _("end"), "sale_starts_at": _("start of the sale")}
+    moments |= {"sale_ends_at": _("end of the sale")}
+    subjects = ("calendarentry", "tickettype", "booking")
     return {
+        **{(subject, name): label for subject in subjects for name, label in moments.items()},
         ("calendarentry", "ticket_price"): price,
         ("calendarentry", "capacity"): capacity,
         ("tickettype", "price"): price,
@@ -68,7 +80,8 @@ def fields() -> dict[tuple[str, str], str]:
 def ticket_steps(ticket: Ticket) -> list[Step]:
     """A ticket's life, oldest first."""
     rows = list(History.objects.of(ticket))
-    words = Words(SENTENCES, {("ticket", ticket.pk): ticket.code}, people_of(rows), subjects(), fields())
+    clock = clock_of(ticket.entry.calendar.page)
+    words = Words(SENTENCES, {("ticket", ticket.pk): ticket.code}, people_of(rows), subjects(), fields(), clock=clock)
     return [Step(ticket.created_at, _("Put in the cart."), str(ticket.user)), *steps(rows, words)]
 
 
@@ -78,10 +91,8 @@ def entry_steps(entry: CalendarEntry) -> list[Step]:
     of_types = Q(subject="tickettype", subject_id__in=[pk for _subject, pk in types])
     rows = list(History.objects.filter(Q(subject="calendarentry", subject_id=entry.pk) | of_types).order_by("id"))
     names = {("calendarentry", entry.pk): entry.title, **types}
-    return [
-        Step(entry.created_at, _("The event was made, as a draft.")),
-        *steps(rows, Words(SENTENCES, names, people_of(rows), subjects(), fields())),
-    ]
+    words = Words(SENTENCES, names, people_of(rows), subjects(), fields(), clock=clock_of(entry.calendar.page))
+    return [Step(entry.created_at, _("The event was made, as a draft.")), *steps(rows, words)]
 
 
 def booking_steps(booking: CalendarEntry) -> list[Step]:
@@ -89,7 +100,6 @@ def booking_steps(booking: CalendarEntry) -> list[Step]:
     rows = list(History.objects.filter(subject="calendarentry", subject_id=booking.pk).order_by("id"))
     sentences = {("calendarentry", "state", state): sentence for state, sentence in BOOKINGS.items()}
     names = {("calendarentry", booking.pk): booking.title}
-    words = Words(
-        sentences, names, people_of(rows), {"calendarentry": _("Booking")}, {("calendarentry", "price"): _("price")}
-    )
+    called, clock = {"calendarentry": _("Booking")}, clock_of(booking.calendar.page)
+    words = Words(sentences, names, people_of(rows), called, fields(), clock=clock)
     return [Step(booking.created_at, _("Put in the cart."), str(booking.user)), *steps(rows, words)]

@@ -20,7 +20,7 @@ class HistoryQuerySet(models.QuerySet["History"]):
 
 
 class History(models.Model):
-    """One change of one state, price or capacity, written by the changed table's own trigger.
+    """One change of one state, price, capacity or moment, written by the changed table's own trigger.
 
     It names rows by id and people by ``user:<id>``; it holds no personal data and is never changed.
     """

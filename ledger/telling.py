@@ -1,7 +1,7 @@
 """History in plain words: one step for each thing that happened, in order of time."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -48,13 +48,23 @@ class Step:
 
 @dataclass(frozen=True)
 class Words:
-    """How to tell rows: sentences by (subject, field, new value), names by (subject, id), people by user id."""
+    """How to tell rows: sentences by (subject, field, new value), names by (subject, id), people by user id.
+
+    `clock` tells the moments, which are the fields whose names end in ``_at``.
+    """
 
     sentences: Mapping[tuple[str, str, str], Sentence]
     names: Mapping[tuple[str, int], str] = field(default_factory=dict)
     people: Mapping[int, str] = field(default_factory=dict)
     subjects: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    clock: Callable[[datetime], str] = str
+
+    def value(self, name: str, text: str | None) -> str:
+        """What the field `name` was or became."""
+        if text is None:
+            return _("none")
+        return self.clock(datetime.fromisoformat(text)) if name.endswith("_at") else text
 
 
 def user_ids(rows: Iterable[History]) -> set[int]:
@@ -87,11 +97,10 @@ def _sentence(rows: list[History], words: Words) -> str:
         return sentence.told(names)
     what = words.subjects.get(first.subject, first.subject)
     label = words.fields.get((first.subject, first.field), first.field)
-    nothing = _("none")
     return _("%(what)s %(names)s: %(field)s from %(old)s to %(new)s.") % {
         "what": what,
         "names": ", ".join(names),
         "field": label,
-        "old": nothing if first.old is None else first.old,
-        "new": nothing if first.new is None else first.new,
+        "old": words.value(first.field, first.old),
+        "new": words.value(first.field, first.new),
     }

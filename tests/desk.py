@@ -1,5 +1,6 @@
 """Two pages with everything on them, and the people who run them, for the tests of the admin."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -11,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
+from events.admin.asking import PREFIX, SURE, Question
 from events.models import CalendarEntry, Merchant, Page, PageMember, Role, Ticket, TicketType
 from events.states import LineKind
 from events.transitions import mark_reserved
@@ -113,3 +115,17 @@ def sent(client: Client, address: str, **changes: object) -> dict[str, str]:
             if isinstance(bound.field.widget, CheckboxInput) and bound.value() is True:
                 data[bound.html_name] = "on"
     return {**data, **{name: str(value) for name, value in changes.items()}}
+
+
+def question_at(client: Client, address: str, data: Mapping[str, object]) -> Question:
+    """What is asked before what is sent there is done."""
+    asked = client.post(address, data)
+    question: Question = asked.context["question"]
+    return question
+
+
+def answered(client: Client, address: str, data: Mapping[str, object], **choices: str) -> Any:
+    """The answer, all redirects followed, to who says yes to what is asked there, and chooses."""
+    question = question_at(client, address, data)
+    said = {SURE: question.digest, **{f"{PREFIX}-{name}": value for name, value in choices.items()}}
+    return client.post(address, {**data, **said}, follow=True)

@@ -13,12 +13,15 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from events.admin.asking import SEND, TELL, AskingAdmin, AskingForm
+from events.admin.page_questions import HOURS, KEEP, page_question
 from events.admin.pictures import PicturedAdmin
 from events.admin.rooms import ROOM_INLINES, booked_outside
 from events.models import Calendar, Page, PageMember, Role
 from events.payees import payee_of, unpayable
 from events.pictures import PictureForm
-from events.scoping import RUN, ScopedAdmin, ScopedFilter, ScopedInline, choices_for, team_of
+from events.scoping import RUN, ScopedAdmin, ScopedFilter, ScopedInline, choices_for, sign_for, team_of
+from events.zones import Collision, PageChange, keep_hours, lock_moments, moves, tell_all
 from ledger import clock
 
 #: As many bookings outside the opening hours are named.
@@ -115,7 +118,14 @@ def zone_choices(current: str) -> list[tuple[str, str]]:
     return [(name, name.replace("_", " ")) for name in sorted(names | {"UTC", current})]
 
 
-class PageForm(PictureForm[Page]):
+class PageForm(AskingForm, PictureForm[Page]):
+    """It asks what becomes of hours when the time zone changes, who is told of another hour or place, and whether a
+
+    page is to be hidden on which something was sold.
+    """
+
+    #: What becomes of what is still to come, once the form is clean; None: nothing.
+    change: PageChange | None = None
     time_zone = forms.ChoiceField(label=_("Time zone"), help_text=_("Times of its events are entered and shown in it."))
 
     class Meta:
@@ -140,9 +150,24 @@ class PageForm(PictureForm[Page]):
             zone.choices = zone_choices(self.instance.time_zone)
             zone.initial = self.instance.time_zone
 
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.instance.pk and not self.errors:
+            page = Page.objects.get(pk=self.instance.pk)
+            zone, place = data.get("time_zone", page.time_zone), data.get("place", page.place)
+            self.change = PageChange(page, zone, place, clock.now())
+            is_hidden = page.is_published and not data.get("is_published", page.is_published)
+            self.ask(page_question(self.change, is_hidden=is_hidden))
+            if self.answer.get(KEEP) == HOURS:
+                try:
+                    moves(self.change)
+                except Collision as collision:
+                    self.add_error("time_zone", str(collision))
+        return data
+
 
 @admin.register(Page)
-class PageAdmin(PicturedAdmin[Page]):
+class PageAdmin(AskingAdmin[Page], PicturedAdmin[Page]):
     form = PageForm
     sees = edits = RUN
     page_path = "pk"
@@ -201,6 +226,30 @@ class PageAdmin(PicturedAdmin[Page]):
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Page | None = None) -> dict[str, Any]:  # noqa: ARG002
         return {} if obj else {"slug": ("name",)}
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Page | None:
+        """As everywhere; for another time zone all that has its hours on the page's clock is locked, too."""
+        page = super().get_object(request, object_id, from_field)
+        is_saved = request.method == "POST" and page is not None and self.has_change_permission(request, page)
+        if page is not None and is_saved and request.POST.get("time_zone") != page.time_zone:
+            lock_moments(page, clock.now())
+        return page
+
+    def save_model(self, request: HttpRequest, obj: Page, form: Any, change: bool) -> None:
+        """With all that the answer says of what is still to come, in the form's transaction."""
+        found: PageChange | None = form.change if change and isinstance(form, PageForm) else None
+        if found is None:
+            super().save_model(request, obj, form, change)
+            return
+        tells = form.answer.get(TELL) == SEND and bool(found.holders)  # read before anything moves
+        if form.answer.get(KEEP) == HOURS:
+            sign_for(request, f"time zone changed from {found.page.time_zone} to {found.zone}, same hours")
+            keep_hours(found)
+        super().save_model(request, obj, form, change)
+        if tells:
+            count = tell_all(found)
+            words = ngettext("%(n)d buyer is told by mail.", "%(n)d buyers are told by mail.", count)
+            self.message_user(request, words % {"n": count})
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: Any) -> None:
         super().save_formset(request, form, formset, change)

@@ -24,6 +24,8 @@ from ledger.money import CURRENCY_CHOICES, Money
 
 EVENT = Q(kind=EntryKind.EVENT)
 BOOKING = Q(kind=EntryKind.BOOKING)
+#: Each change of one of them is history.
+MOMENTS = ["starts_at", "ends_at", "sale_starts_at", "sale_ends_at"]
 
 
 class TstzRange(models.Func):
@@ -164,7 +166,7 @@ class CalendarEntry(Pictured):
                 ["order_id", "price", "currency", "user_id"],
                 when="OLD.kind = 'booking' AND OLD.state <> 'pending'",
             ),
-            history_trigger("calendarentry", ["state", "ticket_price", "price", "capacity"]),
+            history_trigger("calendarentry", ["state", "ticket_price", "price", "capacity", *MOMENTS]),
         ]
 
     def __str__(self) -> str:
@@ -258,7 +260,7 @@ class TicketType(models.Model):
         triggers = [
             *counter_guards("tickettype"),
             frozen_trigger("tickettype_entry_frozen", ["entry_id"]),
-            history_trigger("tickettype", ["price", "capacity"]),
+            history_trigger("tickettype", ["price", "capacity", "sale_starts_at", "sale_ends_at"]),
         ]
 
     def __str__(self) -> str:

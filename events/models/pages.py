@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from events.pictures import Pictured
+from ledger.arrows import history_trigger
 from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES
 from ledger.sealed import SealedField, Unreadable
@@ -99,6 +100,7 @@ class Page(Pictured):
         verbose_name = _("page")
         verbose_name_plural = _("pages")
         ordering = ["name"]
+        triggers = [history_trigger("page", ["time_zone"])]
 
     def __str__(self) -> str:
         return self.name

@@ -24,7 +24,13 @@ from django.urls import reverse
 from accounts.models import User
 from events.calling_off import call_off
 from events.handing import send_on
-from events.mails import send_called_off_mail, send_moved_mail, send_ticket_mail
+from events.mails import (
+    Whereabouts,
+    send_called_off_mail,
+    send_moved_mail,
+    send_other_time_mail,
+    send_ticket_mail,
+)
 from events.models import CalendarEntry, Merchant, Page, Role, Ticket
 from events.scoping import ScopedAdmin
 from orders.fulfilling import fulfil
@@ -226,7 +232,8 @@ def test_mails_are_on_the_pages_clock(world: World) -> None:
     entry, order = world.entry, world.order
     send_confirmation_mail(order.pk)
     tell_refund(refund_id=Refund.objects.get().pk)
-    send_moved_mail(entry.pk, order.pk, old_start=(STARTS + timedelta(days=2)).isoformat(), old_place="")
+    send_moved_mail(entry.pk, order.pk, old=Whereabouts(STARTS + timedelta(days=2), ""))
+    send_other_time_mail(world.booking.pk, old=Whereabouts(STARTS + timedelta(days=2), ""))
     send_on(world.tickets[0], to="friend@example.org", holder="A friend", who="user:1", at=NOW)
     send_ticket_mail(world.tickets[0].pk)
     call_off(entry.pk, money_back=True, who="user:1", why="Rain", may_send=False)
@@ -240,7 +247,8 @@ def test_mails_are_on_the_pages_clock(world: World) -> None:
     without = {name for name, told in found.items() if not told}
     assert {name.partition(",")[0] for name in without} == {
         "€ 1.00 goes back to you", "Called off", "€ 23.00 is owed to buyers and has not been sent",
-        "€ 23.00 is owed to buyers and has not been sent (html)",
+        "€ 23.00 is owed to buyers and has not been sent (html)", "New time or place: Rehearsal room",
+        "New time or place: Rehearsal room (html)",
     }  # fmt: skip
     told = texts["€ 23.00 is owed to buyers and has not been sent"]
     assert "since Tue 16 Mar 2027, 00:30" in told

@@ -1,0 +1,88 @@
+"""What is asked before a page's time zone or place changes, or before it is hidden while something sold is to come."""
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from events.admin.asking import TELL, Question, tell_field
+from events.models import CalendarEntry
+from events.states import EntryKind, EntryState
+from events.zones import VALID, PageChange, entries_to_come
+
+KEEP = "keep"
+HOURS, MOMENTS = "hours", "moments"
+
+
+def page_question(change: PageChange, *, is_hidden: bool) -> Question | None:
+    """What has to be answered before `change` is saved; None: nothing of it is noticed by anybody."""
+    fields: dict[str, forms.Field] = {}
+    words: list[str] = []
+    if change.zone != change.page.time_zone and (change.other_hours or change.windows):
+        words += _about_zone(change)
+        fields[KEEP] = forms.ChoiceField(
+            label=_("What stays of all this"),
+            choices=[
+                (HOURS, _("The hour on the clock: what was to begin at 20:00 begins at 20:00 of the new zone")),
+                (MOMENTS, _("The moment: it is told in the hours of the new zone")),
+            ],
+            widget=forms.RadioSelect,
+        )
+    if change.holders:
+        if change.place != change.page.place:
+            words.append(_("The place of the page is where its events and bookings take place that name none."))
+        words.append(_holders(change))
+        fields[TELL] = tell_field(gettext_lazy("Those who have bought"))
+    if is_hidden and (hidden := _about_hiding(change)):
+        words += hidden
+    return Question(_("Before this is saved"), tuple(words), _("Save"), fields) if words else None
+
+
+def _about_zone(change: PageChange) -> list[str]:
+    rows = change.other_hours
+    events = sum(row.kind == EntryKind.EVENT for row in rows)
+    carts = sum(row.state == EntryState.PENDING for row in rows)
+    bookings = len(rows) - events - carts
+    counted = [
+        ngettext("%(n)d event", "%(n)d events", events) % {"n": events},
+        ngettext("%(n)d booking", "%(n)d bookings", bookings) % {"n": bookings},
+        ngettext("%(n)d booking in a cart", "%(n)d bookings in carts", carts) % {"n": carts},
+        ngettext("%(n)d sale with a beginning or an end", "%(n)d sales with a beginning or an end", change.windows)
+        % {"n": change.windows},
+    ]
+    zones = {"old": change.page.time_zone, "new": change.zone}
+    return [
+        _("The clock changes from %(old)s to %(new)s. Another hour on it than now, of what is still to come:") % zones
+        + " "
+        + ", ".join(counted)
+        + ".",
+        _("With the hours kept, each begins at another moment; a booking lasts as long as it was paid for."),
+        _("Opening hours, closed days and peak prices stay as they are written, on the new clock."),
+        _("What is over stays as it was; lists and reports tell it on the new clock."),
+    ]
+
+
+def _holders(change: PageChange) -> str:
+    numbers = {"tickets": change.tickets, "bookings": change.bookings, "n": change.mails}
+    words = ngettext(
+        "Sold of it: %(tickets)d valid tickets, %(bookings)d bookings. %(n)d buyer would be told by mail.",
+        "Sold of it: %(tickets)d valid tickets, %(bookings)d bookings. %(n)d buyers would be told by mail.",
+        change.mails,
+    )
+    return words % numbers
+
+
+def _about_hiding(change: PageChange) -> list[str]:
+    """What hiding the page does to what was sold."""
+    rows = entries_to_come(change.page, change.at)
+    sold = rows.filter(tickets__state__in=VALID).distinct().count()
+    booked = CalendarEntry.objects.bookings().filter(pk__in=rows.values("pk"), state__in=VALID).count()
+    if not sold and not booked:
+        return []
+    return [
+        _(
+            "Visitors no longer see this page or anything on it, and can buy nothing. Still to come: %(events)d events"
+            " with sold tickets, %(bookings)d bookings."
+        )
+        % {"events": sold, "bookings": booked},
+        _("All of that stays valid, and nobody is told. To cancel an event, call it off on its own page."),
+    ]
