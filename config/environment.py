@@ -4,6 +4,7 @@ A secret may also stand in a file, named by ``<NAME>_FILE`` (container secrets).
 """
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -73,9 +74,19 @@ def web_address(name: str, default: str | None = None) -> str:
     return value
 
 
-def mail(name: str, default: str) -> dict[str, object]:
+def is_public(host: str) -> bool:
+    """Whether `host` is a name in the world: not this machine's, not one of a network at home, no number."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return "." in host.strip(".")
+    return False
+
+
+def mail(name: str, default: str, *, host: str = "") -> dict[str, object]:
     """Django's EMAIL_* settings from one address: `smtp+tls://user:password@host:587`,
-    `smtps://…`, `smtp://…`, `console:`, `memory:`, `file:///folder`; `?from=` names the sender."""
+    `smtps://…`, `smtp://…`, `console:`, `memory:`, `file:///folder`; `?from=` names the sender, who else is of the
+    site's own `host`, and of no place in the world where that has no public name."""
     value = text(name, default)
     try:
         parts = urlsplit(value)
@@ -87,7 +98,8 @@ def mail(name: str, default: str) -> dict[str, object]:
         raise ImproperlyConfigured(
             f"{name} must be like smtp+tls://user:password@host:587, console: or file:///folder."
         )
-    sender = parse_qs(parts.query).get("from", ["Foyer <foyer@localhost>"])[0]
+    own = f"Foyer <tickets@{host if is_public(host) else 'foyer.example'}>"
+    sender = parse_qs(parts.query).get("from", [own])[0]
     settings: dict[str, object] = {"DEFAULT_FROM_EMAIL": sender, "SERVER_EMAIL": sender}
     if scheme.startswith("smtp"):
         settings |= {
