@@ -1,18 +1,16 @@
 """What Foyer changes in django-allauth."""
 
 from ipaddress import IPv6Address, ip_address
-from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import RateLimited
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied, ValidationError
-from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
+from accounts.mails import letter, site_name
 from accounts.watching import sign_in_failed
 
 
@@ -60,14 +58,6 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no 
 
         The templates are not given the request: a Host header that somebody chose must not reach a mail.
         """
-        context = {
-            **context,
-            "email": email,
-            "site_url": settings.SITE_URL,
-            "site_name": urlsplit(settings.SITE_URL).netloc,
-        }
-        subject = " ".join(render_to_string(f"{template_prefix}_subject.txt", context).split())
-        body = render_to_string(f"{template_prefix}_message.txt", context).strip() + "\n"
-        mail = EmailMultiAlternatives(subject, body, self.get_from_email(), [email])
-        mail.attach_alternative(render_to_string(f"{template_prefix}_message.html", context), "text/html")
-        mail.send()
+        told = {**context, "email": email, "site_name": site_name()}
+        subject = render_to_string(f"{template_prefix}_subject.txt", told)
+        letter(f"{template_prefix}_message", told, subject=subject, to=email).send()

@@ -4,6 +4,7 @@ A secret may also stand in a file, named by ``<NAME>_FILE`` (container secrets).
 """
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -93,9 +94,19 @@ def database(name: str) -> dict[str, Any]:
         raise _unreadable(name) from None
 
 
-def mail(name: str, default: str) -> dict[str, object]:
+def is_public(host: str) -> bool:
+    """Whether `host` is a name in the world: not this machine's, not one of a network at home, no number."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return "." in host.strip(".")
+    return False
+
+
+def mail(name: str, default: str, *, host: str = "") -> dict[str, object]:
     """Django's EMAIL_* settings from one address: `smtp+tls://user:password@host:587`,
-    `smtps://…`, `smtp://…`, `console:`, `memory:`, `file:///folder`; `?from=` names the sender."""
+    `smtps://…`, `smtp://…`, `console:`, `memory:`, `file:///folder`; `?from=` names the sender, who else is of the
+    site's own `host`, and of no place in the world where that has no public name."""
     value = text(name, default).strip()
     parts = _parts(name, value)
     scheme = parts.scheme
@@ -106,7 +117,8 @@ def mail(name: str, default: str) -> dict[str, object]:
         )
     if by_smtp and parts.path.strip("/"):
         raise _unreadable(name)
-    sender = _options(name, parts, {"from"}).get("from", "Foyer <foyer@localhost>")
+    own = f"Foyer <tickets@{host if is_public(host) else 'foyer.example'}>"
+    sender = _options(name, parts, {"from"}).get("from", own)
     settings: dict[str, object] = {"DEFAULT_FROM_EMAIL": sender, "SERVER_EMAIL": sender}
     if by_smtp:
         settings |= {

@@ -252,7 +252,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = DEBUG
 
-EMAIL = env.mail("EMAIL_URL", "console:" if DEBUG else "smtp://localhost:25")
+EMAIL = env.mail("EMAIL_URL", "console:" if DEBUG else "smtp://localhost:25", host=urlsplit(SITE_URL).hostname or "")
 globals().update(EMAIL)
 
 LOGGING = {

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import segno
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from fpdf import FPDF
 from fpdf.enums import TextMode
@@ -197,8 +195,7 @@ def add_ticket(paper: Paper, ticket: Ticket) -> None:
     paper.say(entry.title, size=22, bold=True)
     if entry.summary:
         paper.say(entry.summary, size=11, grey=True)
-    with timezone.override(page.zone()):
-        paper.fact(_("When"), date_format(timezone.localtime(entry.starts_at), "l j F Y, H:i T"))
+    paper.fact(_("When"), entry.when_in_full)
     paper.fact(_("Where"), entry.place or page.place)
     paper.fact(_("Ticket"), f"{kind} · {ticket.cost.or_free()}")
     paper.fact(_("For"), ticket.holder)

@@ -1,6 +1,6 @@
 """Moments as people of a page type and read them: on the page's own clock."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,11 +11,41 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 TYPED = "%Y-%m-%dT%H:%M"
+MIDNIGHT, LAST_MINUTE = time(0), time(23, 59)
 
 
 def told(at: datetime | None, zone: str) -> str:
     """`at` on the clock of `zone`, for people: `Fri 4 Dec 2026, 20:00`; "" for None."""
     return date_format(at.astimezone(ZoneInfo(zone)), "D j M Y, H:i") if at else ""
+
+
+def told_in_full(at: datetime, zone: ZoneInfo) -> str:
+    """`at` on the clock of `zone`, as `span` in full begins: `Friday 4 December 2026, 20:00 CET`."""
+    return date_format(at.astimezone(zone), "l j F Y, H:i T")
+
+
+def span(starts_at: datetime, ends_at: datetime, zone: ZoneInfo, *, in_full: bool = False) -> str:
+    """From when to when on the clock of `zone`, told whole: `Fri 4 Dec 2026, 20:00–22:00`; `in_full` with long names
+
+    and the zone's. Another day of the end is named, midnight at the end is 24:00 of the day before, whole days have no
+    clock, and where the clocks change in between each end says which it is on.
+    """
+    start, end = starts_at.astimezone(zone), ends_at.astimezone(zone)
+    at_midnight = end.time() == MIDNIGHT
+    last = end.date() - timedelta(days=1) if at_midnight else end.date()
+    day = "l j F" if in_full else "D j M"
+    same_year = start.year == last.year
+    first_day = date_format(start, day if same_year and start.date() != last else f"{day} Y")
+    last_day = date_format(last, f"{day} Y")
+    if start.time() == MIDNIGHT and (at_midnight or end.time() >= LAST_MINUTE):
+        days = first_day if start.date() == last else f"{first_day} – {last_day}"
+        return _("%(days)s, all day") % {"days": days}
+    named = in_full or start.utcoffset() != end.utcoffset()
+    begins = date_format(start, "H:i T" if start.utcoffset() != end.utcoffset() else "H:i")
+    ends = ("24:00" if at_midnight else date_format(end, "H:i")) + (date_format(end, " T") if named else "")
+    if start.date() == last:
+        return f"{first_day}, {begins}{' – ' if ' ' in begins else '–'}{ends}"
+    return f"{first_day}, {begins} – {last_day}, {ends}"
 
 
 class LocalTimeField(forms.DateTimeField):

@@ -1,23 +1,30 @@
 """The mails to the holders of tickets: a ticket that was sent on, an event that is called off or moved."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from accounts.mails import Voice, in_subject, letter
 from events.documents import tickets_pdf
 from events.invitations import ics
-from events.models import CalendarEntry, Ticket
+from events.local_times import span, told_in_full
+from events.models import CalendarEntry, Page, Ticket
 from events.states import TicketState
 from events.ticket_links import link_token
 from ledger import clock
+
+
+def voice_of(pages: Iterable[Page]) -> Voice:
+    """A mail about things of `pages` speaks in the name of the one page, and is answered by all that want answers."""
+    different = {page.pk: page for page in pages}.values()
+    name = next(iter(different)).name if len(different) == 1 else ""
+    return Voice(name, tuple(dict.fromkeys(page.contact_email for page in different if page.contact_email)))
 
 
 def send_ticket_mail(ticket_id: int) -> None:
@@ -26,14 +33,14 @@ def send_ticket_mail(ticket_id: int) -> None:
     if not ticket.is_sent or not ticket.is_valid:
         return
     token = link_token(ticket)
-    context = {"ticket": ticket, "ticket_url": settings.SITE_URL + reverse("ticket_link", args=[token])}
-    mail = EmailMultiAlternatives(
-        subject=one_line(_("A ticket for you: %(title)s") % {"title": ticket.entry.title}),
-        body=render_to_string("events/mail/sent.txt", context),
-        to=[ticket.sent_to],
-        headers={"Message-ID": f"<ticket.{ticket.pk}.{token[-12:]}@{urlsplit(settings.SITE_URL).hostname}>"},
+    mail = letter(
+        "events/mail/sent",
+        {"ticket": ticket, "ticket_url": settings.SITE_URL + reverse("ticket_link", args=[token])},
+        subject=_("A ticket for you: %(title)s") % {"title": in_subject(ticket.entry.title)},
+        to=ticket.sent_to,
+        number=f"ticket.{ticket.pk}.{token[-12:]}",
+        voice=voice_of([ticket.entry.calendar.page]),
     )
-    mail.attach_alternative(render_to_string("events/mail/sent.html", context), "text/html")
     mail.attach("ticket.pdf", tickets_pdf([ticket]), "application/pdf")
     mail.attach("event.ics", ics([ticket.entry], name=ticket.entry.title, at=clock.now()), "text/calendar")
     mail.send()
@@ -42,11 +49,12 @@ def send_ticket_mail(ticket_id: int) -> None:
 def send_called_off_mail(entry_id: int, order_id: int) -> None:
     """Tell the buyer, what comes back included, and whoever has got a ticket of the order from the buyer."""
     entry = CalendarEntry.objects.with_page().get(pk=entry_id)
-    tickets = list(Ticket.objects.filter(entry=entry, order=order_id).select_related("user", "ticket_type", "entry"))
+    tickets = _tickets_of(entry, order_id)
     owed = [row for row in tickets if row.state in (TicketState.REFUND_DUE, TicketState.REFUNDED)]
-    context = {"entry": entry, "owed": owed}
-    subject = _("Called off: %(title)s") % {"title": entry.title}
-    _tell(tickets, "called_off", subject, f"called-off.{entry.pk}.{order_id}", context)
+    order = tickets[0].order if tickets else None
+    context = {"entry": entry, "owed": owed, "order_url": settings.SITE_URL + order.get_absolute_url() if order else ""}
+    subject = _("Called off: %(title)s") % {"title": in_subject(entry.title)}
+    _tell(entry, tickets, "called_off", subject, f"called-off.{entry.pk}.{order_id}", context)
 
 
 @dataclass(frozen=True)
@@ -65,16 +73,13 @@ class Whereabouts:
 
     def told_for(self, entry: CalendarEntry) -> dict[str, object]:
         """What the mails say of it beside `entry` as it is now."""
-        page = entry.calendar.page
-        place = entry.place or page.place
+        zone = ZoneInfo(self.zone) if self.zone else entry.calendar.page.zone()
+        same = (self.start, self.end or entry.ends_at, self.place) == (entry.starts_at, entry.ends_at, entry.where)
         return {
             "entry": entry,
-            "place": place,
-            "old": self,
-            "old_zone": self.zone or page.time_zone,
-            "is_same_moment": self.zone not in ("", page.time_zone)
-            and (self.start, self.place) == (entry.starts_at, place),
-            "old_end": self.end if self.end != entry.ends_at else None,
+            "old_time": span(self.start, self.end, zone, in_full=True) if self.end else told_in_full(self.start, zone),
+            "old_place": self.place,
+            "is_same_moment": same and zone != entry.calendar.page.zone(),
         }
 
     def digest(self, entry: CalendarEntry) -> str:
@@ -86,31 +91,37 @@ class Whereabouts:
 def send_moved_mail(entry_id: int, order_id: int, *, old: Whereabouts) -> None:
     """Tell the buyer and whoever has got a ticket: the old time and place, and the new ones; with a calendar file."""
     entry = CalendarEntry.objects.with_page().get(pk=entry_id)
-    rows = Ticket.objects.filter(entry=entry, order=order_id).select_related("user", "ticket_type", "entry")
-    tickets = [row for row in rows if row.is_valid]
-    subject = _("New time or place: %(title)s") % {"title": entry.title}
+    tickets = [row for row in _tickets_of(entry, order_id) if row.is_valid]
+    context = {**old.told_for(entry), "entry_url": settings.SITE_URL + entry.get_absolute_url()}
+    subject = _("New time or place: %(title)s") % {"title": in_subject(entry.title)}
     number = f"moved.{entry.pk}.{order_id}.{old.digest(entry)}"
-    _tell(tickets, "moved", subject, number, old.told_for(entry), ics([entry], name=entry.title, at=clock.now()))
+    _tell(entry, tickets, "moved", subject, number, context, ics([entry], name=entry.title, at=clock.now()))
 
 
 def send_other_time_mail(booking_id: int, *, old: Whereabouts) -> None:
     """Tell who has booked the time what it was and what it is now; nothing once the booking is cancelled."""
-    booking = CalendarEntry.objects.with_page().select_related("user").get(pk=booking_id)
-    if not booking.is_valid or booking.user is None:
+    booking = CalendarEntry.objects.with_page().select_related("user", "order").get(pk=booking_id)
+    if not booking.is_valid or booking.user is None or booking.order is None:
         return
-    number = f"other-time.{booking.pk}.{old.digest(booking)}"
-    mail = EmailMultiAlternatives(
-        subject=one_line(_("New time or place: %(title)s") % {"title": booking.title}),
-        body=render_to_string("events/mail/other_time.txt", old.told_for(booking)),
-        to=[booking.user.email],
-        headers={"Message-ID": f"<{number}@{urlsplit(settings.SITE_URL).hostname}>"},
+    mail = letter(
+        "events/mail/other_time",
+        {**old.told_for(booking), "order_url": settings.SITE_URL + booking.order.get_absolute_url()},
+        subject=_("New time or place: %(title)s") % {"title": in_subject(booking.title)},
+        to=booking.user.email,
+        number=f"other-time.{booking.pk}.{old.digest(booking)}",
+        voice=voice_of([booking.calendar.page]),
     )
-    mail.attach_alternative(render_to_string("events/mail/other_time.html", old.told_for(booking)), "text/html")
     mail.attach("booking.ics", ics([booking], name=booking.title, at=clock.now()), "text/calendar")
     mail.send()
 
 
+def _tickets_of(entry: CalendarEntry, order_id: int) -> list[Ticket]:
+    rows = Ticket.objects.filter(entry=entry, order=order_id)
+    return list(rows.select_related("user", "ticket_type", "entry", "order"))
+
+
 def _tell(
+    entry: CalendarEntry,
     tickets: Sequence[Ticket],
     template: str,
     subject: str,
@@ -121,19 +132,14 @@ def _tell(
     """One mail to the buyer and one to each receiver of a ticket, each with a Message-ID of its own that stays."""
     people = dict.fromkeys([row.user.email for row in tickets] + [row.sent_to for row in tickets if row.sent_to])
     for place, address in enumerate(people):
-        told = {**context, "is_buyer": place == 0}
-        mail = EmailMultiAlternatives(
-            subject=one_line(subject),
-            body=render_to_string(f"events/mail/{template}.txt", told),
-            to=[address],
-            headers={"Message-ID": f"<{number}.{place}@{urlsplit(settings.SITE_URL).hostname}>"},
+        mail = letter(
+            f"events/mail/{template}",
+            {**context, "is_buyer": place == 0},
+            subject=subject,
+            to=address,
+            number=f"{number}.{place}",
+            voice=voice_of([entry.calendar.page]),
         )
-        mail.attach_alternative(render_to_string(f"events/mail/{template}.html", told), "text/html")
         if calendar is not None:
             mail.attach("event.ics", calendar, "text/calendar")
         mail.send()
-
-
-def one_line(words: str) -> str:
-    """`words` as a subject: a title with a line break in it must not become a header."""
-    return " ".join(words.split())

@@ -38,11 +38,8 @@ def order_pdf(held: Holdings) -> bytes:
 
 
 def _add_booking(paper: Paper, booking: CalendarEntry) -> None:
-    page = booking.calendar.page
-    with timezone.override(page.zone()):
-        start, end = timezone.localtime(booking.starts_at), timezone.localtime(booking.ends_at)
-        when = f"{date_format(start, 'l j F Y, H:i')} – {date_format(end, 'H:i T')}"
-    paper.fact(_("Booked for you"), f"{booking.title}\n{when}" + (f"\n{page.place}" if page.place else ""))
+    facts = (booking.title, booking.when_in_full, booking.calendar.page.place)
+    paper.fact(_("Booked for you"), "\n".join(filter(None, facts)))
 
 
 def order_ics(held: Holdings, *, at: datetime) -> bytes:

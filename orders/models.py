@@ -3,7 +3,7 @@
 import base64
 import secrets
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pgtrigger
 from django.db import models
@@ -20,6 +20,9 @@ from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES, Money
 from market.models import Product
 from orders.states import ORDER_ARROWS, PAYABLE, SUMUP_PAID, UNDECIDED, OrderState
+
+#: With less of its hold left than this nobody begins to pay it.
+LEAST_LEFT = timedelta(minutes=5)
 
 
 def new_order_code() -> str:
@@ -38,6 +41,10 @@ class OrderQuerySet(LockableQuerySet["Order"]):
 
     def awaiting(self) -> "OrderQuerySet":
         return self.filter(state=OrderState.AWAITING_PAYMENT)
+
+    def to_remind(self) -> "OrderQuerySet":
+        """Those that await payment, are not being cancelled, and whose buyer was not reminded yet."""
+        return self.awaiting().filter(cancel_requested_at=None, reminded_at=None)
 
     def with_money(self) -> "OrderQuerySet":
         """Each knows whether it `is_undecided` or `is_confirming`, with no question more."""
@@ -66,6 +73,7 @@ class Order(models.Model):
     hold_until = models.DateTimeField(_("held until"))
     paid_at = models.DateTimeField(_("paid at"), null=True)
     link_version = models.PositiveSmallIntegerField(_("links revoked"), default=0, editable=False)
+    reminded_at = models.DateTimeField(_("reminder enqueued"), null=True, editable=False)
     cancel_requested_at = models.DateTimeField(_("cancel requested"), null=True)
 
     objects = OrderQuerySet.as_manager()

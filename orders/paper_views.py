@@ -76,9 +76,9 @@ def revoke(request: HttpRequest, code: str) -> HttpResponse:
     return redirect(order)
 
 
-def _linked(token: str) -> Order:
+def linked_order(token: str) -> Order:
     order = order_of_link(token)
-    if order is None or order.state != OrderState.PAID:
+    if order is None:
         raise Http404
     return order
 
@@ -86,10 +86,16 @@ def _linked(token: str) -> Order:
 @private
 @require_safe
 def linked(request: HttpRequest, token: str) -> HttpResponse:
-    """What an order holds, by the link in its mail, nobody signed in: to show at the door, nothing to change."""
-    order = _linked(token)
-    if has_ended(order, at=clock.now()):
+    """What an order holds, by the link in its mail, nobody signed in: to show at the door, nothing to change.
+
+    As long as it is not paid: what is in it, until when, and the way to pay.
+    """
+    order, now = linked_order(token), clock.now()
+    if has_ended(order, at=now):
         return link_ended(request, order.get_absolute_url())
+    if order.state != OrderState.PAID:
+        context = {"order": order, "token": token, "lines": order.lines.all(), "can_pay": order.can_still_pay(now)}
+        return _for_the_link(render(request, "orders/order_linked_unpaid.html", context))
     held = held_of(order)
     context = {
         "order": order,
@@ -98,7 +104,11 @@ def linked(request: HttpRequest, token: str) -> HttpResponse:
         "vouchers": [(item, qr_svg(item.code)) for item in held.valid_items],
         "token": token,
     }
-    response = render(request, "orders/order_linked.html", context)
+    return _for_the_link(render(request, "orders/order_linked.html", context))
+
+
+def _for_the_link(response: HttpResponse) -> HttpResponse:
+    """Whoever has its address has what it opens: no other page is told it."""
     response["Referrer-Policy"] = "no-referrer"
     return response
 
@@ -106,5 +116,7 @@ def linked(request: HttpRequest, token: str) -> HttpResponse:
 @private
 @require_safe
 def linked_pdf(request: HttpRequest, token: str) -> HttpResponse:
-    order = _linked(token)
+    order = linked_order(token)
+    if order.state != OrderState.PAID:
+        raise Http404
     return link_ended(request, order.get_absolute_url()) if has_ended(order, at=clock.now()) else pdf_of(order)

@@ -38,7 +38,7 @@ def order(request: HttpRequest, code: str) -> HttpResponse:
         return render(request, "orders/order_signed_out.html", {"order": shown})
     if shown.user_id != request.user.pk:
         raise Http404
-    lines = list(shown.lines.select_related("entry", "page"))
+    lines = list(shown.lines.select_related("entry__calendar__page", "page"))
     shown.first_page = lines[0].page
     held = Holdings.of(shown, lines) if shown.state == OrderState.PAID else Holdings(shown)
     context = {"order": shown, "lines": lines, "held": held, "can_pay": shown.can_still_pay(clock.now())}

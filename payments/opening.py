@@ -9,7 +9,7 @@ from django.urls import reverse
 from ledger.locking import retried
 from ledger.signing import sign
 from ledger.tracing import order_id
-from orders.models import Order
+from orders.models import LEAST_LEFT, Order
 from orders.states import SUMUP_PAID
 from payments.answers import kept
 from payments.cases import open_merchant_case
@@ -21,8 +21,6 @@ from payments.transitions import mark_expired, mark_open, mark_refused
 
 #: The page ends this long before the hold, so that no payment can begin that the hold would not see end.
 MARGIN = timedelta(minutes=2)
-#: No new attempt with less of the hold left than this.
-LEAST_LEFT = timedelta(minutes=5)
 
 
 class NotPayable(Exception):

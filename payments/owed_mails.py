@@ -1,18 +1,16 @@
 """The mails to those who send money back: what is owed and has not been sent, and where one click sends it."""
 
-from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
+from collections.abc import Sequence
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.mails import in_subject, letter
 from accounts.models import User
 from events.local_times import told
-from events.mails import one_line
+from events.mails import voice_of
 from events.models import CalendarEntry, Page
 from ledger.money import Money
 from payments.owed import Owed, by_currency
@@ -20,9 +18,13 @@ from payments.owed import Owed, by_currency
 
 def send_owed_mail(user: User, rows: Sequence[Owed], *, number: int) -> None:
     """All that `user` may send, by page; `number` makes the mail another one than the one before."""
-    context = {"parts": _by_page(rows), "url": settings.SITE_URL + reverse("admin:payments_owed")}
-    subject = _("%(sums)s is owed to buyers and has not been sent") % {"sums": joined(by_currency(rows))}
-    _send(user, "owed", subject, f"owed.{user.pk}.{number}", context)
+    parts = _by_page(rows)
+    subject = _("%(sums)s is owed to buyers and has not been sent: %(what)s") % {
+        "sums": joined(by_currency(rows)),
+        "what": in_subject(*(part["name"] for part in parts)),
+    }
+    context = {"parts": parts, "url": settings.SITE_URL + reverse("admin:payments_owed")}
+    letter("payments/mail/owed", context, subject=subject, to=user.email, number=f"owed.{user.pk}.{number}").send()
 
 
 def send_called_off_mail(user: User, entry: CalendarEntry, rows: Sequence[Owed]) -> None:
@@ -33,8 +35,18 @@ def send_called_off_mail(user: User, entry: CalendarEntry, rows: Sequence[Owed])
         "orders": len({row.order for row in rows}),
         "url": settings.SITE_URL + reverse("admin:payments_batch_start", args=[entry.pk]),
     }
-    subject = _("Called off, %(sums)s to send back: %(title)s") % {"sums": context["sums"], "title": entry.title}
-    _send(user, "owed_called_off", subject, f"owed-called-off.{entry.pk}.{user.pk}", context)
+    subject = _("Called off, %(sums)s to send back: %(title)s") % {
+        "sums": context["sums"],
+        "title": in_subject(entry.title),
+    }
+    letter(
+        "payments/mail/owed_called_off",
+        context,
+        subject=subject,
+        to=user.email,
+        number=f"owed-called-off.{entry.pk}.{user.pk}",
+        voice=voice_of([entry.calendar.page]),
+    ).send()
 
 
 def joined(sums: Sequence[Money]) -> str:
@@ -58,14 +70,3 @@ def _by_page(rows: Sequence[Owed]) -> list[dict[str, str]]:
             }
         )
     return found
-
-
-def _send(user: User, template: str, subject: str, number: str, context: Mapping[str, object]) -> None:
-    mail = EmailMultiAlternatives(
-        subject=one_line(subject),
-        body=render_to_string(f"payments/mail/{template}.txt", context),
-        to=[user.email],
-        headers={"Message-ID": f"<{number}@{urlsplit(settings.SITE_URL).hostname}>"},
-    )
-    mail.attach_alternative(render_to_string(f"payments/mail/{template}.html", context), "text/html")
-    mail.send()

@@ -13,8 +13,10 @@ from django.db import transaction
 from ledger.locking import retried
 from ledger.signing import sign
 from ledger.tracing import order_id
+from orders.jobs import tell_lapsed
 from orders.models import Order
 from orders.releasing import ending_of, free
+from orders.states import OrderState
 from payments.answers import kept
 from payments.cases import close_held_cases, open_case
 from payments.merchants import PATIENT, client_for
@@ -65,6 +67,8 @@ def _free(order_pk: int, who: str, at: datetime) -> Release:
         return Release.KEPT
     sign(who=who, why=f"order {ending}: nobody can pay it any more")
     free(order, ending=ending)
+    if ending is OrderState.EXPIRED and not attempts:  # SumUp said of each that it is dead: nothing was charged
+        tell_lapsed.defer(order_id=order.pk)
     if _is_doubtful(order, at):
         close_held_cases(order, who=who, at=at)
     return Release.FREED

@@ -87,6 +87,7 @@ def _pages(people: dict[str, User]) -> None:
             name=name,
             place=place_,
             text=text,
+            contact_email=f"hello@{slug}.example",
             time_zone=ZONES[slug],
             merchant=_merchant(merchant_code, name) if merchant_code else None,
         )

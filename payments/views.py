@@ -24,6 +24,7 @@ from events.models import Page
 from ledger import clock
 from ledger.locking import Contention
 from orders.models import Order, OrderLine
+from orders.paper_views import linked_order
 from orders.placing import (
     CartChanged,
     EmptyCart,
@@ -129,6 +130,15 @@ def pay(request: HttpRequest, code: str) -> HttpResponse:
     if not request.user.is_authenticated:
         return redirect_to_login(reverse("order", args=[code]))
     return _to_payment(request, get_object_or_404(Order, code=code, user=signed_in(request)))
+
+
+@form_of(lambda token: reverse("order_link", args=[token]))
+def pay_by_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Go to SumUp's page by the link of a mail, nobody signed in; where nothing is to be paid, back to its page."""
+    order = linked_order(token)
+    if not order.can_still_pay(clock.now()):
+        return redirect("order_link", token)
+    return _to_payment(request, order)
 
 
 @form_of(lambda code: reverse("order", args=[code]))

@@ -7,13 +7,13 @@ from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
-from django.utils.formats import date_format
 from django.utils.functional import cached_property
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from accounts.visitors import Visitor
+from events.local_times import span
 from events.models.pages import Calendar
 from events.pictures import Pictured
 from events.states import ENTRY_ARROWS, HELD, EntryKind, EntryState
@@ -195,11 +195,23 @@ class CalendarEntry(Pictured):
         return Money(self.price if self.price is not None else Decimal(0), self.currency)
 
     @property
+    def when(self) -> str:
+        """From when to when, on its page's clock; reads calendar.page."""
+        return span(self.starts_at, self.ends_at, self.calendar.page.zone())
+
+    @property
+    def when_in_full(self) -> str:
+        """The same with long names and the clock's."""
+        return span(self.starts_at, self.ends_at, self.calendar.page.zone(), in_full=True)
+
+    @property
+    def where(self) -> str:
+        return self.place or self.calendar.page.place
+
+    @property
     def what(self) -> str:
         """As a bill names a booking; reads calendar.page."""
-        zone = self.calendar.page.zone()
-        start, end = self.starts_at.astimezone(zone), self.ends_at.astimezone(zone)
-        return f"{self.title}, {date_format(start, 'D j M Y, H:i')}–{date_format(end, 'H:i')}"
+        return f"{self.title}, {self.when}"
 
     @property
     def is_valid(self) -> bool:

@@ -80,6 +80,13 @@ class Page(Pictured):
     name = models.CharField(_("name"), max_length=120)
     text = models.TextField(_("text"), blank=True)
     place = models.CharField(_("place"), max_length=200, blank=True)
+    contact_email = models.EmailField(
+        _("contact e-mail"),
+        blank=True,
+        db_default="",
+        default="",
+        help_text=_("An answer to a mail about its events and orders goes here."),
+    )
     time_zone = models.CharField(
         _("time zone"), max_length=64, default="Europe/Berlin", validators=[validate_time_zone]
     )

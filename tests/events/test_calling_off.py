@@ -124,7 +124,7 @@ def test_holders_are_told_of_a_new_time(organiser: Client, home: House) -> None:
     mail.outbox.clear()
     events.jobs.tell_moved(**job.args)
     (told,) = mail.outbox
-    assert "It is now: Tuesday 1 June 2027, 20:00 CEST, The barn" in str(told.body)
+    assert "It is now: Tuesday 1 June 2027, 20:00–22:00 CEST, The barn" in str(told.body)
     assert [name for name, _content, _kind in told.attachments] == ["event.ics"]
     assert states(home) == ["confirmed"] * 3
 

@@ -339,7 +339,7 @@ def test_an_order_of_products_alone_has_no_calendar_file(buyer: User, sumup: Sim
 
     (sent,) = mail.outbox
     assert [attachment[0] for attachment in sent.attachments] == [f"order-{order.short_code}.pdf"]
-    assert sent.subject == f"Thank you for your order {order.short_code}"
+    assert sent.subject == f"Thank you for your order: {order.lines.get().name}, order {order.short_code}"
 
 
 def test_the_summary_has_each_kind_and_each_page(client: Client, buyer: User, house: House) -> None:

@@ -86,7 +86,7 @@ def test_seats_left_are_taken_again(sumup: SimulatorProcess) -> None:
     checkout = pay_late(sumup, order, checkout)
 
     assert (order.state, checkout.is_applied, states_of(order), held(entry)) == ("paid", True, ["confirmed"] * 2, 2)
-    assert "Your tickets, order" in mail_about(order)
+    assert "Your tickets: Event" in mail_about(order)
     assert agrees_with(sumup)
 
 
@@ -115,7 +115,7 @@ def test_no_seat_left_owes_all(client: Client, sumup: SimulatorProcess) -> None:
     pay_late(sumup, order, checkout)
 
     assert (order.state, states_of(order), held(entry)) == ("paid", ["refund_due"] * 2, 2)
-    assert "too late: we owe it to you" in mail_about(order)
+    assert "too late, we owe it to you" in mail_about(order)
     client.force_login(order.user)
     page = client.get(order.get_absolute_url()).content.decode()
     assert "your money is owed to you" in page
@@ -268,7 +268,7 @@ def test_a_second_payment_is_surplus_and_told_once(sumup: SimulatorProcess) -> N
     mail.outbox.clear()
     run_jobs()
     assert [sent.subject for sent in mail.outbox if "twice" in sent.subject] == [
-        f"You paid twice: € 24.00 is owed to you, order {order.short_code}"
+        f"You paid twice: € 24.00 is owed to you, order {order.short_code} ({entry.title})"
     ]
     Case.objects.update(closed_at=timezone.now(), closed_by="user:1", decision="sent back by hand")
     settle(first.pk, who="webhook", at=later(minutes=60))

@@ -139,7 +139,10 @@ def test_buyer_is_told_by_mail_once(sumup: SimulatorProcess, order: Order) -> No
     (message,) = mail.outbox
     assert isinstance(message, EmailMultiAlternatives)
     assert message.to == [order.user.email]
-    assert message.subject == f"Your payment is being looked at, order {order.short_code}"
+    assert (
+        message.subject
+        == f"Your payment is being looked at, order {order.short_code} ({order.tickets.get().entry.title})"
+    )
     for part in (str(message.body), str(message.alternatives[0][0])):
         assert "€ 11.99" in part
         assert "€ 12.00" in part

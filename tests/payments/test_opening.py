@@ -6,9 +6,10 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
+from orders.models import LEAST_LEFT
 from orders.releasing import request_cancel
 from payments.models import Case, Checkout
-from payments.opening import LEAST_LEFT, NotPayable, PageUnavailable, PaymentRefused, hosted_page
+from payments.opening import NotPayable, PageUnavailable, PaymentRefused, hosted_page
 from payments.settling import settle
 from payments.states import CaseKind, CheckoutState
 from tests.cart.steps import later, opened, ordered, states_of, sumup_id

@@ -417,7 +417,9 @@ def test_a_buyer_is_promised_what_was_decided_and_told_when_it_is_sent(
     send_owed(parts=[(row.checkout or 0, [row.key]) for row in rows], reason="It was owed.", who="user:1")
     run_jobs("payments")
     run_jobs("mail")
-    assert [row.subject for row in mail.outbox] == [f"€ 12.00 goes back to you, order {order.short_code}"]
+    assert [row.subject for row in mail.outbox] == [
+        f"€ 12.00 goes back to you, order {order.short_code} ({entry.title})"
+    ]
 
 
 # --- The rows themselves

@@ -246,11 +246,11 @@ def test_mails_are_on_the_pages_clock(world: World) -> None:
     found = {name: bool(re.search(EVENT, " ".join(text.split()))) for name, text in texts.items()}
     without = {name for name, told in found.items() if not told}
     assert {name.partition(",")[0] for name in without} == {
-        "€ 1.00 goes back to you", "Called off", "€ 23.00 is owed to buyers and has not been sent",
-        "€ 23.00 is owed to buyers and has not been sent (html)", "New time or place: Rehearsal room",
+        "€ 1.00 goes back to you", "Called off", "€ 23.00 is owed to buyers and has not been sent: Auck house",
+        "€ 23.00 is owed to buyers and has not been sent: Auck house (html)", "New time or place: Rehearsal room",
         "New time or place: Rehearsal room (html)",
     }  # fmt: skip
-    told = texts["€ 23.00 is owed to buyers and has not been sent"]
+    told = texts["€ 23.00 is owed to buyers and has not been sent: Auck house"]
     assert "since Tue 16 Mar 2027, 00:30" in told
 
 
