@@ -35,5 +35,5 @@ class UserAdmin(OwnFilters, DjangoUserAdmin[User]):
     list_filter = ("is_staff", "is_superuser", "is_active")
     readonly_fields = ("last_login", "date_joined")
     list_display = ("email", "name", "is_staff", "is_active", "date_joined")
-    search_fields = ("email", "name")
+    search_fields = ("email", "name__finds")
     ordering = ("email",)

@@ -5,8 +5,11 @@ A shop's counter (market/handing_out.py) reads codes and answers in the same way
 
 import enum
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from itertools import product
+from typing import Protocol, TypeVar
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -18,8 +21,22 @@ from events.transitions import mark_back_out, mark_checked_in
 from ledger.arrows import IllegalTransition
 from ledger.signing import sign
 
-#: What a scanner or a person types: the code alone, in groups, in small letters, or at the end of a ticket's address.
-CODE = re.compile(r"([A-Z2-7]{26})$")
+#: A code at the end of what was typed; people and printers take 0 for O, 8 for B, and 1 for I or L.
+CODE = re.compile(r"([A-Z0-8]{26})(?:\.PDF|\.ICS)?$")
+SURE = str.maketrans("08", "OB")
+#: So many ones in a code are tried as I and as L each; of more, all as the one or all as the other.
+ONES = 3
+#: A scanner is a keyboard: set to one country's and plugged into another's, it types other signs. By what is read, what
+#: was printed: a US scanner at a German and at a French computer, a German and a French one at a US computer.
+KEYBOARDS = tuple(
+    str.maketrans(read, printed)
+    for read, printed in [
+        ("yzYZ-_ßÖ", "zyZY/?-:"),
+        ("aqzwAQZW,?mM&é\"'(-è_çà!§):;", "qawzQAWZmM;:1234567890/?-.,"),
+        ("yzYZ&_>", "zyZY/?:"),
+        ("aqzwAQZW;:mM!@#$%^&*>.<6", "qawzQAWZmM,?12345678/:.-"),
+    ]
+)
 #: Letters of a code that lists show, for people to tell rows apart; they open nothing.
 SHORT = 8
 
@@ -54,11 +71,43 @@ class Found:
     is_done: bool
 
 
-def read_code(typed: str) -> str:
-    """The ticket's code in what was typed or scanned; "" when there is none."""
-    letters = re.sub(r"[\s\-–·]", "", typed).strip("/").upper()
-    found = CODE.search(letters)
-    return found[1] if found else ""
+class Coded(Protocol):
+    @property
+    def code(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=Coded)
+
+
+def read_codes(typed: str) -> list[str]:
+    """The codes that what was typed or scanned may stand for, that which it spells first; never more than a few dozen.
+
+    It may be the code alone, in groups, in small letters, or a ticket's address with or without a query behind it.
+    """
+    texts = [typed, *(typed.translate(keyboard) for keyboard in KEYBOARDS)]
+    return list(dict.fromkeys(code for text in texts for code in _spelled(text)))
+
+
+def _spelled(text: str) -> list[str]:
+    address = re.split(r"[?#]", text, maxsplit=1)[0]
+    found = CODE.search(re.sub(r"[\s\-–·]", "", address).strip("/").upper())
+    if found is None:
+        return []
+    parts = found[1].translate(SURE).split("1")
+    gaps = len(parts) - 1
+    fillings = product("IL", repeat=gaps) if gaps <= ONES else ("I" * gaps, "L" * gaps)
+    return ["".join(map("".join, zip(parts, (*filling, ""), strict=True))) for filling in fillings]
+
+
+def meant(found: Iterable[Row], typed: str, is_own: Callable[[Row], bool]) -> Row | None:
+    """Which of the rows with one of `read_codes(typed)` is shown here: that of the code as spelled, whosesoever it is.
+
+    What must be read in some other way counts only when it leads to one row of this house and to no other.
+    """
+    rows = list(found)
+    as_spelled = [row for row in rows if [row.code] == _spelled(typed)]
+    own = as_spelled or [row for row in rows if is_own(row)]
+    return own[0] if len(own) == 1 else None
 
 
 def opens_at(entry: CalendarEntry) -> datetime:
@@ -73,8 +122,8 @@ def check_in(entry: CalendarEntry, typed: str, *, who: str, at: datetime) -> Ans
 
     Two doors at the same moment: one sees green, the other amber. `entry` has its calendar and page at hand.
     """
-    code = read_code(typed)
-    ticket = Ticket.objects.with_page().exclude(state=TicketState.PENDING).filter(code=code).first() if code else None
+    tickets = Ticket.objects.with_page().exclude(state=TicketState.PENDING).filter(code__in=read_codes(typed))
+    ticket = meant(tickets, typed, lambda row: row.entry.calendar.page_id == entry.calendar.page_id)
     if ticket is None:
         return Answer(Light.RED, _("Not a ticket"), _("No ticket has this code. Was it sent on, or typed wrong?"))
     if ticket.entry_id != entry.pk:

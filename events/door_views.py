@@ -98,7 +98,7 @@ def found(entry: CalendarEntry, term: str) -> list[Found]:
 
     What the page does not show is answered about as a whole only: a part of it would read out the rest.
     """
-    asked = Q(holder__icontains=term) | Q(user__email__icontains=term)
+    asked = Q(holder__finds=term) | Q(user__email__icontains=term)
     asked |= Q(sent_to__iexact=term) | Q(sent_to__icontains=term, holder="") | in_order(term)
     rows = Ticket.objects.with_page().select_related("user", "order").filter(entry=entry)
     rows = rows.filter(state__in=[TicketState.CONFIRMED, TicketState.CHECKED_IN])

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
-from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -22,7 +21,6 @@ from ledger.money import Money
 #: Days that an address may ask for; anything else means today.
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
 LONGEST_SEARCH = 100
-SEARCHED = ("title", "summary", "place", "calendar__name", "calendar__page__name", "calendar__page__place")
 
 
 class View(enum.StrEnum):
@@ -142,12 +140,8 @@ def past(entries: EntryQuerySet, *, at: datetime, text: str = "") -> EntryQueryS
 
 
 def _readable(entries: EntryQuerySet, text: str) -> EntryQuerySet:
-    for word in text.split():
-        matches = Q()
-        for field in SEARCHED:
-            matches |= Q(**{f"{field}__icontains": word})
-        entries = entries.filter(matches)
-    return entries.with_page().prefetch_related("ticket_types")
+    found = entries.matching(text) if text else entries
+    return found.with_page().prefetch_related("ticket_types")
 
 
 def starting_from(entries: EntryQuerySet, day: date) -> EntryQuerySet:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from events.invitations import ics
 from events.listing import View, Wanted, as_listed, coming, listed, month_of, past, starting_from, week_of
-from events.models import Calendar, CalendarEntry, EntryQuerySet, Page
+from events.models import Calendar, CalendarEntry, CalendarQuerySet, EntryQuerySet, Page
 from events.paging import Uncounted
 from events.payees import takes_payments
 from events.room_views import room
@@ -22,14 +22,15 @@ from ledger import clock
 
 EVENTS_A_PAGE = 30
 FEED_EVENTS = 2000
-#: So many are named on the front page.
-ORGANISERS = 30
+#: So many are named on the front page, and of rooms below what a search found.
+ORGANISERS = ROOMS = 30
 
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     now = clock.now()
-    context = _programme(request, CalendarEntry.objects.all(), today=timezone.localdate(now), at=now)
+    rooms = Calendar.objects.all()
+    context = _programme(request, CalendarEntry.objects.all(), rooms, today=timezone.localdate(now), at=now)
     return render(request, "events/index.html", context | {"organisers": _organisers()})
 
 
@@ -44,7 +45,8 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     shown = get_object_or_404(Page.objects.published().prefetch_related("calendars"), slug=slug)
     now = clock.now()
     entries = CalendarEntry.objects.filter(calendar__page=shown)
-    context = _programme(request, entries, today=timezone.localdate(now, shown.zone()), at=now)
+    rooms = Calendar.objects.filter(page=shown)
+    context = _programme(request, entries, rooms, today=timezone.localdate(now, shown.zone()), at=now)
     return render(request, "events/page.html", context | {"page": shown})
 
 
@@ -59,7 +61,8 @@ def calendar(request: HttpRequest, page_slug: str, slug: str) -> HttpResponse:
             return room(request, hours)
     now = clock.now()
     entries = CalendarEntry.objects.filter(calendar=shown)
-    context = _programme(request, entries, today=timezone.localdate(now, shown.page.zone()), at=now)
+    today = timezone.localdate(now, shown.page.zone())
+    context = _programme(request, entries, Calendar.objects.none(), today=today, at=now)
     return render(request, "events/calendar.html", context | {"calendar": shown, "page": shown.page})
 
 
@@ -102,11 +105,15 @@ def entry_context(shown: CalendarEntry, *, at: datetime, chosen: Mapping[int, in
     }
 
 
-def _programme(request: HttpRequest, entries: EntryQuerySet, *, today: date, at: datetime) -> dict[str, object]:
-    """What templates/events/_programme.html shows: a page of the list, or a month, or a week."""
+def _programme(
+    request: HttpRequest, entries: EntryQuerySet, rooms: CalendarQuerySet, *, today: date, at: datetime
+) -> dict[str, object]:
+    """What templates/events/_programme.html shows: a page of the list, or a month, or a week; searched, `rooms` too."""
     wanted = Wanted.of(request.GET.dict())
     context: dict[str, object] = {"wanted": wanted, "today": today}
     is_past = "past" in request.GET
+    if wanted.text and not is_past:
+        context["rooms_found"] = rooms.rooms_matching(wanted.text).select_related("page")[:ROOMS]
     showing = past(entries, at=at, text=wanted.text) if is_past else coming(entries, at=at, text=wanted.text)
     if wanted.view is View.LIST or is_past:
         if wanted.day and not is_past:

@@ -45,7 +45,7 @@ class ProductAdmin(PicturedAdmin[Product], DeskAdmin[Product]):
     list_display = ("name", "page", "money", "sold", "held_now", "in_stock", "free", "is_published", "position")
     list_filter = (("page", ScopedFilter), "is_published")
     list_select_related = ("page",)
-    search_fields = ("name", "summary", "page__name")
+    search_fields = ("name__finds", "summary__finds", "page__name__finds")
     ordering = ("page__name", "position", "name", "id")
     sortable_by = ("name",)
     view_on_site = staticmethod(public_address)

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
-from events.door import Answer, Light, read_code
+from events.door import Answer, Light, meant, read_codes
 from events.local_times import told
 from events.models import Page
 from events.states import TicketState
@@ -21,9 +21,8 @@ def hand_out(page: Page, typed: str, *, who: str, at: datetime) -> Answer:
 
     Two counters at the same moment: one sees green, the other amber.
     """
-    code = read_code(typed)
-    items = ProductItem.objects.with_page().exclude(state=TicketState.PENDING)
-    item = items.filter(code=code).first() if code else None
+    items = ProductItem.objects.with_page().exclude(state=TicketState.PENDING).filter(code__in=read_codes(typed))
+    item = meant(items, typed, lambda row: row.product.page_id == page.pk)
     if item is None:
         return Answer(Light.RED, _("Not a voucher"), _("No voucher has this code. Is it a ticket, or typed wrong?"))
     if item.product.page_id != page.pk:

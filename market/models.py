@@ -1,5 +1,6 @@
 """Product, a thing that a page sells, and ProductItem, one piece of it in a cart or an order."""
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
@@ -9,11 +10,15 @@ from accounts.models import User
 from accounts.visitors import Visitor
 from events.models import Page, new_ticket_code
 from events.pictures import Pictured
+from events.searching import Folded, words_of
 from events.states import HELD, TICKET_ARROWS, TicketState
 from ledger.arrows import arrow_triggers, counter_guards, counter_triggers, frozen_trigger, history_trigger
 from ledger.copies import copies_of
 from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES, Money
+
+#: What a product itself is found by.
+TOLD = Folded("name", "summary")
 
 
 class ProductQuerySet(LockableQuerySet["Product"]):
@@ -23,6 +28,16 @@ class ProductQuerySet(LockableQuerySet["Product"]):
 
     def with_page(self) -> "ProductQuerySet":
         return self.select_related("page")
+
+    def matching(self, text: str) -> "ProductQuerySet":
+        """Products in which each word of `text` occurs: in their own name and line, or their page's name or place."""
+        words = words_of(text)
+        found = self if words else self.none()
+        for word in words:
+            told = Product.objects.alias(words=TOLD).filter(words__contains=word)
+            named = Product.objects.filter(page__in=Page.objects.named(word))
+            found = found.filter(pk__in=told.order_by().values("pk").union(named.order_by().values("pk"), all=True))
+        return found
 
 
 class Product(Pictured):
@@ -50,6 +65,7 @@ class Product(Pictured):
         verbose_name = _("product")
         verbose_name_plural = _("products")
         ordering = ["position", "name", "id"]
+        indexes = [GinIndex(OpClass(TOLD, name="gin_trgm_ops"), name="product_told")]
         constraints = [
             models.UniqueConstraint(fields=["page", "slug"], name="product_slug_unique_in_page"),
             models.CheckConstraint(condition=Q(held__lte=F("stock")) | Q(stock=None), name="product_not_oversold"),

@@ -77,7 +77,7 @@ class BookingAdmin(DeskAdmin[Booking]):
     list_filter = (WhenFilter, StateFilter, ("calendar__page", ScopedFilter), ("calendar", ScopedFilter))
     list_select_related = ("calendar__page", "user", "order", "event")
     extra_lookups = ("order__id__exact",)
-    search_fields = ("user__email", "title", "order__code")
+    search_fields = ("user__email", "title__finds", "order__code")
     search_help_text = _("The buyer's e-mail address, the room, or the order's code.")
     ordering = ("-starts_at", "-id")
     sortable_by = ("when", "state")

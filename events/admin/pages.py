@@ -176,7 +176,7 @@ class PageAdmin(AskingAdmin[Page], PicturedAdmin[Page]):
     list_display = ("name", "slug", "time_zone", "currency", "payee", "is_published")
     list_filter = ("is_published",)
     list_select_related = ("merchant",)
-    search_fields = ("name", "slug")
+    search_fields = ("name__finds", "slug")
     view_on_site = staticmethod(Page.get_absolute_url)
 
     @admin.display(description=_("payments go to"))
@@ -268,7 +268,7 @@ class CalendarAdmin(ScopedAdmin[Calendar]):
     list_display = ("name", "page", "slug", "is_bookable", "position")
     list_filter = (("page", ScopedFilter),)
     list_select_related = ("page",)
-    search_fields = ("name", "page__name")
+    search_fields = ("name__finds", "page__name__finds")
     view_on_site = staticmethod(Calendar.get_absolute_url)
     ordering = ("page__name", "position", "name")
 

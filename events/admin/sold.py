@@ -50,7 +50,7 @@ class SoldAdmin(DeskAdmin[Row]):
             coded = queryset.filter(Q(code__startswith=code) | Q(sees_orders, order__code__startswith=code))
             if coded.exists():
                 return coded, False
-        named = Q(**{f"{self.title_path}__icontains": term})
+        named = Q(**{f"{self.title_path}__finds": term})
         return queryset.filter(Q(user__email__icontains=term) | named), False
 
     @admin.display(description=_("code"))

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
@@ -16,6 +17,7 @@ from accounts.visitors import Visitor
 from events.local_times import span
 from events.models.pages import Calendar
 from events.pictures import Pictured
+from events.searching import Folded, words_of
 from events.states import ENTRY_ARROWS, HELD, EntryKind, EntryState
 from ledger.arrows import arrow_triggers, counter_guards, frozen_trigger, history_trigger
 from ledger.copies import copies_of
@@ -31,6 +33,10 @@ MOMENTS = ["starts_at", "ends_at", "sale_starts_at", "sale_ends_at"]
 class TstzRange(models.Func):
     function = "tstzrange"
     output_field = DateTimeRangeField()
+
+
+#: What an event itself is found by.
+TOLD = Folded("title", "summary", "place")
 
 
 class EntryQuerySet(LockableQuerySet["CalendarEntry"]):
@@ -56,6 +62,19 @@ class EntryQuerySet(LockableQuerySet["CalendarEntry"]):
 
     def with_page(self) -> "EntryQuerySet":
         return self.select_related("calendar__page")
+
+    def matching(self, text: str) -> "EntryQuerySet":
+        """Events in which each word of `text` occurs: in their own, their calendar's or their page's names and places.
+
+        The two ways to a word are asked for one by one, that each may take its index.
+        """
+        words = words_of(text)
+        found = self if words else self.none()
+        for word in words:
+            told = CalendarEntry.objects.events().alias(words=TOLD).filter(words__contains=word)
+            named = CalendarEntry.objects.filter(calendar__in=Calendar.objects.named(word))
+            found = found.filter(pk__in=told.order_by().values("pk").union(named.order_by().values("pk"), all=True))
+        return found
 
 
 class CalendarEntry(Pictured):
@@ -117,6 +136,7 @@ class CalendarEntry(Pictured):
             models.Index(fields=["calendar", "starts_at"], name="entry_of_calendar"),
             models.Index(fields=["ends_at"], condition=EVENT & Q(state="confirmed"), name="entry_coming"),
             models.Index(fields=["starts_at", "id"], condition=EVENT & Q(state="confirmed"), name="entry_in_order"),
+            GinIndex(OpClass(TOLD, name="gin_trgm_ops"), condition=EVENT, name="entry_told"),
             models.Index(fields=["user"], condition=BOOKING & Q(state="pending"), name="entry_pending_of_user"),
             models.Index(fields=["cart_key"], condition=BOOKING & Q(state="pending"), name="entry_pending_of_key"),
         ]

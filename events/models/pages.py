@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from events.pictures import Pictured
+from events.searching import Folded, words_of
 from ledger.arrows import history_trigger
 from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES
@@ -62,6 +63,10 @@ class Merchant(models.Model):
 class PageQuerySet(LockableQuerySet["Page"]):
     def published(self) -> "PageQuerySet":
         return self.filter(is_published=True)
+
+    def named(self, word: str) -> "PageQuerySet":
+        """Pages in whose name or place the folded `word` occurs."""
+        return self.alias(words=Folded("name", "place")).filter(words__contains=word)
 
     def run_by(self, user: User, roles: Iterable[str] | None = None) -> "PageQuerySet":
         """Pages that `user` is a member of (in one of `roles`); all of them for a superuser."""
@@ -158,7 +163,17 @@ TAKEN_SLUGS = frozenset({"shop"})
 
 
 class CalendarQuerySet(LockableQuerySet["Calendar"]):
-    pass
+    def named(self, word: str) -> "CalendarQuerySet":
+        """Calendars in whose name, or whose page's name or place, the folded `word` occurs."""
+        return self.alias(words=Folded("name", "page__name", "page__place")).filter(words__contains=word)
+
+    def rooms_matching(self, text: str) -> "CalendarQuerySet":
+        """Rooms of published pages in which each word of `text` occurs."""
+        words = words_of(text)
+        found = self.filter(is_bookable=True, page__is_published=True) if words else self.none()
+        for word in words:
+            found = found.named(word)
+        return found
 
 
 class Calendar(models.Model):

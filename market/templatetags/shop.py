@@ -11,11 +11,21 @@ from market.voucher_views import own_pages
 
 register = template.Library()
 
+#: So many products are named below what a search found.
+MATCHING = 24
+
 
 @register.simple_tag
 def shop_of(page: Page) -> list[OnShelf]:
     """``{% shop_of page as shelf %}``: the products that `page` has for sale."""
     return shelf_of(page)
+
+
+@register.simple_tag
+def products_matching(text: str, page: Page | str) -> QuerySet[Product]:
+    """``{% products_matching text page as products %}``: what is for sale and matches; without a page, of all pages."""
+    found = Product.objects.public().matching(text).with_page()
+    return (found.filter(page=page) if isinstance(page, Page) else found)[:MATCHING]
 
 
 @register.simple_tag

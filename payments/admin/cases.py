@@ -51,7 +51,7 @@ class CaseAdmin(MoneyAdmin):
     list_display = ("kind", "age", "money", "words", "in_order", "opened", "closed")
     list_filter = (OpenFilter, "kind")
     list_select_related = ("order", "merchant", "checkout")
-    search_fields = ("order__code", "order__user__email", "words")
+    search_fields = ("order__code", "order__user__email", "words__finds")
     ordering = ("closed_at", "opened_at")
     sortable_by = ("kind",)
     fields = readonly_fields = (

@@ -95,7 +95,7 @@ class MerchantAdmin(SuperuserAdmin[Merchant]):
     form = MerchantForm
     fields = ("name", "code", "currency", "new_api_key", "is_site", "is_sandbox")
     list_display = ("name", "code", "currency", "is_site", "is_sandbox", "has_key")
-    search_fields = ("name", "code")
+    search_fields = ("name__finds", "code")
     ordering = ("name",)
 
     @admin.display(description=_("has a key"), boolean=True)

@@ -175,7 +175,7 @@ class OrderAdmin(OfOrders):
             found = queryset.filter(Q(code__startswith=code) | Q(pk__in=coded))
             if found.exists():
                 return found, False
-        named = lines.filter(name__icontains=term).values("order_id")
+        named = lines.filter(name__finds=term).values("order_id")
         return queryset.filter(Q(user__email__icontains=term) | Q(pk__in=named)), False
 
     def order_of(self, row: Any) -> Order | None:

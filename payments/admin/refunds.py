@@ -93,7 +93,12 @@ class RefundAdmin(MoneyAdmin):
     list_display = ("money", "in_order", "origin", "state", "reason", "asked_for", "finished")
     list_filter = ("state", "origin", PageFilter)
     list_select_related = ("checkout__order", "checkout__merchant")
-    search_fields = ("checkout__order__code", "checkout__order__user__email", "checkout__transaction_code", "reason")
+    search_fields = (
+        "checkout__order__code",
+        "checkout__order__user__email",
+        "checkout__transaction_code",
+        "reason__finds",
+    )
     search_help_text = _("The order's code, the buyer's address, SumUp's transaction code, or the reason.")
     ordering = ("-id",)
     sortable_by = ("state", "origin")

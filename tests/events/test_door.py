@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 import events.door
-from events.door import Answer, Light, check_in, counts, opens_at, read_code, undo, what
+from events.door import Answer, Light, check_in, counts, opens_at, read_codes, undo, what
 from events.models import CalendarEntry, Role, Ticket
 from ledger.models import History
 from orders.models import Order
@@ -56,14 +56,14 @@ def told(client: Client, home: House, code: str, **headers: str) -> str:
 def test_a_code_is_read_in_any_shape(shape: str) -> None:
     code = "ABCD234567ABCD234567ABCD23"
 
-    assert read_code(shape.format(code)) == code
-    assert read_code(shape.format(code.lower())) == code
-    assert read_code(shape.format("ABCD 2345 67AB CD23 4567 ABCD 23")) == code
+    assert read_codes(shape.format(code))[0] == code
+    assert read_codes(shape.format(code.lower()))[0] == code
+    assert read_codes(shape.format("ABCD 2345 67AB CD23 4567 ABCD 23"))[0] == code
 
 
-@pytest.mark.parametrize("typed", ["", "ABC", "0" * 26, "A" * 25, "\x00", "A" * 2000 + "!", "../../admin"])
+@pytest.mark.parametrize("typed", ["", "ABC", "9" * 26, "A" * 25, "\x00", "A" * 2000 + ".", "../../admin"])
 def test_anything_else_is_no_code(typed: str) -> None:
-    assert read_code(typed) == ""
+    assert read_codes(typed) == []
 
 
 def test_green_once_then_amber_with_the_time_and_a_count(doorkeeper: Client, home: House) -> None:
@@ -260,7 +260,7 @@ def test_the_admin_checks_in_and_takes_back(home: House, role: Role) -> None:
     ],
 )
 def test_a_code_is_what_stands_at_the_end(typed: str, read: str) -> None:
-    assert read_code(typed) == read
+    assert read_codes(typed)[:1] == ([read] if read else [])
 
 
 def test_what_is_no_code_is_not_looked_for(home: House, django_assert_num_queries: DjangoAssertNumQueries) -> None:
