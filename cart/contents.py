@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from accounts.models import User
 from accounts.visitors import Visitor
@@ -22,6 +23,11 @@ class Group:
     page: Page
     merchant: Merchant | None
     lines: Sequence[Line]
+
+    @property
+    def payee(self) -> Merchant | None:
+        """Who is asked for a payment: nobody for what is free, and for what finds no merchant."""
+        return self.merchant if self.total.amount else None
 
     @property
     def tickets(self) -> list[TicketLine]:
@@ -127,15 +133,31 @@ class Cart:
         """What everything costs; None when there is no one currency to say it in."""
         return total((group.total for group in self.groups), self.currency) if self.currency else None
 
-    @property
-    def merchants(self) -> set[Merchant]:
-        """Who would take the money; what is free asks for nobody, and what nobody can be paid for is not sold."""
-        return {group.merchant for group in self.groups if group.merchant is not None and group.total.amount}
+    @cached_property
+    def parts(self) -> list["Cart"]:
+        """What one order each can hold, in the order of its pages: the pages of one merchant are one payment.
+
+        What is free, or finds nobody to pay, goes along with the first part in its currency.
+        """
+        paying: dict[str, Merchant] = {}
+        for group in self.groups:
+            if group.payee is not None:
+                paying.setdefault(group.currency, group.payee)
+        parts: dict[tuple[str, Merchant | None], list[Group]] = {}
+        for group in self.groups:
+            payee = group.payee or paying.get(group.currency)
+            parts.setdefault((group.currency, payee), []).append(group)
+        return [Cart(groups) for groups in parts.values()]
 
     @property
     def pays_at_once(self) -> bool:
         """One order can hold everything: one currency, and one merchant gets it all."""
-        return self.currency is not None and len(self.merchants) <= 1
+        return len(self.parts) == 1
+
+    @property
+    def payments(self) -> int:
+        """How many payments it takes: one for each part that costs something."""
+        return sum(bool(part.total and part.total.amount) for part in self.parts)
 
     def of_page(self, page: Page) -> "Cart":
         return Cart([group for group in self.groups if group.page.pk == page.pk])

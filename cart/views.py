@@ -153,7 +153,12 @@ def context_of(contents: Cart) -> dict[str, object]:
         kinds = {str(line.kind) for line in group.lines}
         groups.append(GroupShown(group, Cart([group]), uuid.uuid4(), kinds - seen))
         seen |= kinds
-    return {"cart": contents, "token": uuid.uuid4(), "groups": groups}
+    return {"cart": contents, "token": uuid.uuid4(), "groups": groups} | parts_of(contents)
+
+
+def parts_of(contents: Cart) -> dict[str, object]:
+    """What templates/cart/_parts.html reads."""
+    return {"parts": [(part, uuid.uuid4()) for part in contents.parts], "payments": contents.payments}
 
 
 @dataclass(frozen=True)

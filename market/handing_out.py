@@ -62,7 +62,7 @@ def _handed_out(item: ProductItem, *, who: str, at: datetime) -> bool:
 
 def undo(page: Page, pk: int, *, who: str) -> bool:
     """Take back that a piece of `page` was handed out; False when it is not (any more)."""
-    item = ProductItem.objects.of_page(page).filter(pk=pk).first()
+    item = ProductItem.objects.of_pages([page]).filter(pk=pk).first()
     if item is None:
         return False
     try:
@@ -81,7 +81,7 @@ def _lock(item: ProductItem) -> None:
 
 def counts(page: Page) -> tuple[int, int]:
     """How many pieces of `page` are handed out, and how many valid vouchers there are."""
-    found = ProductItem.objects.of_page(page).aggregate(
+    found = ProductItem.objects.of_pages([page]).aggregate(
         out=Count("pk", filter=Q(state=TicketState.CHECKED_IN)),
         valid=Count("pk", filter=Q(state__in=[TicketState.CONFIRMED, TicketState.CHECKED_IN])),
     )

@@ -1,5 +1,7 @@
 """Product, a thing that a page sells, and ProductItem, one piece of it in a cart or an order."""
 
+from collections.abc import Iterable
+
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import F, Q
@@ -102,8 +104,8 @@ class ItemQuerySet(LockableQuerySet["ProductItem"]):
     def in_cart_of(self, visitor: Visitor) -> "ItemQuerySet":
         return self.filter(visitor.own(), state=TicketState.PENDING)
 
-    def of_page(self, page: Page) -> "ItemQuerySet":
-        return self.filter(product__page=page)
+    def of_pages(self, pages: Iterable[Page]) -> "ItemQuerySet":
+        return self.filter(product__page__in=pages)
 
     def originals_by_copy(self) -> dict[int, int]:
         """All rows that were put back in a cart for one of these rows or for such a copy: pk -> the original's pk."""

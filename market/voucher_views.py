@@ -76,7 +76,7 @@ def undone(page: Page, pk: int, who: str) -> Answer:
 
 def found(page: Page, term: str) -> list[Found]:
     """Valid vouchers of people who come without theirs, by address, or the beginning of the order's code."""
-    rows = ProductItem.objects.of_page(page).select_related("product", "user", "order")
+    rows = ProductItem.objects.of_pages([page]).select_related("product", "user", "order")
     rows = rows.filter(state__in=[TicketState.CONFIRMED, TicketState.CHECKED_IN])
     asked = Q(user__email__icontains=term) | in_order(term)
     return [

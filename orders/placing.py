@@ -1,7 +1,7 @@
 """Placing an order: the cart is read under lock, priced from what was locked, and claimed all or nothing."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -46,7 +46,7 @@ class ShortLines(OrderRefusal):
 
 
 class SeveralMerchants(OrderRefusal):
-    """The money would go to more than one merchant, or in more than one currency: page by page."""
+    """The money would go to more than one merchant, or in more than one currency: see `Cart.parts`."""
 
 
 class OrderAwaiting(OrderRefusal):
@@ -72,14 +72,14 @@ class Claim:
         return self.line.price * self.line.fits
 
 
-def place(user: User, *, page: Page | None, token: UUID, seen: str, at: datetime) -> Order:
-    """Order what `user`'s cart holds (of `page`, or all of it) in one transaction; the order, or an OrderRefusal.
+def place(user: User, *, pages: Collection[Page] | None, token: UUID, seen: str, at: datetime) -> Order:
+    """Order what `user`'s cart holds (of `pages`, or all of it) in one transaction; the order, or an OrderRefusal.
 
     `token` is the form's: the same token is the same order, however often it comes. `seen` is the digest of what the
     buyer agreed to pay: the whole cart, or what is left of it without its short lines. Total 0 is confirmed at once.
     """
     try:
-        return retried(lambda: _place(user, page, token, seen, at))
+        return retried(lambda: _place(user, pages, token, seen, at))
     except IntegrityError as error:
         # Two requests with one token at once: the other one was first. Anything else is a real fault.
         order = Order.objects.filter(cart_token=token).first()
@@ -90,7 +90,7 @@ def place(user: User, *, page: Page | None, token: UUID, seen: str, at: datetime
         return order
 
 
-def _place(user: User, page: Page | None, token: UUID, seen: str, at: datetime) -> Order:
+def _place(user: User, pages: Collection[Page] | None, token: UUID, seen: str, at: datetime) -> Order:
     user.lock()  # one checkout of a buyer at a time
     known = list(Order.objects.filter(Q(cart_token=token) | Q(user=user, state=OrderState.AWAITING_PAYMENT)))
     placed = next((order for order in known if order.cart_token == token), None)
@@ -98,12 +98,12 @@ def _place(user: User, page: Page | None, token: UUID, seen: str, at: datetime) 
         if placed.user_id != user.pk:
             raise CartChanged
         return placed
-    cart = _locked_cart(user, page, at)
+    cart = _locked_cart(user, pages, at)
     if not cart.groups:
         raise EmptyCart
     if known:
-        pages = [group.page.pk for group in cart.groups]
-        awaiting = Order.objects.of_user(user).awaiting().of_pages(pages).first()
+        wanted = [group.page.pk for group in cart.groups]
+        awaiting = Order.objects.of_user(user).awaiting().of_pages(wanted).first()
         if awaiting is not None:
             raise OrderAwaiting(awaiting)
     claims = [Claim(line) for line in cart.lines if line.fits]
@@ -114,9 +114,9 @@ def _place(user: User, page: Page | None, token: UUID, seen: str, at: datetime) 
     return _claim(user, cart, claims, token, at)
 
 
-def _locked_cart(user: User, page: Page | None, at: datetime) -> Cart:
+def _locked_cart(user: User, pages: Collection[Page] | None, at: datetime) -> Cart:
     """The cart built from locked rows: what they count against first, table by table, then the rows themselves."""
-    keys = _pending_keys(user, page)
+    keys = _pending_keys(user, pages)
     booked, sold = keys[LineKind.BOOKING], keys[LineKind.PRODUCT]
     locked_by_pk(Calendar.objects.all(), {room for _pk, room, _type in booked})
     entries = locked_by_pk(
@@ -140,15 +140,15 @@ def _locked_cart(user: User, page: Page | None, at: datetime) -> Cart:
     return build(with_rooms(list(tickets), mine, list(items)), at=at)
 
 
-def _pending_keys(user: User, page: Page | None) -> dict[LineKind, list[tuple[int, int, int | None]]]:
+def _pending_keys(user: User, pages: Collection[Page] | None) -> dict[LineKind, list[tuple[int, int, int | None]]]:
     """(pk, what it counts against, ticket type) of each pending row of `user`, by kind: one query."""
     nothing = Value(None, output_field=BigIntegerField())
     tickets = Ticket.objects.pending_for(user)
     bookings = CalendarEntry.objects.in_cart_of(Visitor(user=user))
     items = ProductItem.objects.pending_for(user)
-    if page is not None:
-        tickets, items = tickets.of_page(page), items.of_page(page)
-        bookings = bookings.filter(calendar__page=page)
+    if pages is not None:
+        tickets, items = tickets.of_pages(pages), items.of_pages(pages)
+        bookings = bookings.filter(calendar__page__in=pages)
     names = ("kind_", "pk", "of_", "type_")
     parts = [
         tickets.annotate(kind_=Value(LineKind.TICKET), of_=F("entry_id"), type_=F("ticket_type_id")),

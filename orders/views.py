@@ -12,6 +12,10 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from accounts.requests import form_of, signed_in
+from accounts.visitors import rows_in_cart, visitor_of
+from cart.contents import Cart, cart_of
+from cart.context_processors import COUNTED
+from cart.views import parts_of
 from ledger import clock
 from orders.holdings import Holdings
 from orders.models import Order
@@ -42,7 +46,18 @@ def order(request: HttpRequest, code: str) -> HttpResponse:
     shown.first_page = lines[0].page
     held = Holdings.of(shown, lines) if shown.state == OrderState.PAID else Holdings(shown)
     context = {"order": shown, "lines": lines, "held": held, "can_pay": shown.can_still_pay(clock.now())}
+    if shown.state == OrderState.PAID:
+        context |= _still_to_pay(request)
     return render(request, "orders/order.html", context)
+
+
+def _still_to_pay(request: HttpRequest) -> dict[str, object]:
+    """What is left in the cart after a payment: of two sellers it takes two."""
+    visitor = visitor_of(request)
+    count = rows_in_cart(visitor)
+    setattr(request, COUNTED, count)
+    left = cart_of(visitor, at=clock.now()) if count else Cart()
+    return {"left": left} | parts_of(left)
 
 
 @form_of(lambda code: reverse("order", args=[code]))

@@ -94,7 +94,7 @@ def _order(user: User, wanted: DemoOrder, at: datetime) -> None:
     if order is None:
         with transaction.atomic():  # a cart that was filled and not ordered would be filled twice
             _fill(user, wanted, at)
-            order = place(user, page=None, token=_token(wanted.name), seen=cart_of(user, at=at).digest(), at=at)
+            order = place(user, pages=None, token=_token(wanted.name), seen=cart_of(user, at=at).digest(), at=at)
     if order.total:
         _pay(order, at)
 

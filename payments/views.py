@@ -58,12 +58,13 @@ def checkout(request: HttpRequest, slug: str | None = None) -> HttpResponse:
     if not isinstance(user, User):
         return redirect_to_login(reverse("cart_of_page", args=[slug]) if slug else reverse("cart"))
     page = get_object_or_404(_pages_for(user), slug=slug) if slug else None
+    pages = [page] if page else _part_of(request, user)
     try:
         token = uuid.UUID(request.POST.get("token", ""))
     except ValueError:
         return _back_to_cart(request, user, page, CartChanged())
     try:
-        order = place(user, page=page, token=token, seen=request.POST.get("digest", ""), at=clock.now())
+        order = place(user, pages=pages, token=token, seen=request.POST.get("digest", ""), at=clock.now())
     except (OrderRefusal, Contention) as refusal:
         return _back_to_cart(request, user, page, refusal)
     return _to_payment(request, order)
@@ -73,6 +74,15 @@ def _pages_for(user: User) -> QuerySet[Page]:
     """Also those of an order of the buyer's: a second click leads to it, though the page was unpublished meanwhile."""
     ordered = OrderLine.objects.filter(order__user=user).values("page")
     return pages_within(Visitor(user=user)) | Page.objects.filter(pk__in=ordered)
+
+
+def _part_of(request: HttpRequest, user: User) -> list[Page] | None:
+    """The pages that the form names: those of one merchant are one payment. None: the whole cart."""
+    slugs = {slug for slug in request.POST.getlist("page") if slug}
+    pages = list(_pages_for(user).filter(slug__in=slugs)) if slugs else []
+    if len(pages) != len(slugs):
+        raise Http404
+    return pages or None
 
 
 def _to_payment(request: HttpRequest, order: Order) -> HttpResponse:
@@ -119,7 +129,7 @@ def _words(refusal: Exception) -> str:
         case OrderAwaiting():
             return _("You have an order here that is not paid yet: go on paying it, or cancel it first.")
         case SeveralMerchants():
-            return _("The money goes to different organisers: please pay page by page.")
+            return _("This takes more than one payment: please pay each part with its own button.")
         case _other:
             return _("So many are buying at this moment that your turn did not come. Please try again.")
 

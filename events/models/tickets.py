@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+from collections.abc import Iterable
 from decimal import Decimal
 
 from django.db import models
@@ -39,8 +40,8 @@ class TicketQuerySet(LockableQuerySet["Ticket"]):
     def held(self) -> "TicketQuerySet":
         return self.filter(state__in=sorted(HELD))
 
-    def of_page(self, page: Page) -> "TicketQuerySet":
-        return self.filter(entry__calendar__page=page)
+    def of_pages(self, pages: Iterable[Page]) -> "TicketQuerySet":
+        return self.filter(entry__calendar__page__in=pages)
 
     def originals_by_copy(self) -> dict[int, int]:
         """All rows that were put back in a cart for one of these rows or for such a copy: pk -> the original's pk."""

@@ -38,7 +38,7 @@ def test_one_cart_is_paid_page_by_page_each_sum_at_its_merchant(
     buyer = visit(way, user)
 
     buyer.go("/cart/")
-    for words in ("Tickets", "Bookings", "Products", "Rehearsal room", "Tote bag", "pay each part with its own button"):
+    for words in ("Tickets", "Bookings", "Products", "Rehearsal room", "Tote bag", "This takes 2 payments"):
         buyer.sees(words)
     buyer.badge_is(7)
     buyer.stop("10-one-cart")

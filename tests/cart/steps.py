@@ -51,7 +51,7 @@ def order_cart(
     """Order what the cart shows now, as the form of the cart would."""
     contents = shown(user) if page is None else shown(user).of_page(page)
     digest = contents.digest() if seen is None else seen
-    return place(user, page=page, token=token or uuid.uuid4(), seen=digest, at=timezone.now())
+    return place(user, pages=[page] if page else None, token=token or uuid.uuid4(), seen=digest, at=timezone.now())
 
 
 def ordered(entry: CalendarEntry | None = None, number: int = 1, user: User | None = None) -> Order:

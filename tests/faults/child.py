@@ -197,7 +197,7 @@ def act(action: str, key: int) -> None:
     match action:
         case "checkout":
             user = User.objects.get(pk=key)
-            order = place(user, page=None, token=uuid.uuid4(), seen=cart_of(user, at=now).digest(), at=now)
+            order = place(user, pages=None, token=uuid.uuid4(), seen=cart_of(user, at=now).digest(), at=now)
             hosted_page(order, at=now)
         case "settle":
             settle(Checkout.objects.get(order=key).pk, who="webhook", at=now)

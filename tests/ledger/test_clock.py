@@ -117,7 +117,7 @@ from ledger import clock
 from orders.placing import place
 now = clock.now()
 user = User.objects.get(pk=sys.argv[2])
-order = place(user, page=None, token=uuid.uuid4(), seen=cart_of(user, at=now).digest(), at=now)
+order = place(user, pages=None, token=uuid.uuid4(), seen=cart_of(user, at=now).digest(), at=now)
 print(order.hold_until.isoformat())
 """
 

@@ -85,7 +85,7 @@ class Buyers(World):
         seen = cart.digest_of_rest() if without_short else cart.digest()
         wanted = cart.rest_count if without_short else cart.count
         try:
-            order = place(buyer, page=page, token=uuid.uuid4(), seen=seen, at=timezone.now())
+            order = place(buyer, pages=[page] if page else None, token=uuid.uuid4(), seen=seen, at=timezone.now())
         except OrderRefusal:
             return None
         states = [state for kind in all_states_of(order).values() for state in kind]

@@ -1,6 +1,7 @@
 """Placing an order: what the buyer saw is what is ordered, all of it or nothing, and never at another price."""
 
 import uuid
+from collections.abc import Collection
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -363,7 +364,7 @@ def test_place_reads_the_clock_that_it_is_given(buyer: User) -> None:
     Ticket.objects.create(entry=entry, user=buyer, price=12, currency="EUR")
     at = timezone.now() + timedelta(hours=2)
 
-    order = place(buyer, page=None, token=uuid.uuid4(), seen=shown(buyer).digest(), at=at)
+    order = place(buyer, pages=None, token=uuid.uuid4(), seen=shown(buyer).digest(), at=at)
 
     assert order.placed_at == at
 
@@ -390,7 +391,7 @@ def test_who_comes_second_with_a_token_has_the_order_if_it_is_their_own(
     monkeypatch.setattr(orders.placing, "_place", refused)
 
     def second(token: uuid.UUID) -> Order:
-        return place(buyer, page=None, token=token, seen="", at=timezone.now())
+        return place(buyer, pages=None, token=token, seen="", at=timezone.now())
 
     assert second(mine.cart_token) == mine
     with pytest.raises(CartChanged):
@@ -469,10 +470,10 @@ def test_what_left_the_cart_before_it_was_locked_is_not_ordered(monkeypatch: pyt
     before = columns()
     read = orders.placing._pending_keys
 
-    def too_early(user: User, page: Page | None) -> dict[LineKind, list[tuple[int, int, int | None]]]:
+    def too_early(user: User, pages: Collection[Page] | None) -> dict[LineKind, list[tuple[int, int, int | None]]]:
         return {
             kind: [*keys, *((pk, against[kind], None) for pk in (*(row.pk for row in left[kind]), gone))]
-            for kind, keys in read(user, page).items()
+            for kind, keys in read(user, pages).items()
         }
 
     monkeypatch.setattr(orders.placing, "_pending_keys", too_early)

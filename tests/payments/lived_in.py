@@ -55,7 +55,7 @@ def ordered(entry: CalendarEntry, number: int = 2) -> Order:
     """An order of so many tickets of `entry` (of its first type, if it has any), by a new buyer."""
     user, at = UserFactory.create(), timezone.now()
     put_in_cart(user, entry, {_key(entry): number}, at=at)
-    return place(user, page=None, token=uuid.uuid4(), seen=cart_of(user, at=at).digest(), at=at)
+    return place(user, pages=None, token=uuid.uuid4(), seen=cart_of(user, at=at).digest(), at=at)
 
 
 def _key(entry: CalendarEntry) -> int:
@@ -194,7 +194,7 @@ def mixed() -> Order:
     user, at = UserFactory.create(), timezone.now()
     book(user, RoomFactory.create())
     take(user, ProductFactory.create(stock=2), 2)
-    return place(user, page=None, token=uuid.uuid4(), seen=cart_of(user, at=at).digest(), at=at)
+    return place(user, pages=None, token=uuid.uuid4(), seen=cart_of(user, at=at).digest(), at=at)
 
 
 def _late(sumup: SimulatorProcess, order: Order) -> Order:

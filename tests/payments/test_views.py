@@ -196,7 +196,7 @@ def test_checkout_of_several_merchants_says_page_by_page(client: Client, buyer: 
 
     body = refused(client, {"token": str(uuid.uuid4()), "digest": shown(buyer).digest()})
 
-    assert "please pay page by page" in body
+    assert "please pay each part with its own button" in body
 
 
 def test_checkout_without_a_merchant_and_of_an_empty_cart_say_so(client: Client, buyer: User) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -117,10 +117,10 @@ def test_the_rival_who_orders_between_reading_and_locking_gets_the_seat(monkeypa
     read = orders.placing._locked_cart
     rivals: list[User] = [rival]
 
-    def rival_first(user: User, page: Page | None, at: datetime) -> Cart:
+    def rival_first(user: User, pages: Collection[Page] | None, at: datetime) -> Cart:
         if rivals:
             in_a_thread(partial(order_cart, rivals.pop()))
-        return read(user, page, at)
+        return read(user, pages, at)
 
     monkeypatch.setattr(orders.placing, "_locked_cart", rival_first)
 
