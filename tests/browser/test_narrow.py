@@ -56,7 +56,7 @@ def texts() -> Iterator[tuple[str, str, int | None]]:
             for field in model._meta.concrete_fields:
                 is_text = isinstance(field, (models.CharField, models.TextField)) and not field.choices
                 if is_text and field.name not in NO_TEXT:
-                    yield model._meta.db_table, field.column, field.max_length
+                    yield model._meta.db_table, field.attname, field.max_length
 
 
 def write_long_words() -> None:

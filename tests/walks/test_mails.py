@@ -24,7 +24,13 @@ from accounts.adapter import Adapter
 from accounts.models import User
 from events.calling_off import call_off
 from events.handing import send_on
-from events.mails import send_called_off_mail, send_moved_mail, send_ticket_mail
+from events.mails import (
+    Whereabouts,
+    send_called_off_mail,
+    send_moved_mail,
+    send_other_time_mail,
+    send_ticket_mail,
+)
 from events.models import CalendarEntry, Page, Role, Ticket
 from orders.fulfilling import fulfil
 from orders.mails import send_confirmation_mail, send_lapsed_mail, send_unpaid_mail
@@ -125,8 +131,12 @@ def owed_called_off(house: Sent) -> None:
 
 
 def moved(house: Sent) -> None:
-    at = (house.entry.starts_at + timedelta(days=1)).isoformat()
-    send_moved_mail(house.entry.pk, house.paid.pk, old_start=at, old_place="Attic")
+    send_moved_mail(house.entry.pk, house.paid.pk, old=Whereabouts(house.entry.starts_at + timedelta(days=1), "Attic"))
+
+
+def other_time(house: Sent) -> None:
+    booking = house.paid.bookings.get()
+    send_other_time_mail(booking.pk, old=Whereabouts(booking.starts_at, "", zone="Asia/Tokyo"))
 
 
 #: How each kind of mail is sent.
@@ -139,6 +149,7 @@ WAYS: dict[str, Callable[[Sent], object]] = {
     ),
     "events/mail/called_off": lambda house: send_called_off_mail(off(house).pk, house.paid.pk),
     "events/mail/moved": moved,
+    "events/mail/other_time": other_time,
     "events/mail/sent": lambda house: send_ticket_mail(sent_on(house)),
     "orders/mail/confirmation": lambda house: send_confirmation_mail(house.paid.pk),
     "orders/mail/lapsed": lambda house: send_lapsed_mail(lapsed(house)),
@@ -191,8 +202,9 @@ def test_every_mail_says_whose_it_is_and_where_an_answer_goes(kind: str, sent: S
     assert raw["Auto-Submitted"] == "auto-generated"
     assert re.fullmatch(r"<[\w.\-]+@tickets\.moon-club\.test>", str(raw["Message-ID"]))
     codes = [order.short_code for order in Order.objects.all()]
+    house_room = sent.paid.bookings.get().title
     named = {"account": ["Moon Tickets"], "payments/mail/owed": [sent.page.name]}.get(
-        kind if kind == "payments/mail/owed" else kind.partition("/")[0], [TITLE, *codes]
+        kind if kind == "payments/mail/owed" else kind.partition("/")[0], [TITLE, house_room, *codes]
     )
     assert any(words in message.subject for words in named)
     for words in ("localhost", "example.com", "testserver", "127.0.0.1"):
@@ -236,7 +248,7 @@ def test_the_first_link_of_a_ticket_mail_opens_without_signing_in(sent: Sent, cl
 
 
 def test_calendar_files_name_their_letters(sent: Sent) -> None:
-    for kind in ("orders/mail/confirmation", "events/mail/sent", "events/mail/moved"):
+    for kind in ("orders/mail/confirmation", "events/mail/sent", "events/mail/moved", "events/mail/other_time"):
         (part,) = [part for part in posted(kind, sent).message().walk() if part.get_content_type() == "text/calendar"]
         assert part.get_content_charset() == "utf-8"
 
