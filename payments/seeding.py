@@ -37,6 +37,14 @@ from payments.trading import end_is_marked, guest, mark_end, trade
 GUESTS = 14
 
 
+def is_a_shop() -> bool:
+    """Whether somebody else has begun there: accounts whose password is told must not be put beside theirs."""
+    if end_is_marked():
+        return False
+    begun = Page.objects.exists() or User.objects.filter(is_staff=True).exists()
+    return begun and not Page.objects.filter(slug__in=PAGES).exists()
+
+
 def seed(*, at: datetime) -> bool:
     """Make the demo unless it is there; answers whether it made anything. Safe to run again after it was stopped."""
     if end_is_marked():

@@ -149,7 +149,6 @@ def test_holds_of_a_machine_with_a_wrong_clock_follow_the_database(
 EXCEPTIONS = {
     ("accounts/codes.py", "time.time"): "compared with what allauth has stored in the session by time.time()",
     ("accounts/models.py", "timezone.now"): "when a user joined is shown, never compared",
-    ("config/backups.py", "datetime.now"): "a file's name",
     ("config/testing.py", "time.time"): "compared with a file's time, on the same machine",
     ("ledger/cache.py", "datetime.now"): "compared with what Django's cache has stored by this process's clock",
     ("ledger/clock.py", "timezone.now"): "the clock",

@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.demo import DEMO_ACCOUNTS, DEMO_PASSWORD
 from ledger import clock
-from payments.seeding import seed
+from payments.seeding import is_a_shop, seed
 from payments.sumup import SumUpProblem
 
 
@@ -15,6 +15,8 @@ class Command(BaseCommand):
     def handle(self, *args: object, **options: object) -> None:  # noqa: ARG002  (Django's signature)
         if not settings.DEBUG or "api.sumup.com" in settings.SUMUP_API_URL:
             raise CommandError("seed_demo is for a demo: DEBUG on and SUMUP_API_URL set to the simulator.")
+        if is_a_shop():
+            raise CommandError("This database is somebody's shop, not a demo: nothing was put there.")
         try:
             seed(at=clock.now())
         except SumUpProblem as problem:
