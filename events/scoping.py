@@ -35,6 +35,8 @@ RUN = frozenset({Role.OWNER, Role.ORGANISER})
 SEE_EVENTS = RUN | {Role.BOX_OFFICE, Role.DOOR}
 SEE_ORDERS = RUN | {Role.BOX_OFFICE, Role.FINANCE}
 SEE_MONEY = RUN | {Role.FINANCE}
+#: Who is led to the pages that pay back.
+PAY_BACK = frozenset({Role.OWNER, Role.FINANCE})
 
 _TEAM = "_foyer_team"
 
@@ -147,6 +149,10 @@ class ScopedAdmin(OwnFilters, admin.ModelAdmin[Row]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002
         return False
+
+    def has_pay_back_permission(self, request: HttpRequest) -> bool:
+        """For the actions of lists that lead there: of any page."""
+        return self.within(request, PAY_BACK, None)
 
     def formfield_for_foreignkey(
         self, db_field: "models.ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any

@@ -14,6 +14,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from events.admin.arrows import ARROWS, warnings_of
 from events.admin.entries import WhenFilter
 from events.admin.entry_forms import check_price
 from events.admin.paying_back import pay_back_action, pay_back_address
@@ -114,6 +115,9 @@ class BookingAdmin(DeskAdmin[Booking]):
                 else gettext("“%(title)s” is a draft: nobody sees it yet.")
             )
             messages.success(request, words % {"title": event.title})
+            if event.state == EntryState.CONFIRMED:
+                for warning in warnings_of(ARROWS["publish"], event):
+                    messages.warning(request, warning)
             return redirect("admin:events_calendarentry_change", event.pk)
         context = {
             **self.admin_site.each_context(request),

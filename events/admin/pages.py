@@ -118,7 +118,7 @@ def zone_choices(current: str) -> list[tuple[str, str]]:
     return [(name, name.replace("_", " ")) for name in sorted(names | {"UTC", current})]
 
 
-class PageForm(AskingForm, PictureForm[Page]):
+class PageForm(AskingForm[Page], PictureForm[Page]):
     """It asks what becomes of hours when the time zone changes, who is told of another hour or place, and whether a
 
     page is to be hidden on which something was sold.
