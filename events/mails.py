@@ -110,6 +110,24 @@ def send_other_time_mail(booking_id: int, *, old: Whereabouts) -> None:
     mail.send()
 
 
+def send_about_booking_mail(booking_id: int, *, words: str) -> None:
+    """Tell who has booked the time what its organiser writes about it; nothing once the booking is cancelled."""
+    booking = CalendarEntry.objects.with_page().select_related("user", "order").get(pk=booking_id)
+    if not booking.is_valid or booking.user is None or booking.order is None:
+        return
+    order_url = settings.SITE_URL + booking.order.get_absolute_url()
+    context = {"booking": booking, "words": words, "order_url": order_url}
+    number = f"about.{booking.pk}.{hashlib.sha256(words.encode()).hexdigest()[:16]}"
+    mail = EmailMultiAlternatives(
+        subject=one_line(_("About your booking: %(title)s") % {"title": booking.title}),
+        body=render_to_string("events/mail/about_booking.txt", context),
+        to=[booking.user.email],
+        headers={"Message-ID": f"<{number}@{urlsplit(settings.SITE_URL).hostname}>"},
+    )
+    mail.attach_alternative(render_to_string("events/mail/about_booking.html", context), "text/html")
+    mail.send()
+
+
 def _tell(
     tickets: Sequence[Ticket],
     template: str,

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events.admin.asking import Asked, Question, asked_first
 from events.admin.calling_off import calling_off_view
+from events.admin.entry_forms import with_link
 from events.models import CalendarEntry
 from events.payees import payee_of, unpayable
 from events.rooms.events import RoomTaken, hold_room, lock_rooms
@@ -99,7 +100,7 @@ def follow(arrow: Arrow, pk: int, request: HttpRequest) -> CalendarEntry:
                 hold_room(entry)
             arrow.move(entry)
         except RoomTaken as error:
-            raise ArrowRefusal(str(error)) from error
+            raise ArrowRefusal(with_link(error)) from error
         except IllegalTransition as error:
             raise ArrowRefusal(why_not(arrow, entry)) from error
     return entry
@@ -129,7 +130,7 @@ def arrow_view(model_admin: "EntryAdmin", request: HttpRequest, pk: int, name: s
         try:
             follow(arrow, entry.pk, request)
         except ArrowRefusal as refusal:
-            messages.error(request, str(refusal))
+            messages.error(request, refusal.args[0])
         else:
             messages.success(request, str(arrow.done) % {"title": entry.title})
         return redirect("admin:events_calendarentry_change", entry.pk)
@@ -177,7 +178,7 @@ def _follow_all(arrow: Arrow, model_admin: "EntryAdmin", request: HttpRequest, r
             follow(arrow, pk, request)
             done += 1
         except ArrowRefusal as refusal:
-            messages.error(request, str(refusal))
+            messages.error(request, refusal.args[0])
     if left := rows.count() - allowed.count():
         words = ngettext("%(n)d event is not yours to change.", "%(n)d events are not yours to change.", left)
         messages.error(request, words % {"n": left})

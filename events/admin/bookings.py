@@ -21,7 +21,7 @@ from events.admin.paying_back import pay_back_action, pay_back_address
 from events.desk import DeskAdmin, link
 from events.forms import one_line
 from events.local_times import told
-from events.models import Booking
+from events.models import Booking, Calendar, Page
 from events.rooms.events import NoEvent, make_event
 from events.scoping import RUN, SEE_ORDERS, ScopedFilter
 from events.states import EntryKind, EntryState
@@ -74,6 +74,9 @@ class BookingAdmin(DeskAdmin[Booking]):
     sees = SEE_ORDERS
     edits = RUN
     page_path = "calendar__page_id"
+    comes_after = (Page, Calendar)
+    made_at = Calendar
+    empty = _("Nothing is booked yet. Visitors book time in a calendar whose page says that they can, with its hours.")
     list_display = ("when", "room_name", "state", "buyer", "money", "in_order", "its_event")
     list_filter = (WhenFilter, StateFilter, ("calendar__page", ScopedFilter), ("calendar", ScopedFilter))
     list_select_related = ("calendar__page", "user", "order", "event")

@@ -19,7 +19,7 @@ from events.admin.pictures import PicturedAdmin
 from events.calling_off import tell_holders
 from events.desk import DeskAdmin
 from events.local_times import told
-from events.models import Calendar, CalendarEntry, Ticket, TicketType
+from events.models import Calendar, CalendarEntry, Page, Ticket, TicketType
 from events.rooms.events import lock_rooms
 from events.scoping import PAY_BACK, RUN, SEE_EVENTS, ScopedFilter, ScopedInline, choices_for, sign_for
 from events.states import EntryState, TicketState
@@ -125,6 +125,8 @@ class EntryAdmin(Figures, AskingAdmin[CalendarEntry], PicturedAdmin[CalendarEntr
     sees = SEE_EVENTS
     edits = RUN
     page_path = "calendar__page_id"
+    comes_after = (Page, Calendar)
+    empty = _("There is no event yet. A new one is a draft that nobody sees, until it is published.")
     list_display = ("title", "when", "page", "calendar_name", "standing", "sold", "held_now", "places", "free")
     list_filter = (WhenFilter, StateFilter, ("calendar__page", ScopedFilter), ("calendar", ScopedFilter))
     list_select_related = ("calendar__page",)
@@ -287,6 +289,9 @@ class TicketTypeAdmin(Figures, DeskAdmin[TicketType]):
     sees = SEE_EVENTS
     edits = RUN
     page_path = "entry__calendar__page_id"
+    comes_after = (Page, Calendar, CalendarEntry)
+    made_at = CalendarEntry
+    empty = _("There is no ticket type yet. They are made on the page of their event.")
     list_display = ("name", "entry", "when", "money", "sold", "held_now", "places", "free")
     list_filter = (("entry__calendar__page", ScopedFilter),)
     list_select_related = ("entry__calendar__page",)

@@ -10,18 +10,26 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.forms.models import BaseInlineFormSet, ModelForm
+from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.asking import AskingForm, Question, tell_field
 from events.calling_off import Effect, effect_of
+from events.desk import link
 from events.local_times import LocalTimeField, told
 from events.models import Calendar, CalendarEntry, TicketType
 from events.pictures import PictureForm
 from events.rooms.events import RoomTaken, blocked_by, check_room
-from events.states import HELD
+from events.states import HELD, EntryKind
 from events.transitions import was_ordered
 from ledger.money import PLACES, rounded
+
+
+def with_link(taken: RoomTaken) -> str:
+    """What it says, and the way to what is there: organisers of the page see both."""
+    name = "events_booking" if taken.by.kind == EntryKind.BOOKING else "events_calendarentry"
+    return format_html("{} {}", str(taken), link(name, taken.by.pk, gettext("Look at it")))
 
 
 def check_capacity(capacity: int | None, held: int) -> None:
@@ -164,7 +172,7 @@ class EntryForm(OnTheClock, AskingForm[CalendarEntry], PictureForm[CalendarEntry
         try:
             check_room(room, self.blocks, but=self.instance.pk)
         except RoomTaken as taken:
-            self.add_error("room", str(taken))
+            self.add_error("room", with_link(taken))
 
     def _check_booking(self, data: dict[str, Any]) -> None:
         """What came of a booking stays within the time that was paid for."""

@@ -15,7 +15,7 @@ from events.admin.sold import SoldAdmin
 from events.desk import link
 from events.door import Light, check_in, undo
 from events.local_times import told
-from events.models import Ticket
+from events.models import Calendar, CalendarEntry, Page, Ticket
 from events.scoping import ScopedFilter
 from events.states import TicketState
 from events.telling import ticket_steps
@@ -64,6 +64,9 @@ class TicketAdmin(SoldAdmin[Ticket]):
     actions = (let_in, take_back, pay_back_action("ticket"))
     change_form_template = "admin/foyer/sold.html"
     page_path = "entry__calendar__page_id"
+    comes_after = (Page, Calendar, CalendarEntry)
+    made_at = CalendarEntry
+    empty = _("There is no ticket yet. Visitors buy them as soon as an event is published and on sale.")
     list_display = ("short_code", "state", "event", "ticket_type", "buyer", "money", "in_order", "at_door")
     list_filter = ("state", ("entry__calendar__page", ScopedFilter))
     list_select_related = ("entry__calendar__page", "ticket_type", "user", "order")

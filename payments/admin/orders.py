@@ -149,6 +149,7 @@ def pay_back(model_admin: "OrderAdmin", request: HttpRequest, rows: QuerySet[Ord
 @admin.register(Order)
 class OrderAdmin(OfOrders):
     sees = SEE_ORDERS
+    empty = _("There is no order yet. Each cart that is checked out becomes one.")
     actions = (resend, revoke, pay_back)
     change_form_template = "admin/foyer/order.html"
     order_path = "pk"
