@@ -6,6 +6,7 @@ from procrastinate.contrib.django import app
 from events.lapsing import lapse
 from events.mails import (
     Whereabouts,
+    send_about_booking_mail,
     send_called_off_mail,
     send_moved_mail,
     send_other_time_mail,
@@ -43,6 +44,12 @@ def tell_moved(
 def tell_other_time(booking_id: int, old_start: str, old_place: str, old_zone: str) -> None:
     """Tell who has booked time in a room that it is another time, or told on another clock."""
     send_other_time_mail(booking_id, old=Whereabouts.read(start=old_start, place=old_place, zone=old_zone))
+
+
+@app.task(queue="mail", retry=MAIL_RETRY)
+def tell_about_booking(booking_id: int, words: str) -> None:
+    """Tell who has booked time in a room what its organiser has to say about that."""
+    send_about_booking_mail(booking_id, words=words)
 
 
 @app.periodic(cron="17 * * * *")

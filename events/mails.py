@@ -115,6 +115,21 @@ def send_other_time_mail(booking_id: int, *, old: Whereabouts) -> None:
     mail.send()
 
 
+def send_about_booking_mail(booking_id: int, *, words: str) -> None:
+    """Tell who has booked the time what its organiser writes about it; nothing once the booking is cancelled."""
+    booking = CalendarEntry.objects.with_page().select_related("user", "order").get(pk=booking_id)
+    if not booking.is_valid or booking.user is None or booking.order is None:
+        return
+    letter(
+        "events/mail/about_booking",
+        {"booking": booking, "words": words, "order_url": settings.SITE_URL + booking.order.get_absolute_url()},
+        subject=_("About your booking: %(title)s") % {"title": in_subject(booking.title)},
+        to=booking.user.email,
+        number=f"about.{booking.pk}.{hashlib.sha256(words.encode()).hexdigest()[:16]}",
+        voice=voice_of([booking.calendar.page]),
+    ).send()
+
+
 def _tickets_of(entry: CalendarEntry, order_id: int) -> list[Ticket]:
     rows = Ticket.objects.filter(entry=entry, order=order_id)
     return list(rows.select_related("user", "ticket_type", "entry", "order"))

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.filters import RelatedFieldListFilter
 from django.contrib.admin.utils import NestedObjects, model_ngettext
 from django.db import DEFAULT_DB_ALIAS, models
@@ -16,9 +16,14 @@ from django.db.models import Q
 from django.db.models.fields.related import RelatedField
 from django.forms import Field, Form, ModelChoiceField
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.html import format_html
 from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
+from django_stubs_ext import StrOrPromise
 
 from accounts.lists import OwnFilters
 from accounts.models import User
@@ -35,6 +40,8 @@ RUN = frozenset({Role.OWNER, Role.ORGANISER})
 SEE_EVENTS = RUN | {Role.BOX_OFFICE, Role.DOOR}
 SEE_ORDERS = RUN | {Role.BOX_OFFICE, Role.FINANCE}
 SEE_MONEY = RUN | {Role.FINANCE}
+#: Who is led to the pages that pay back.
+PAY_BACK = frozenset({Role.OWNER, Role.FINANCE})
 
 _TEAM = "_foyer_team"
 
@@ -72,6 +79,20 @@ def sign_for(request: HttpRequest, why: str) -> None:
     sign(who=f"user:{request.user.pk}", why=why)
 
 
+@dataclass(frozen=True)
+class FirstStep:
+    """What stands in an empty list: why it is empty, and where to begin; no `link` for who may not."""
+
+    words: StrOrPromise
+    link: str
+    label: StrOrPromise
+
+    def with_link(self) -> str:
+        """The sentence, safe for a page."""
+        way = format_html(' <a href="{}">{}</a>', self.link, self.label) if self.link else ""
+        return format_html("{}{}", self.words, way)
+
+
 class ScopedAdmin(OwnFilters, admin.ModelAdmin[Row]):
     """A ModelAdmin whose every answer is limited to the pages of the asking member.
 
@@ -83,6 +104,11 @@ class ScopedAdmin(OwnFilters, admin.ModelAdmin[Row]):
     edits: frozenset[Role] = frozenset()
     page_path: str = ""
     show_full_result_count = False
+    #: What an empty list says, and the list on which a row of this is made, if not its own form.
+    empty: StrOrPromise = ""
+    made_at: type[models.Model] | None = None
+    #: What there must be before: the models whose empty lists are told of instead, in this order.
+    comes_after: tuple[type[models.Model], ...] = ()
 
     def rows_of(self, pages: Collection[int]) -> Q:
         """The rows that belong to `pages`."""
@@ -148,6 +174,10 @@ class ScopedAdmin(OwnFilters, admin.ModelAdmin[Row]):
     def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002
         return False
 
+    def has_pay_back_permission(self, request: HttpRequest) -> bool:
+        """For the actions of lists that lead there: of any page."""
+        return self.within(request, PAY_BACK, None)
+
     def formfield_for_foreignkey(
         self, db_field: "models.ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> ModelChoiceField[Any] | None:
@@ -156,7 +186,40 @@ class ScopedAdmin(OwnFilters, admin.ModelAdmin[Row]):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = capfirst(str(self.opts.verbose_name_plural))
-        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+        shown = super().changelist_view(request, {"title": title, **(extra_context or {})})
+        if isinstance(shown, TemplateResponse) and shown.context_data:
+            rows = shown.context_data.get("cl")
+            if rows is not None and not (rows.result_count or rows.params or rows.query):
+                shown.context_data["first_step"] = self.missing(request) or self.way_to_make(request)
+        return shown
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With a word on what has to be made before, as its form would offer nothing to choose."""
+        if request.method == "GET" and self.has_add_permission(request) and (step := self.missing(request)):
+            messages.warning(request, step.with_link())
+        return super().add_view(request, form_url, extra_context)
+
+    def missing(self, request: HttpRequest) -> "FirstStep | None":
+        """What has to be made before there can be a row of this; None: all of it is there, as far as one sees."""
+        for model in self.comes_after:
+            desk = self.admin_site.get_model_admin(model)
+            if not isinstance(desk, ScopedAdmin) or not desk.has_view_permission(request):
+                continue
+            if not desk.get_queryset(request).exists():
+                return desk.way_to_make(request)
+        return None
+
+    def way_to_make(self, request: HttpRequest) -> "FirstStep":
+        """What the empty list says, with a link for who may make a row."""
+        place = self.admin_site.get_model_admin(self.made_at) if self.made_at else self
+        name = f"admin:{place.opts.app_label}_{place.opts.model_name}"
+        if place is self:
+            link = reverse(f"{name}_add") if self.has_add_permission(request) else ""
+            return FirstStep(self.empty, link, _("Make the first one"))
+        link = reverse(f"{name}_changelist") if place.has_change_permission(request) else ""
+        return FirstStep(self.empty, link, capfirst(str(place.opts.verbose_name_plural)))
 
     def save_model(self, request: HttpRequest, obj: Row, form: Form, change: bool) -> None:
         """Write what the form changed and nothing else: a stale row must not undo what was sold meanwhile."""

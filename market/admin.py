@@ -14,6 +14,7 @@ from events.admin.pictures import PicturedAdmin
 from events.admin.sold import SoldAdmin
 from events.desk import DeskAdmin, link
 from events.local_times import told
+from events.models import Page
 from events.scoping import RUN, SEE_EVENTS, ScopedFilter, choices_for
 from events.states import TicketState
 from ledger.telling import Step
@@ -42,6 +43,8 @@ class ProductAdmin(PicturedAdmin[Product], DeskAdmin[Product]):
     sees = SEE_EVENTS
     edits = RUN
     page_path = "page_id"
+    comes_after = (Page,)
+    empty = _("There is no product yet. What is published here is in the shop of its page.")
     list_display = ("name", "page", "money", "sold", "held_now", "in_stock", "free", "is_published", "position")
     list_filter = (("page", ScopedFilter), "is_published")
     list_select_related = ("page",)
@@ -131,6 +134,9 @@ class ProductItemAdmin(SoldAdmin[ProductItem]):
     actions = (pay_back_action("item"),)
     change_form_template = "admin/foyer/sold.html"
     page_path = "product__page_id"
+    comes_after = (Page, Product)
+    made_at = Product
+    empty = _("Nothing of the shop is in a cart or sold yet. Visitors buy what is published there.")
     title_path = "product__name"
     list_display = ("short_code", "state", "of_product", "buyer", "money", "in_order", "handed_out")
     list_filter = ("state", ("product__page", ScopedFilter))

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Iterable
-from functools import partial
 from operator import attrgetter
 
 from django.db.models import Q
@@ -110,8 +109,7 @@ def order_steps(order: Order, *, pages: Collection[int] | None, whole: bool) -> 
     }
     called = {**subjects(), **{subject: str(name) for subject, (name, _sentences) in THINGS.items()}}
     called |= {"checkout": _("Payment"), "order": _("Order")}
-    clock = partial(told, zone=order.time_zone)
-    words = Words(sentences, names, people, called, fields(), clock=clock)
+    words = Words(sentences, names, people, called, fields(), clock=lambda at: told(at, order.time_zone))
     people |= people_named(refund.requested_by for refund in refunds)
     life = [
         *_births(order, checkouts, whole=whole),

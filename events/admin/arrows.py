@@ -15,8 +15,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from events.admin.asking import Asked, Question, asked_first
 from events.admin.calling_off import calling_off_view
+from events.admin.entry_forms import with_link
 from events.models import CalendarEntry
+from events.payees import payee_of, unpayable
 from events.rooms.events import RoomTaken, hold_room, lock_rooms
 from events.scoping import sign_for
 from events.states import EntryState
@@ -97,7 +100,7 @@ def follow(arrow: Arrow, pk: int, request: HttpRequest) -> CalendarEntry:
                 hold_room(entry)
             arrow.move(entry)
         except RoomTaken as error:
-            raise ArrowRefusal(str(error)) from error
+            raise ArrowRefusal(with_link(error)) from error
         except IllegalTransition as error:
             raise ArrowRefusal(why_not(arrow, entry)) from error
     return entry
@@ -127,7 +130,7 @@ def arrow_view(model_admin: "EntryAdmin", request: HttpRequest, pk: int, name: s
         try:
             follow(arrow, entry.pk, request)
         except ArrowRefusal as refusal:
-            messages.error(request, str(refusal))
+            messages.error(request, refusal.args[0])
         else:
             messages.success(request, str(arrow.done) % {"title": entry.title})
         return redirect("admin:events_calendarentry_change", entry.pk)
@@ -150,11 +153,20 @@ def warnings_of(arrow: Arrow, entry: CalendarEntry) -> list[str]:
     found = []
     if entry.ticket_price is None and not entry.ticket_types.exists():
         found.append(gettext("It has neither ticket types nor a ticket price: it will sell no tickets."))
+    if costs_something(entry) and (why := unpayable(entry.calendar.page, payee_of(entry.calendar.page))):
+        words = gettext("Nobody can pay for its tickets, so none that costs something can be sold: %(why)s")
+        found.append(words % {"why": why.value})
     if entry.capacity is None and entry.ticket_types.filter(capacity=None).exists():
         found.append(gettext("It has no capacity: any number of tickets can be sold."))
     if not entry.is_published or not entry.calendar.page.is_published:
         found.append(gettext("“Shown to the public” is off for the event or its page: visitors will not see it."))
     return found
+
+
+def costs_something(entry: CalendarEntry) -> bool:
+    """It has a kind of ticket that is not free, or without kinds a price."""
+    prices = list(entry.ticket_types.values_list("price", flat=True))
+    return any(prices) if prices else bool(entry.ticket_price)
 
 
 def _follow_all(arrow: Arrow, model_admin: "EntryAdmin", request: HttpRequest, rows: QuerySet[CalendarEntry]) -> None:
@@ -166,7 +178,7 @@ def _follow_all(arrow: Arrow, model_admin: "EntryAdmin", request: HttpRequest, r
             follow(arrow, pk, request)
             done += 1
         except ArrowRefusal as refusal:
-            messages.error(request, str(refusal))
+            messages.error(request, refusal.args[0])
     if left := rows.count() - allowed.count():
         words = ngettext("%(n)d event is not yours to change.", "%(n)d events are not yours to change.", left)
         messages.error(request, words % {"n": left})
@@ -175,12 +187,31 @@ def _follow_all(arrow: Arrow, model_admin: "EntryAdmin", request: HttpRequest, r
         messages.success(request, words % {"label": arrow.label, "n": done})
 
 
+def _to_be_moved(arrow: Arrow, desk: "EntryAdmin", request: HttpRequest, rows: QuerySet[Any]) -> list[CalendarEntry]:
+    """Those of `rows` that would go along `arrow` now."""
+    mine = rows.filter(desk.scope(request, desk.edits), state=arrow.source).select_related("calendar__page")
+    return [row for row in mine.order_by("pk") if arrow.is_open_to(row)]
+
+
+def _question_of(arrow: Arrow) -> Asked:
+    def question(desk: "EntryAdmin", request: HttpRequest, rows: QuerySet[Any]) -> Question:
+        found = _to_be_moved(arrow, desk, request, rows)
+        words = ngettext("%(n)d of %(all)d chosen events.", "%(n)d of %(all)d chosen events.", len(found))
+        said = [words % {"n": len(found), "all": rows.count()}, str(arrow.question)]
+        said += [f"“{row.title}”: {warning}" for row in found for warning in warnings_of(arrow, row)]
+        return Question(str(arrow.label), tuple(said), str(arrow.label) if found else "")
+
+    return question
+
+
 @admin.action(description=_("Publish the selected drafts"), permissions=["change"])
+@asked_first(_question_of(ARROWS["publish"]))
 def publish_all(model_admin: "EntryAdmin", request: HttpRequest, rows: QuerySet[Any]) -> None:
     _follow_all(ARROWS["publish"], model_admin, request, rows)
 
 
 @admin.action(description=_("Send the selected events back to draft"), permissions=["change"])
+@asked_first(_question_of(ARROWS["back-to-draft"]))
 def unpublish_all(model_admin: "EntryAdmin", request: HttpRequest, rows: QuerySet[Any]) -> None:
     _follow_all(ARROWS["back-to-draft"], model_admin, request, rows)
 

@@ -114,7 +114,7 @@ def asked_first(question: Asked) -> Callable[[Action], Action]:
     return asking
 
 
-class AskingForm(forms.ModelForm[Any]):
+class AskingForm(forms.ModelForm[Row]):
     """A form that is valid only once its question, if it has one, is answered."""
 
     question: Question | None = None

@@ -14,13 +14,14 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from events.admin.arrows import ARROWS, warnings_of
 from events.admin.entries import WhenFilter
 from events.admin.entry_forms import check_price
 from events.admin.paying_back import pay_back_action, pay_back_address
 from events.desk import DeskAdmin, link
 from events.forms import one_line
 from events.local_times import told
-from events.models import Booking
+from events.models import Booking, Calendar, Page
 from events.rooms.events import NoEvent, make_event
 from events.scoping import RUN, SEE_ORDERS, ScopedFilter
 from events.states import EntryKind, EntryState
@@ -73,6 +74,9 @@ class BookingAdmin(DeskAdmin[Booking]):
     sees = SEE_ORDERS
     edits = RUN
     page_path = "calendar__page_id"
+    comes_after = (Page, Calendar)
+    made_at = Calendar
+    empty = _("Nothing is booked yet. Visitors book time in a calendar whose page says that they can, with its hours.")
     list_display = ("when", "room_name", "state", "buyer", "money", "in_order", "its_event")
     list_filter = (WhenFilter, StateFilter, ("calendar__page", ScopedFilter), ("calendar", ScopedFilter))
     list_select_related = ("calendar__page", "user", "order", "event")
@@ -114,6 +118,9 @@ class BookingAdmin(DeskAdmin[Booking]):
                 else gettext("“%(title)s” is a draft: nobody sees it yet.")
             )
             messages.success(request, words % {"title": event.title})
+            if event.state == EntryState.CONFIRMED:
+                for warning in warnings_of(ARROWS["publish"], event):
+                    messages.warning(request, warning)
             return redirect("admin:events_calendarentry_change", event.pk)
         context = {
             **self.admin_site.each_context(request),

@@ -10,10 +10,10 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from events.admin.paying_back import PAY_BACK
 from events.admin.reasons import ReasonForm
 from events.calling_off import call_off, effect_of
 from events.models import CalendarEntry
+from events.scoping import PAY_BACK
 from ledger.arrows import IllegalTransition
 
 if TYPE_CHECKING:

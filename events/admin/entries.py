@@ -13,15 +13,15 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.arrows import ACTIONS, ARROWS, STANDING, arrow_view
+from events.admin.asking import SEND, TELL, AskingAdmin
 from events.admin.entry_forms import EntryForm, TicketTypeForm, TicketTypeFormSet
-from events.admin.paying_back import PAY_BACK
 from events.admin.pictures import PicturedAdmin
 from events.calling_off import tell_holders
 from events.desk import DeskAdmin
 from events.local_times import told
-from events.models import Calendar, CalendarEntry, Ticket, TicketType
+from events.models import Calendar, CalendarEntry, Page, Ticket, TicketType
 from events.rooms.events import lock_rooms
-from events.scoping import RUN, SEE_EVENTS, ScopedFilter, ScopedInline, choices_for, sign_for
+from events.scoping import PAY_BACK, RUN, SEE_EVENTS, ScopedFilter, ScopedInline, choices_for, sign_for
 from events.states import EntryState, TicketState
 from events.telling import entry_steps
 from events.transitions import delete_draft, delete_type
@@ -72,10 +72,6 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.filter(state=self.value()) if self.value() in STANDING else queryset
 
 
-#: Fields whose change is told to who has a ticket.
-MOVED = {"starts_at", "ends_at", "place"}
-
-
 #: Fields that say which time of which room an event takes.
 ROOM_TIME = {"starts_at", "ends_at", "room"}
 
@@ -124,11 +120,13 @@ class TicketTypeInline(Figures, ScopedInline[TicketType, CalendarEntry]):
 
 
 @admin.register(CalendarEntry)
-class EntryAdmin(Figures, PicturedAdmin[CalendarEntry], DeskAdmin[CalendarEntry]):
+class EntryAdmin(Figures, AskingAdmin[CalendarEntry], PicturedAdmin[CalendarEntry], DeskAdmin[CalendarEntry]):
     form = EntryForm
     sees = SEE_EVENTS
     edits = RUN
     page_path = "calendar__page_id"
+    comes_after = (Page, Calendar)
+    empty = _("There is no event yet. A new one is a draft that nobody sees, until it is published.")
     list_display = ("title", "when", "page", "calendar_name", "standing", "sold", "held_now", "places", "free")
     list_filter = (WhenFilter, StateFilter, ("calendar__page", ScopedFilter), ("calendar", ScopedFilter))
     list_select_related = ("calendar__page",)
@@ -231,9 +229,10 @@ class EntryAdmin(Figures, PicturedAdmin[CalendarEntry], DeskAdmin[CalendarEntry]
                 sign_for(request, "changed in the admin")
                 obj.save(update_fields=[*sorted(ROOM_TIME), "blocks"])
         super().save_model(request, obj, form, change)
-        if change and not MOVED.isdisjoint(form.changed_data):
+        if isinstance(form, EntryForm) and form.answer.get(TELL) == SEND:
             old = form.initial
-            if count := tell_holders(obj, starts_at=old["starts_at"], place=old["place"]):
+            place = old["place"] or obj.calendar.page.place
+            if count := tell_holders(obj, starts_at=old["starts_at"], place=place, ends_at=old["ends_at"]):
                 words = ngettext("%(n)d buyer is told by mail.", "%(n)d buyers are told by mail.", count)
                 self.message_user(request, words % {"n": count})
 
@@ -290,6 +289,9 @@ class TicketTypeAdmin(Figures, DeskAdmin[TicketType]):
     sees = SEE_EVENTS
     edits = RUN
     page_path = "entry__calendar__page_id"
+    comes_after = (Page, Calendar, CalendarEntry)
+    made_at = CalendarEntry
+    empty = _("There is no ticket type yet. They are made on the page of their event.")
     list_display = ("name", "entry", "when", "money", "sold", "held_now", "places", "free")
     list_filter = (("entry__calendar__page", ScopedFilter),)
     list_select_related = ("entry__calendar__page",)

@@ -1,5 +1,6 @@
 """The forms of events and ticket types: times on the page's clock, places and prices that can be kept."""
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -9,16 +10,26 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.forms.models import BaseInlineFormSet, ModelForm
+from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from events.admin.asking import AskingForm, Question, tell_field
+from events.calling_off import Effect, effect_of
+from events.desk import link
 from events.local_times import LocalTimeField, told
 from events.models import Calendar, CalendarEntry, TicketType
 from events.pictures import PictureForm
 from events.rooms.events import RoomTaken, blocked_by, check_room
-from events.states import HELD
+from events.states import HELD, EntryKind
 from events.transitions import was_ordered
 from ledger.money import PLACES, rounded
+
+
+def with_link(taken: RoomTaken) -> str:
+    """What it says, and the way to what is there: organisers of the page see both."""
+    name = "events_booking" if taken.by.kind == EntryKind.BOOKING else "events_calendarentry"
+    return format_html("{} {}", str(taken), link(name, taken.by.pk, gettext("Look at it")))
 
 
 def check_capacity(capacity: int | None, held: int) -> None:
@@ -60,7 +71,49 @@ def check_window(form: "ModelForm[Any]", start: str, end: str, words: str) -> No
         form.add_error(end, words)
 
 
-class EntryForm(OnTheClock, PictureForm[CalendarEntry]):
+#: Fields whose change is told to who has a ticket.
+MOVED = {"starts_at", "ends_at", "place"}
+
+
+def entry_question(entry: CalendarEntry, data: Mapping[str, Any], changed: Collection[str]) -> Question | None:
+    """What is asked before `entry` (as it still is) gets `data`: who is told that it moves, and whether to hide it.
+
+    None while no ticket of it is valid or being paid.
+    """
+    moves, hides = not MOVED.isdisjoint(changed), entry.is_published and not data.get("is_published", True)
+    sold = effect_of(entry) if entry.pk and entry.held and (moves or hides) else None
+    if sold is None:
+        return None
+    words, fields = [_sold_words(sold)], {}
+    if moves:
+        zone, home = entry.calendar.page.time_zone, entry.calendar.page.place
+        was = _whereabouts(zone, entry.starts_at, entry.ends_at, entry.place or home)
+        will = _whereabouts(zone, data["starts_at"], data["ends_at"], data.get("place") or home)
+        words.append(gettext("It was: %(was)s. It will be: %(will)s.") % {"was": was, "will": will})
+        if sold.orders:
+            words.append(gettext("A mail goes to each buyer, and to whoever got a ticket from one, if you send it."))
+            fields["tell"] = tell_field(_("Those who have tickets"))
+    if hides:
+        words.append(gettext("Hidden, it is seen by no visitor and sells nothing; its tickets stay valid at the door."))
+        words.append(gettext("Nobody is told. If it does not take place, call it off instead."))
+    return Question(gettext("Before this is saved"), tuple(words), gettext("Save"), fields)
+
+
+def _sold_words(sold: Effect) -> str:
+    numbers = {"tickets": sold.tickets, "orders": sold.orders, "unpaid": sold.unpaid}
+    words = ngettext(
+        "Sold: %(tickets)d valid ticket (orders: %(orders)d); being paid: %(unpaid)d.",
+        "Sold: %(tickets)d valid tickets (orders: %(orders)d); being paid: %(unpaid)d.",
+        sold.tickets,
+    )
+    return words % numbers
+
+
+def _whereabouts(zone: str, starts: datetime, ends: datetime, place: str) -> str:
+    return ", ".join(filter(None, [f"{told(starts, zone)} – {told(ends, zone)}", place]))
+
+
+class EntryForm(OnTheClock, AskingForm[CalendarEntry], PictureForm[CalendarEntry]):
     starts_at = LocalTimeField(label=_("Starts"))
     ends_at = LocalTimeField(label=_("Ends"))
     sale_starts_at = LocalTimeField(label=_("Sale starts"), required=False)
@@ -119,7 +172,7 @@ class EntryForm(OnTheClock, PictureForm[CalendarEntry]):
         try:
             check_room(room, self.blocks, but=self.instance.pk)
         except RoomTaken as taken:
-            self.add_error("room", str(taken))
+            self.add_error("room", with_link(taken))
 
     def _check_booking(self, data: dict[str, Any]) -> None:
         """What came of a booking stays within the time that was paid for."""
@@ -168,6 +221,8 @@ class EntryForm(OnTheClock, PictureForm[CalendarEntry]):
             self.add_error("max_per_order", gettext("At least one."))
         self._check_room(data)
         self._check_booking(data)
+        if not self.errors:
+            self.ask(entry_question(self.instance, data, self.changed_data))
         return data
 
 

@@ -43,18 +43,16 @@ def _about_zone(change: PageChange) -> list[str]:
     carts = sum(row.state == EntryState.PENDING for row in rows)
     bookings = len(rows) - events - carts
     counted = [
-        ngettext("%(n)d event", "%(n)d events", events) % {"n": events},
-        ngettext("%(n)d booking", "%(n)d bookings", bookings) % {"n": bookings},
-        ngettext("%(n)d booking in a cart", "%(n)d bookings in carts", carts) % {"n": carts},
-        ngettext("%(n)d sale with a beginning or an end", "%(n)d sales with a beginning or an end", change.windows)
-        % {"n": change.windows},
+        (events, ngettext("%(n)d event", "%(n)d events", events)),
+        (bookings, ngettext("%(n)d booking", "%(n)d bookings", bookings)),
+        (carts, ngettext("%(n)d booking in a cart", "%(n)d bookings in carts", carts)),
+        (change.windows, ngettext("%(n)d sale window", "%(n)d sale windows", change.windows)),
     ]
-    zones = {"old": change.page.time_zone, "new": change.zone}
+    named = ", ".join(words % {"n": number} for number, words in counted if number)
+    zones = {"old": change.page.time_zone, "new": change.zone, "what": named}
     return [
-        _("The clock changes from %(old)s to %(new)s. Another hour on it than now, of what is still to come:") % zones
-        + " "
-        + ", ".join(counted)
-        + ".",
+        _("The clock changes from %(old)s to %(new)s. It shows another hour for what is still to come: %(what)s.")
+        % zones,
         _("With the hours kept, each begins at another moment; a booking lasts as long as it was paid for."),
         _("Opening hours, closed days and peak prices stay as they are written, on the new clock."),
         _("What is over stays as it was; lists and reports tell it on the new clock."),

@@ -9,23 +9,22 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from events.admin.asking import SEND, TELL, AskingAdmin, AskingForm
-from events.admin.page_questions import HOURS, KEEP, page_question
+from events.admin.outside import outside_view, warn_of_outside
+from events.admin.page_questions import HOURS, KEEP, MOMENTS, page_question
 from events.admin.pictures import PicturedAdmin
-from events.admin.rooms import ROOM_INLINES, booked_outside
+from events.admin.rooms import ROOM_INLINES
 from events.models import Calendar, Page, PageMember, Role
 from events.payees import payee_of, unpayable
 from events.pictures import PictureForm
 from events.scoping import RUN, ScopedAdmin, ScopedFilter, ScopedInline, choices_for, sign_for, team_of
 from events.zones import Collision, PageChange, keep_hours, lock_moments, moves, tell_all
 from ledger import clock
-
-#: As many bookings outside the opening hours are named.
-NAMED = 3
 
 
 class MemberForm(ModelForm[PageMember]):
@@ -118,7 +117,7 @@ def zone_choices(current: str) -> list[tuple[str, str]]:
     return [(name, name.replace("_", " ")) for name in sorted(names | {"UTC", current})]
 
 
-class PageForm(AskingForm, PictureForm[Page]):
+class PageForm(AskingForm[Page], PictureForm[Page]):
     """It asks what becomes of hours when the time zone changes, who is told of another hour or place, and whether a
 
     page is to be hidden on which something was sold.
@@ -172,6 +171,9 @@ class PageAdmin(AskingAdmin[Page], PicturedAdmin[Page]):
     form = PageForm
     sees = edits = RUN
     page_path = "pk"
+    empty = _(
+        "There is no page yet, and everything is on one. A site administrator makes it, and says there who runs it."
+    )
     inlines = (MemberInline,)
     list_display = ("name", "slug", "time_zone", "currency", "payee", "is_published")
     list_filter = ("is_published",)
@@ -248,6 +250,9 @@ class PageAdmin(AskingAdmin[Page], PicturedAdmin[Page]):
             sign_for(request, f"time zone changed from {found.page.time_zone} to {found.zone}, same hours")
             keep_hours(found)
         super().save_model(request, obj, form, change)
+        if form.answer.get(KEEP) == MOMENTS:
+            for room in Calendar.objects.filter(page=obj, is_bookable=True):
+                warn_of_outside(request, room, at=found.at)
         if tells:
             count = tell_all(found)
             words = ngettext("%(n)d buyer is told by mail.", "%(n)d buyers are told by mail.", count)
@@ -265,6 +270,8 @@ class PageAdmin(AskingAdmin[Page], PicturedAdmin[Page]):
 class CalendarAdmin(ScopedAdmin[Calendar]):
     sees = edits = RUN
     page_path = "page_id"
+    comes_after = (Page,)
+    empty = _("There is no calendar yet. Events are in one, and a room that visitors can book is one.")
     list_display = ("name", "page", "slug", "is_bookable", "position")
     list_filter = (("page", ScopedFilter),)
     list_select_related = ("page",)
@@ -291,15 +298,11 @@ class CalendarAdmin(ScopedAdmin[Calendar]):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Bookings that were made before the hours changed stay valid: who changed them is told, and decides."""
         super().save_related(request, form, formsets, change)
-        outside = booked_outside(form.instance, at=clock.now())
-        if outside:
-            words = ngettext(
-                "%(n)d booking to come lies outside the opening hours and stays valid: %(when)s.",
-                "%(n)d bookings to come lie outside the opening hours and stay valid: %(when)s.",
-                len(outside),
-            )
-            when = ", ".join((*outside[:NAMED], *(["…"] if len(outside) > NAMED else [])))
-            messages.warning(request, words % {"n": len(outside), "when": when})
+        warn_of_outside(request, form.instance, at=clock.now())
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(lambda request, pk: outside_view(self, request, pk))
+        return [path("<int:pk>/outside/", view, name="events_calendar_outside"), *super().get_urls()]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Calendar | None = None) -> tuple[str, ...]:  # noqa: ARG002
         """Its events were sold in the page's name, currency and time zone: it stays where it is."""

@@ -11,17 +11,14 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from events.models import CalendarEntry, Role, Ticket
-from events.scoping import ScopedAdmin
-
-#: Who is led there.
-PAY_BACK = frozenset({Role.OWNER, Role.FINANCE})
+from events.models import CalendarEntry, Ticket
+from events.scoping import PAY_BACK, ScopedAdmin
 
 
 def pay_back_action(kind: str) -> Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse]:
     """The action of a list: what is chosen, each a `kind` as refunds name it, to be paid back together."""
 
-    @admin.action(description=_("Pay back"))
+    @admin.action(description=_("Pay back"), permissions=["pay_back"])
     def pay_back(model_admin: Any, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse:  # noqa: ARG001
         query = urlencode([("row", f"{kind}:{pk}") for pk in rows.order_by("pk").values_list("pk", flat=True)])
         return redirect(f"{reverse('admin:payments_refund_bulk')}?{query}")

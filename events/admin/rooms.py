@@ -2,22 +2,19 @@
 
 import itertools
 from collections.abc import Iterable
-from datetime import datetime, time
+from datetime import time
 from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest
-from django.utils import formats
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.entry_forms import check_price
-from events.models import BookingRules, Calendar, CalendarEntry, ClosedDays, OpeningHours, PeakPrice
-from events.rooms import RoomHours, Span
+from events.models import BookingRules, Calendar, ClosedDays, OpeningHours, PeakPrice
 from events.scoping import RUN, ScopedInline
-from events.states import HELD
 
 A_DAY = 24 * 60
 A_WEEK = 7 * A_DAY
@@ -89,15 +86,6 @@ class ClosedForm(ModelForm[ClosedDays]):
         if first is not None and last is not None and last < first:
             self.add_error("last_day", gettext("Not before the first day."))
         return data
-
-
-def booked_outside(room: Calendar, *, at: datetime) -> list[str]:
-    """When those bookings to come begin that are held while the room is closed, as its clock says it."""
-    hours = RoomHours.of(room)
-    held = CalendarEntry.objects.bookings().filter(room=room, state__in=sorted(HELD), ends_at__gt=at)
-    rows = held.order_by("starts_at").values_list("starts_at", "ends_at")
-    outside = [start for start, end in rows if not hours.is_open(Span(start, end))]
-    return [formats.date_format(start.astimezone(hours.zone), "DATETIME_FORMAT") for start in outside]
 
 
 def kept(formset: Any) -> Iterable[dict[str, Any]]:

@@ -6,16 +6,18 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from events.admin.asking import Question, asked_first
 from events.admin.paying_back import pay_back_action, pay_back_address
 from events.admin.sold import SoldAdmin
 from events.desk import link
 from events.door import Light, check_in, undo
 from events.local_times import told
-from events.models import Ticket
+from events.models import Calendar, CalendarEntry, Page, Ticket
 from events.scoping import ScopedFilter
+from events.states import TicketState
 from events.telling import ticket_steps
 from ledger import clock
 from ledger.telling import Step
@@ -32,12 +34,29 @@ def let_in(model_admin: "TicketAdmin", request: HttpRequest, rows: QuerySet[Tick
     model_admin.at_the_door(request, rows, one, gettext("checked in"))
 
 
+def _undo_question(_desk: Any, _request: HttpRequest, rows: QuerySet[Ticket]) -> Question:
+    """So many are let in, and can be let in again afterwards."""
+    chosen, inside = rows.count(), rows.filter(state=TicketState.CHECKED_IN).count()
+    done = min(inside, MOST_AT_ONCE)
+    words = ngettext(
+        "%(n)d of %(all)d chosen tickets is checked in. It opens the door once more.",
+        "%(n)d of %(all)d chosen tickets are checked in. They open the door once more.",
+        inside,
+    )
+    found = [words % {"n": inside, "all": chosen}]
+    if inside > done:
+        found.append(gettext("At most %(n)d are undone at once.") % {"n": done})
+    return Question(gettext("Undo check-in"), tuple(found), gettext("Undo check-in") if inside else "")
+
+
 @admin.action(description=_("Undo check-in"))
+@asked_first(_undo_question)
 def take_back(model_admin: "TicketAdmin", request: HttpRequest, rows: QuerySet[Ticket]) -> None:
     def one(ticket: Ticket) -> bool:
         return undo(ticket.entry, ticket.pk, who=f"user:{request.user.pk}")
 
-    model_admin.at_the_door(request, rows, one, gettext("no longer checked in"))
+    inside = rows.filter(state=TicketState.CHECKED_IN)
+    model_admin.at_the_door(request, inside, one, gettext("no longer checked in"))
 
 
 @admin.register(Ticket)
@@ -45,6 +64,9 @@ class TicketAdmin(SoldAdmin[Ticket]):
     actions = (let_in, take_back, pay_back_action("ticket"))
     change_form_template = "admin/foyer/sold.html"
     page_path = "entry__calendar__page_id"
+    comes_after = (Page, Calendar, CalendarEntry)
+    made_at = CalendarEntry
+    empty = _("There is no ticket yet. Visitors buy them as soon as an event is published and on sale.")
     list_display = ("short_code", "state", "event", "ticket_type", "buyer", "money", "in_order", "at_door")
     list_filter = ("state", ("entry__calendar__page", ScopedFilter))
     list_select_related = ("entry__calendar__page", "ticket_type", "user", "order")

@@ -17,7 +17,11 @@ from ledger.signing import sign
 
 
 class RoomTaken(Exception):
-    """The room is held by something else; the text says from when to when."""
+    """The room is held by something else, `by`; the text says from when to when."""
+
+    def __init__(self, text: str, by: CalendarEntry) -> None:
+        super().__init__(text)
+        self.by = by
 
 
 def lock_rooms(rooms: Iterable[int | None]) -> None:
@@ -44,7 +48,7 @@ def check_room(room: Calendar, blocks: DateTimeTZRange, *, but: int | None) -> N
         return
     zone = room.page.time_zone
     words = {"start": told(first.blocks.lower, zone), "end": told(first.blocks.upper, zone)}
-    raise RoomTaken(_("The room is taken from %(start)s to %(end)s.") % words)
+    raise RoomTaken(_("The room is taken from %(start)s to %(end)s.") % words, first)
 
 
 def hold_room(entry: CalendarEntry) -> None:

@@ -93,6 +93,7 @@ class MerchantForm(ModelForm[Merchant]):
 @admin.register(Merchant)
 class MerchantAdmin(SuperuserAdmin[Merchant]):
     form = MerchantForm
+    empty = _("There is no merchant yet: without one nobody can pay, and only what is free can be had.")
     fields = ("name", "code", "currency", "new_api_key", "is_site", "is_sandbox")
     list_display = ("name", "code", "currency", "is_site", "is_sandbox", "has_key")
     search_fields = ("name__finds", "code")

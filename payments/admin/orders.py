@@ -10,9 +10,10 @@ from django.db.models import Model, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from events.admin.asking import Asked, Question, asked_first
 from events.admin.sold import typed_code
 from events.desk import DeskAdmin, link, moment
 from events.door import SHORT
@@ -88,7 +89,32 @@ class PageFilter(admin.SimpleListFilter):
         return queryset.filter(**{f"{self.order_path}__in": lines.values("order_id")})
 
 
-@admin.action(description=_("Send the confirmation with its tickets again"))
+def _of_paid(words: str, more: str, button: str) -> Asked:
+    """A question that counts the paid orders of the chosen ones, which are hit, and the others, which are not."""
+
+    def question(desk: "OrderAdmin", request: HttpRequest, rows: QuerySet[Order]) -> Question:
+        hit, chosen = desk.handled(request, rows).count(), rows.count()
+        said = [gettext(words) % {"n": hit}, gettext(more)]
+        if chosen > hit:
+            left = ngettext(
+                "%(n)d more that you chose is not paid, or not yours to handle: it is left out.",
+                "%(n)d more that you chose are not paid, or not yours to handle: they are left out.",
+                chosen - hit,
+            )
+            said.append(left % {"n": chosen - hit})
+        return Question(gettext(button), tuple(said), gettext(button) if hit else "")
+
+    return question
+
+
+@admin.action(description=_("Send the confirmation with its tickets again"), permissions=["serve"])
+@asked_first(
+    _of_paid(
+        gettext_noop("Mails that go out, one for each paid order: %(n)d."),
+        gettext_noop("Each has all valid tickets of its order, with their codes. What was sent before stays good."),
+        gettext_noop("Send again"),
+    )
+)
 def resend(model_admin: "OrderAdmin", request: HttpRequest, rows: QuerySet[Order]) -> None:
     paid = list(model_admin.handled(request, rows).values_list("pk", flat=True))
     for pk in paid:
@@ -96,7 +122,17 @@ def resend(model_admin: "OrderAdmin", request: HttpRequest, rows: QuerySet[Order
     model_admin.tell(request, rows, len(paid), gettext("on their way to their buyers"))
 
 
-@admin.action(description=_("Revoke the links sent by mail"))
+@admin.action(description=_("Revoke the links sent by mail"), permissions=["serve"])
+@asked_first(
+    _of_paid(
+        gettext_noop("Paid orders whose links in mails open nothing any more: %(n)d."),
+        gettext_noop(
+            "This cannot be undone, and nobody is told. Buyers still see their orders signed in; the confirmation sent"
+            " again has a new link."
+        ),
+        gettext_noop("Revoke the links"),
+    )
+)
 def revoke(model_admin: "OrderAdmin", request: HttpRequest, rows: QuerySet[Order]) -> None:
     paid = list(model_admin.handled(request, rows))
     for order in paid:
@@ -104,7 +140,7 @@ def revoke(model_admin: "OrderAdmin", request: HttpRequest, rows: QuerySet[Order
     model_admin.tell(request, rows, len(paid), gettext("no longer shown by the links in their mails"))
 
 
-@admin.action(description=_("Pay back whole"))
+@admin.action(description=_("Pay back whole"), permissions=["pay_back"])
 def pay_back(model_admin: "OrderAdmin", request: HttpRequest, rows: QuerySet[Order]) -> HttpResponse:  # noqa: ARG001
     query = urlencode([("order", pk) for pk in rows.order_by("pk").values_list("pk", flat=True)])
     return redirect(f"{reverse('admin:payments_refund_bulk')}?{query}")
@@ -113,6 +149,7 @@ def pay_back(model_admin: "OrderAdmin", request: HttpRequest, rows: QuerySet[Ord
 @admin.register(Order)
 class OrderAdmin(OfOrders):
     sees = SEE_ORDERS
+    empty = _("There is no order yet. Each cart that is checked out becomes one.")
     actions = (resend, revoke, pay_back)
     change_form_template = "admin/foyer/order.html"
     order_path = "pk"
@@ -139,6 +176,10 @@ class OrderAdmin(OfOrders):
 
     def proof(self, request: HttpRequest, pk: int, form: str) -> HttpResponse:
         return proof_view(self, request, pk, form)
+
+    def has_serve_permission(self, request: HttpRequest) -> bool:
+        """For actions that serve buyers, on any page."""
+        return self.within(request, SERVE_BUYERS, None)
 
     def handled(self, request: HttpRequest, rows: QuerySet[Order]) -> QuerySet[Order]:
         """Paid ones of `rows` that the user may handle: who only sees the money does not send tickets."""

@@ -16,7 +16,7 @@ from events.models import CalendarEntry, Page, PageMember, Role, Ticket, TicketT
 from events.transitions import publish, unpublish
 from ledger.arrows import IllegalTransition
 from ledger.models import History
-from tests.desk import House, change, house, member, ordered, sent, signed_in_as
+from tests.desk import House, change, house, member, ordered, question_at, sent, signed_in_as
 from tests.factories import CalendarFactory, EventFactory, PageFactory, TicketTypeFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -319,3 +319,22 @@ def test_unpublish_moves_a_draft_no_further() -> None:
     assert publish(entry) == 1
     Ticket.objects.create(entry=entry, user=UserFactory.create(), price=12, currency="EUR")
     assert unpublish(entry) == 1
+
+
+@pytest.mark.parametrize(("price", "warns"), [("12.00", True), ("0.00", False)])
+def test_publishing_what_nobody_can_pay_for_says_so_and_why(
+    organiser: Client, home: House, price: str, warns: bool
+) -> None:
+    Page.objects.filter(pk=home.page.pk).update(merchant=None)
+    entry = EventFactory.create(calendar=home.entry.calendar, draft=True, ticket_price=price)
+    words = "none that costs something can be sold: There is no merchant for this page, and none of the site"
+
+    asked = organiser.get(change(entry, "move/publish/")).content.decode()
+    listed = question_at(
+        organiser, "/admin/events/calendarentry/", {"action": "publish_all", "_selected_action": entry.pk}
+    )
+
+    assert (words in asked) is warns
+    assert any(words in sentence and entry.title in sentence for sentence in listed.words) is warns
+    TicketTypeFactory.create(entry=entry, price=5)
+    assert words in organiser.get(change(entry, "move/publish/")).content.decode()

@@ -8,7 +8,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.visitors import Visitor
 from events.booking import put_booking_in_cart
-from events.models import Booking, Calendar, CalendarEntry, Role
+from events.models import Booking, Calendar, CalendarEntry, Merchant, Page, Role
 from events.rooms.events import event_of
 from events.transitions import call_off_event
 from tests.desk import House, change, house, member, sent, signed_in_as
@@ -96,6 +96,16 @@ def test_confirmed_booking_becomes_an_event_once(organiser: Client, room: Calend
     assert "An event was made of it already." in answer.content.decode()
     assert CalendarEntry.objects.filter(booking=booking).count() == 1
     assert "Make it an event" not in organiser.get(change(booking)).content.decode()
+
+
+def test_event_of_a_booking_that_nobody_can_pay_for_is_published_with_a_warning(
+    organiser: Client, home: House, room: Calendar
+) -> None:
+    Page.objects.filter(pk=home.page.pk).update(merchant=None)
+    Merchant.objects.update(is_site=False)
+    data = {"title": "Flamenco", "ticket_price": "9.50", "published": "on"}
+    answer = organiser.post(f"{BOOKINGS}{booked(room).pk}/event/", data, follow=True)
+    assert "Nobody can pay for its tickets" in answer.content.decode()
 
 
 def test_event_of_a_booking_may_be_a_draft_first(organiser: Client, room: Calendar) -> None:

@@ -71,9 +71,10 @@ def errors_of(client: Client, entry: CalendarEntry, **changes: object) -> dict[s
 
 
 def test_event_is_not_put_or_moved_where_the_room_is_taken(organiser: Client, home: House, room: Calendar) -> None:
-    hold(room, TEN, TEN + HOUR)
+    booking = hold(room, TEN, TEN + HOUR)
     entry = EventFactory.create(calendar=home.entry.calendar, starts_at=TEN, ends_at=TEN + HOUR)
     words = "The room is taken from Tue 1 Jun 2027, 09:30 to Tue 1 Jun 2027, 11:15."
+    words += f' <a href="/admin/events/booking/{booking.pk}/change/">Look at it</a>'
     assert errors_of(organiser, entry, room=room.pk) == {"room": [words]}
     late = {"starts_at": "2027-06-01T13:00", "ends_at": "2027-06-01T14:00"}
     assert errors_of(organiser, entry, room=room.pk, **late) == {}
@@ -94,6 +95,7 @@ def test_draft_is_not_published_into_a_room_that_was_booked_meanwhile(
     assert errors_of(organiser, draft, title="Still a draft") == {}
     answer = organiser.post(f"{ENTRIES}{draft.pk}/move/publish/", follow=True)
     assert "The room is taken from Tue 1 Jun 2027, 09:30" in answer.content.decode()
+    assert f'<a href="/admin/events/booking/{booking.pk}/change/">Look at it</a>' in answer.content.decode()
     draft.refresh_from_db()
     assert draft.state == "draft"
     lead("events_calendarentry", booking.pk, ["cancelled"], None, UserFactory.create())

@@ -6,12 +6,18 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.core import mail
+from django.core.mail import EmailMultiAlternatives
 from django.test import Client
+from procrastinate.contrib.django.models import ProcrastinateJob
 
+import events.jobs
+from events.local_times import told
 from events.models import BookingRules, Calendar, CalendarEntry, Merchant, OpeningHours, PeakPrice, Role
 from tests.cart.steps import book, order_cart
-from tests.desk import House, change, house, member, sent, signed_in_as
+from tests.desk import House, answered, change, house, member, sent, signed_in_as
 from tests.factories import CalendarFactory, RoomFactory, UserFactory
+from tests.ledger.lives import SOLD_WAYS, lead
 
 pytestmark = pytest.mark.django_db
 
@@ -140,6 +146,63 @@ def test_booking_that_lies_outside_once_the_room_is_closed_is_told_and_stays(
     assert first.state == "reserved"
     again = organiser.post(change(room), sent(organiser, change(room), **{"closed_days-0-DELETE": "on"}), follow=True)
     assert "outside the opening hours" not in again.content.decode()
+
+
+def closed_over_bookings(organiser: Client, home: House, hours: tuple[int, ...]) -> tuple[Calendar, str]:
+    """A room with paid bookings at `hours` of a day on which it is then closed; and the page that says so."""
+    room, buyer = RoomFactory.create(page=home.page), UserFactory.create()
+    for hour in hours:
+        booking = book(buyer, room, days=3, hour=hour)
+        lead("events_calendarentry", booking.pk, SOLD_WAYS["confirmed"], home.order, buyer)
+    day = booking.starts_at.astimezone(home.page.zone()).date().isoformat()
+    closed = rows("closed_days", {"first_day": day, "last_day": day, "reason": "Works"})
+    answer = organiser.post(change(room), sent(organiser, change(room), **closed), follow=True)
+    return room, answer.content.decode()
+
+
+def test_a_booked_day_that_is_blocked_names_each_booking_with_its_link_and_one_way_of_dates(
+    organiser: Client, home: House
+) -> None:
+    room, page = closed_over_bookings(organiser, home, (10, 12, 14, 16))
+    for booking in CalendarEntry.objects.bookings().order_by("starts_at")[:3]:
+        when = told(booking.starts_at, home.page.time_zone)
+        assert f'<a href="/admin/events/booking/{booking.pk}/change/">{when}</a>' in page
+    outside = change(room, "outside/")
+    assert f', … <a href="{outside}">Show them, and tell those who booked</a>' in page
+    listed = organiser.get(outside).content.decode()
+    for booking in CalendarEntry.objects.bookings():
+        assert f'/admin/events/booking/{booking.pk}/change/">{told(booking.starts_at, home.page.time_zone)}<' in listed
+    assert f"/admin/orders/order/{home.order.pk}/change/" in listed
+
+
+def test_who_booked_a_blocked_day_is_told_once_in_the_organiser_s_words(organiser: Client, home: House) -> None:
+    room, _page = closed_over_bookings(organiser, home, (10, 12))
+    first = CalendarEntry.objects.bookings().earliest("starts_at")
+    lead("events_calendarentry", first.pk, ["refund_due"], home.order, UserFactory.create())
+    outside = change(room, "outside/")
+    assert answered(organiser, outside, {}, words=" ").status_code == 422
+    jobs = ProcrastinateJob.objects.filter(task_name="events.jobs.tell_about_booking")
+    assert not jobs.exists()
+    for said in ("1 buyer is told by mail.", "0 buyers are told by mail."):  # a second click
+        assert said in answered(organiser, outside, {}, words="Works: take <another> day.").content.decode()
+    mail.outbox.clear()
+    events.jobs.tell_about_booking(**jobs.get().args)
+    (sent_mail,) = mail.outbox
+    assert "Works: take <another> day." in str(sent_mail.body)
+    assert f"/orders/{home.order.code}/" in str(sent_mail.body)
+    assert isinstance(sent_mail, EmailMultiAlternatives)
+    assert "take &lt;another&gt; day" in str(sent_mail.alternatives[0])
+
+
+def test_what_lies_outside_is_for_who_runs_the_page(organiser: Client, home: House) -> None:
+    room, _page = closed_over_bookings(organiser, home, (10,))
+    outside = change(room, "outside/")
+    stranger = signed_in_as(member((house("Beta").page, Role.OWNER)))
+    assert stranger.get(outside).status_code == stranger.post(outside).status_code == 404
+    for role in (Role.BOX_OFFICE, Role.DOOR, Role.FINANCE):
+        client = signed_in_as(member((home.page, role)))
+        assert client.get(outside).status_code in (403, 404)
+        assert client.post(outside).status_code in (403, 404)
 
 
 def test_room_of_another_page_is_not_found_and_the_door_changes_nothing(organiser: Client, home: House) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
+from io import BytesIO
 
 import pytest
 from django.core import mail
@@ -26,8 +27,9 @@ from payments.books import read_books
 from payments.releasing import release
 from payments.settling import settle
 from tests.cart.steps import fill, held, later, opened, order_cart, ordered, paid_at_sumup, states_of, sumup_id
-from tests.desk import House, change, house, member, sent, signed_in_as
+from tests.desk import House, answered, change, house, member, question_at, sent, signed_in_as
 from tests.factories import EventFactory, UserFactory
+from tests.pictures import drawn, encoded
 from tests.races.threads import at_once, in_a_thread
 from tests.simulator import SimulatorProcess
 
@@ -117,7 +119,7 @@ def test_holders_are_told_of_a_new_time(organiser: Client, home: House) -> None:
     data = sent(organiser, address)
     data |= {"starts_at": "2027-06-01T20:00", "ends_at": "2027-06-01T22:00", "place": "The barn"}
 
-    answer = organiser.post(address, data, follow=True)
+    answer = answered(organiser, address, data, tell="send")
 
     assert "1 buyer is told by mail." in answer.content.decode()
     job = ProcrastinateJob.objects.get(task_name="events.jobs.tell_moved")
@@ -134,6 +136,69 @@ def test_other_changes_tell_nobody(organiser: Client, home: House) -> None:
     organiser.post(address, sent(organiser, address, title="Alpha night, renamed", capacity=20))
 
     assert jobs("tell_moved") == 0
+
+
+MOVED = {"starts_at": "2027-06-01T20:00", "ends_at": "2027-06-01T22:00", "place": "The barn"}
+
+
+def test_a_move_is_asked_about_with_whom_it_hits(organiser: Client, home: House) -> None:
+    question = question_at(organiser, change(home.entry), sent(organiser, change(home.entry), **MOVED))
+
+    said = " ".join(question.words)
+    assert "Sold: 3 valid tickets (orders: 1); being paid: 0." in said
+    assert "It will be: Tue 1 Jun 2027, 20:00 – Tue 1 Jun 2027, 22:00, The barn." in said
+    assert CalendarEntry.objects.get(pk=home.entry.pk).place == ""
+    assert jobs("tell_moved") == 0
+
+
+def test_moved_there_and_back_without_a_mail_nobody_is_told(organiser: Client, home: House) -> None:
+    data = sent(organiser, change(home.entry))
+    for values in (data | MOVED, data):
+        answered(organiser, change(home.entry), values, tell="silent")
+    entry = CalendarEntry.objects.get(pk=home.entry.pk)
+    assert entry.starts_at == home.entry.starts_at.replace(second=0, microsecond=0)
+    assert (entry.place, jobs("tell_moved")) == ("", 0)
+
+
+@pytest.mark.parametrize("choices", [{}, {"tell": "perhaps"}])
+def test_without_the_choice_it_does_not_move(organiser: Client, home: House, choices: dict[str, str]) -> None:
+    data = sent(organiser, change(home.entry), **MOVED)
+    assert answered(organiser, change(home.entry), data, **choices).status_code == 422
+    assert CalendarEntry.objects.get(pk=home.entry.pk).place == ""
+
+
+def test_an_event_without_tickets_moves_at_once(organiser: Client, home: House) -> None:
+    entry = EventFactory.create(calendar=home.entry.calendar)
+    assert organiser.post(change(entry), sent(organiser, change(entry), **MOVED)).status_code == 302
+
+
+def test_a_later_end_alone_is_told_as_one(organiser: Client, home: House) -> None:
+    data = sent(organiser, change(home.entry), ends_at="2027-06-01T23:00")
+    answered(organiser, change(home.entry), data, tell="send")
+    mail.outbox.clear()
+    events.jobs.tell_moved(**ProcrastinateJob.objects.get(task_name="events.jobs.tell_moved").args)
+    assert "It ends: Tuesday 1 June 2027, 23:00 CEST" in str(mail.outbox[0].body)
+
+
+def test_an_event_with_tickets_is_not_hidden_quietly(organiser: Client, home: House) -> None:
+    data = {name: value for name, value in sent(organiser, change(home.entry)).items() if name != "is_published"}
+    question = question_at(organiser, change(home.entry), data)
+    assert "Hidden, it is seen by no visitor" in " ".join(question.words)
+    assert "call it off instead" in " ".join(question.words)
+    assert CalendarEntry.objects.get(pk=home.entry.pk).is_published
+    answered(organiser, change(home.entry), data)
+    assert not CalendarEntry.objects.get(pk=home.entry.pk).is_published
+    assert (states(home), jobs("tell_moved")) == (["confirmed"] * 3, 0)
+    empty = EventFactory.create(calendar=home.entry.calendar)
+    data = {name: value for name, value in sent(organiser, change(empty)).items() if name != "is_published"}
+    assert organiser.post(change(empty), data).status_code == 302
+
+
+def test_a_picture_chosen_with_a_move_is_asked_for_once_more(organiser: Client, home: House) -> None:
+    data = sent(organiser, change(home.entry), picture_alt="A stage", **MOVED)
+    page = organiser.post(change(home.entry), {**data, "picture": BytesIO(encoded(drawn()))}).content.decode()
+    assert 'type="file" name="picture"' in page
+    assert "choose the file once more" in page
 
 
 # Against the rest of the house

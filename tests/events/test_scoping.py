@@ -1,5 +1,6 @@
 """The admin's scope, method by method: own rows, own choices, what may be written, and whose name stands under it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from django.contrib.admin.widgets import AdminTextInputWidget
 from django.contrib.auth.models import AnonymousUser
 from django.db import IntegrityError, connection, models, transaction
 from django.http import HttpRequest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
@@ -28,8 +29,8 @@ from events.scoping import (
     saved_fields,
     team_of,
 )
-from tests.desk import member
-from tests.factories import CalendarFactory, EventFactory, TicketTypeFactory, UserFactory
+from tests.desk import member, signed_in_as
+from tests.factories import CalendarFactory, EventFactory, PageFactory, TicketTypeFactory, UserFactory
 from tests.ledger.lives import a_merchant
 from tests.ledger.locks import locks
 
@@ -362,3 +363,66 @@ def test_a_new_row_never_takes_the_place_of_one_that_is_there() -> None:
 
 def test_columns_are_what_can_be_saved() -> None:
     assert saved_fields(Calendar(), ["text", "tickets", "name", "entries", "nothing"]) == ["text", "name"]
+
+
+# --- What stands in an empty list
+
+
+def first_words(client: Client, name: str) -> str:
+    """What an empty list says first, with its link."""
+    answer = client.get(f"/admin/{name}" + ("" if "?" in name else "/"))
+    assert answer.status_code == 200
+    found = re.search(r'<li class="info">(.*?)</li>', answer.content.decode())
+    return found[1] if found else ""
+
+
+def test_a_fresh_installation_leads_from_list_to_list() -> None:
+    client = signed_in_as(boss())
+    lists = (
+        "events/page", "events/calendar", "events/calendarentry", "events/tickettype", "events/ticket",
+        "events/booking", "market/product", "market/productitem",
+    )  # fmt: skip
+    for name in lists:
+        assert "There is no page yet" in first_words(client, name), name
+        assert 'href="/admin/events/page/add/"' in first_words(client, name), name
+    for name in ("events/calendar", "events/calendarentry", "market/product"):
+        assert "There is no page yet" in client.get(f"/admin/{name}/add/").content.decode()
+    page = PageFactory.create()
+    for name in lists[1:6]:
+        assert "There is no calendar yet" in first_words(client, name), name
+        assert 'href="/admin/events/calendar/add/"' in first_words(client, name), name
+    assert first_words(client, "events/page") == ""
+    for name in lists[6:]:
+        assert 'href="/admin/market/product/add/"' in first_words(client, name), name
+    assert "There is no calendar yet" in client.get("/admin/events/calendarentry/add/").content.decode()
+    CalendarFactory.create(page=page)
+    for name in lists[2:5]:
+        assert 'href="/admin/events/calendarentry/add/"' in first_words(client, name), name
+    assert 'href="/admin/events/calendar/">Calendars' in first_words(client, "events/booking")
+    assert "There is no" not in client.get("/admin/events/calendarentry/add/").content.decode()
+    EventFactory.create(calendar__page=page)
+    for name in lists[3:5]:
+        assert 'href="/admin/events/calendarentry/">Events' in first_words(client, name), name
+    assert "There is no merchant yet" in first_words(client, "events/merchant")
+
+
+def test_an_empty_list_leads_nobody_where_they_may_not_go() -> None:
+    page = PageFactory.create()
+    for role, name, link in [
+        (Role.ORGANISER, "events/calendar", 'href="/admin/events/calendar/add/"'),
+        (Role.BOX_OFFICE, "events/calendarentry", ""),
+        (Role.DOOR, "events/ticket", ""),
+        (Role.FINANCE, "events/booking", ""),
+        (Role.FINANCE, "orders/order", ""),
+        (Role.BOX_OFFICE, "market/product", ""),
+    ]:
+        words = first_words(signed_in_as(member((page, role))), name)
+        assert words, (role, name)
+        assert (link in words) if link else ("href" not in words), (role, name)
+    assert "href" not in first_words(signed_in_as(member((page, Role.ORGANISER))), "events/page")
+
+
+def test_a_list_that_is_only_filtered_away_says_nothing_of_it(two: Two) -> None:
+    client = signed_in_as(two.user)
+    assert first_words(client, "events/calendar") == first_words(client, "events/calendar/?q=nothing") == ""
+    assert first_words(client, "events/calendarentry") != ""

@@ -16,7 +16,7 @@ from events.scoping import ScopedAdmin
 from market.models import Product, ProductItem
 from orders.models import Order, OrderLine
 from payments.models import Case, Checkout, ReconcileRun, Refund, RefundBatch
-from tests.desk import House, member, ordered, signed_in_as
+from tests.desk import House, answered, member, ordered, signed_in_as
 from tests.desk import house as bare_house
 from tests.factories import ProductFactory, UserFactory
 from tests.ledger.lives import SOLD_WAYS, a_booking, an_item, lead
@@ -238,7 +238,7 @@ def test_action_leaves_what_one_only_looks_at() -> None:
     ]  # fmt: skip
     client = signed_in_as(member((own.page, Role.ORGANISER), (watched.page, Role.DOOR)))
     data = {"action": "publish_all", "_selected_action": [draft.pk for draft in drafts]}
-    answer = client.post(address(CalendarEntry), data, follow=True)
+    answer = answered(client, address(CalendarEntry), data)
     assert "1 event is not yours to change." in answer.content.decode()
     assert [CalendarEntry.objects.get(pk=draft.pk).state for draft in drafts] == ["confirmed", "draft"]
     assert client.post(address(CalendarEntry, f"{drafts[1].pk}/move/publish/")).status_code == 403

@@ -5,7 +5,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from events.models import Role
 from orders.jobs import send_confirmation
-from tests.desk import house, member, signed_in_as
+from tests.desk import answered, house, member, signed_in_as
 from tests.factories import UserFactory
 from tests.jobs import run_jobs
 from tests.ledger.psql import run
@@ -24,7 +24,7 @@ def test_a_failed_job_is_seen_and_run_again() -> None:
     client = signed_in_as(UserFactory.create(is_staff=True, is_superuser=True))
     assert "send_confirmation" in client.get(ADDRESS, {"status__exact": "failed"}).content.decode()
 
-    client.post(ADDRESS, {"action": "retry", "_selected_action": [str(pk)]})
+    answered(client, ADDRESS, {"action": "retry", "_selected_action": [str(pk)]})
     run_jobs()
 
     assert ProcrastinateJob.objects.get(pk=pk).status == "succeeded"

@@ -81,6 +81,7 @@ def places(home: House) -> Iterator[str]:
     batch = RefundBatch.objects.get(entry=home.entry)
     yield from (
         f"/admin/events/booking/{booking.pk}/event/",
+        f"/admin/events/calendar/{home.entry.calendar_id}/outside/",
         f"/admin/payments/refund/of/{home.checkout.pk}/",
         f"/admin/payments/refund/entry/{entry}/",
         f"/admin/payments/refund/batch/{batch.pk}/",

@@ -26,6 +26,7 @@ from events.calling_off import call_off
 from events.handing import send_on
 from events.mails import (
     Whereabouts,
+    send_about_booking_mail,
     send_called_off_mail,
     send_moved_mail,
     send_other_time_mail,
@@ -146,6 +147,9 @@ WAYS: dict[str, Callable[[Sent], object]] = {
     ),
     "account/email/signup_code_message": lambda _house: Adapter().send_mail(
         "account/email/signup_code", "new@post.test", {"code": "1234-5678"}
+    ),
+    "events/mail/about_booking": lambda house: send_about_booking_mail(
+        house.paid.bookings.get().pk, words="The key\nis at the bar."
     ),
     "events/mail/called_off": lambda house: send_called_off_mail(off(house).pk, house.paid.pk),
     "events/mail/moved": moved,
