@@ -36,7 +36,7 @@ def _event(entry: CalendarEntry, at: datetime) -> Event:
     event.add("dtend", entry.ends_at.astimezone(UTC))
     event.add("summary", " ".join(entry.title.split()))
     event.add("location", entry.place or page.place)
-    event.add("description", entry.summary)
+    event.add("description", entry.access_note or entry.summary)
     event.add("url", settings.SITE_URL + entry.get_absolute_url())
     event.add("status", "CANCELLED" if entry.state == EntryState.CANCELLED else "CONFIRMED")
     return event

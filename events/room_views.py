@@ -17,7 +17,8 @@ from events.listing import coming, listed
 from events.models import Calendar, CalendarEntry
 from events.rooms import RoomHours, Span, busy_in
 from events.rooms.reading import BadTime, read_time
-from events.rooms.showing import RoomWanted, Standing, Time, busy_around, shown
+from events.rooms.showing import Own, RoomWanted, Standing, Time, busy_around, shown
+from events.states import HELD, EntryState
 from ledger import clock
 
 #: Coming events that a room's page shows below its times.
@@ -55,7 +56,7 @@ def book(request: Request, page_slug: str, slug: str) -> HttpResponse:
             return render(request, "events/room.html#room", context, status=422)
         return render(request, "events/room.html", context | events_context(calendar, at=now), status=422)
     keep_cart(request, visitor)
-    added = Time(hours, hours.day_of(booking.starts_at), span, Standing.YOURS)
+    added = Time(hours, hours.day_of(booking.starts_at), span, Standing.IN_CART)
     if request.htmx:
         wanted = RoomWanted(view=wanted.view, day=wanted.day)  # the start that was chosen is done with
         context = room_context(hours, visitor, wanted, at=now)
@@ -71,14 +72,23 @@ def room_context(hours: RoomHours, visitor: Visitor, wanted: RoomWanted, *, at: 
     end = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=4)
     pk = hours.calendar.pk
     busy = busy_in([pk], begin, end)[pk]
-    own = CalendarEntry.objects.in_cart_of(visitor).filter(room=pk)
-    mine = {Span(starts_at, ends_at) for starts_at, ends_at in own.values_list("starts_at", "ends_at")}
+    own = list(
+        CalendarEntry.objects.own_bookings(visitor).filter(room=pk).select_related("order").order_by("starts_at")
+    )
+    in_cart = {Span(row.starts_at, row.ends_at) for row in own if row.state == EntryState.PENDING}
+    ordered = [row for row in own if row.state in HELD]
+    for row in ordered:
+        row.calendar = hours.calendar
+    mine = Own(in_cart, [Span(row.starts_at, row.ends_at) for row in ordered])
+    yours = [row for row in ordered if row.ends_at > at]
     return {
         "calendar": hours.calendar,
         "page": hours.page,
         "room": shown(hours, busy, mine, wanted, at=at),
         "wanted": wanted,
-        "mine": len(mine),
+        "mine": len(in_cart),
+        "yours": yours,
+        "access_note": next((row.access_note for row in yours if row.is_valid), ""),
     }
 
 

@@ -38,7 +38,7 @@ def order_pdf(held: Holdings) -> bytes:
 
 
 def _add_booking(paper: Paper, booking: CalendarEntry) -> None:
-    facts = (booking.title, booking.when_in_full, booking.calendar.page.place)
+    facts = (booking.title, booking.when_in_full, booking.calendar.page.place, booking.access_note)
     paper.fact(_("Booked for you"), "\n".join(filter(None, facts)))
 
 

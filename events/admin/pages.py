@@ -290,7 +290,7 @@ class CalendarAdmin(ScopedAdmin[Calendar]):
 
     def get_fields(self, request: HttpRequest, obj: Calendar | None = None) -> tuple[str, ...]:  # noqa: ARG002
         """It can be booked once it is there: its rules and hours are on its own page."""
-        return ("page", "name", "slug", "text", "position", *(("is_bookable",) if obj else ()))
+        return ("page", "name", "slug", "text", "position", *(("is_bookable", "access_note") if obj else ()))
 
     def get_inlines(self, request: HttpRequest, obj: Calendar | None) -> list[Any]:  # noqa: ARG002
         return list(ROOM_INLINES) if obj else []

@@ -50,6 +50,10 @@ class EntryQuerySet(LockableQuerySet["CalendarEntry"]):
         """Bookings that `visitor` has in the cart and has not ordered."""
         return self.bookings().filter(visitor.own(), state=EntryState.PENDING)
 
+    def own_bookings(self, visitor: Visitor) -> "EntryQuerySet":
+        """Bookings that `visitor` has in the cart, and those that hold their time."""
+        return self.bookings().filter(visitor.own(), state__in=sorted({EntryState.PENDING, *HELD}))
+
     def originals_by_copy(self) -> dict[int, int]:
         """All rows that were put back in a cart for one of these rows or for such a copy: pk -> the original's pk."""
         return copies_of(self)
@@ -237,6 +241,11 @@ class CalendarEntry(Pictured):
     def is_valid(self) -> bool:
         """A booking that is paid for (or free), and neither cancelled nor given back."""
         return self.kind == EntryKind.BOOKING and self.state in (EntryState.CONFIRMED, EntryState.CHECKED_IN)
+
+    @property
+    def access_note(self) -> str:
+        """What to know who has booked it, while it is valid; reads calendar."""
+        return self.calendar.access_note if self.is_valid else ""
 
     @property
     def is_owed(self) -> bool:

@@ -184,6 +184,12 @@ class Calendar(models.Model):
     name = models.CharField(_("name"), max_length=120)
     text = models.TextField(_("text"), blank=True)
     is_bookable = models.BooleanField(_("visitors can book time in it"), default=False)
+    access_note = models.TextField(
+        _("what to know"),
+        blank=True,
+        db_default="",
+        help_text=_("For those who have booked only, on their order and in its mail: where the key is, whom to call."),
+    )
     position = models.PositiveSmallIntegerField(_("position"), default=0)
 
     objects = CalendarQuerySet.as_manager()

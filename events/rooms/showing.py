@@ -27,6 +27,7 @@ class View(enum.StrEnum):
 class Standing(enum.StrEnum):
     FREE = "free"
     TAKEN = "taken"
+    IN_CART = "in-cart"
     YOURS = "yours"
 
 
@@ -172,10 +173,16 @@ def busy_around(wanted: RoomWanted, today: date) -> tuple[date, date]:
     return monday, last
 
 
-def shown(
-    hours: RoomHours, busy: Collection[Span], mine: Collection[Span], wanted: RoomWanted, *, at: datetime
-) -> RoomShown:
-    """The day or week that `wanted` names; `busy` is what is taken, `mine` what the visitor has in the cart of it."""
+@dataclass(frozen=True)
+class Own:
+    """The times of a room that one visitor has in the cart, and those that are ordered."""
+
+    in_cart: Collection[Span] = ()
+    ordered: Collection[Span] = ()
+
+
+def shown(hours: RoomHours, busy: Collection[Span], mine: Own, wanted: RoomWanted, *, at: datetime) -> RoomShown:
+    """The day or week that `wanted` names; `busy` is what is taken, `mine` what the visitor has of it."""
     today = at.astimezone(hours.zone).date()
     day = wanted.day or _first_free(hours, busy, today, at)
     monday = day - timedelta(days=day.weekday())
@@ -203,7 +210,7 @@ def _is_taken(hours: RoomHours, busy: Collection[Span], span: Span) -> bool:
     return is_taken(hours.blocked_span(span.start, span.end), busy)
 
 
-def _day(hours: RoomHours, busy: Collection[Span], mine: Collection[Span], day: date, today: date, at: datetime) -> Day:
+def _day(hours: RoomHours, busy: Collection[Span], mine: Own, day: date, today: date, at: datetime) -> Day:
     """With a free length each start stands for itself with the shortest booking from it on."""
     first: dict[datetime, Span] = {}
     for span in hours.times(day, at):
@@ -213,15 +220,14 @@ def _day(hours: RoomHours, busy: Collection[Span], mine: Collection[Span], day: 
     return Day(date=day, times=times, is_today=day == today, is_past=day < today, closed=closed)
 
 
-def _time(hours: RoomHours, busy: Collection[Span], mine: Collection[Span], day: date, span: Span) -> Time:
+def _time(hours: RoomHours, busy: Collection[Span], mine: Own, day: date, span: Span) -> Time:
     if _is_taken(hours, busy, span):
-        return Time(hours, day, span, Standing.TAKEN)
-    return Time(hours, day, span, Standing.YOURS if span in mine else Standing.FREE)
+        is_yours = any(own.start <= span.start < own.end for own in mine.ordered)
+        return Time(hours, day, span, Standing.YOURS if is_yours else Standing.TAKEN)
+    return Time(hours, day, span, Standing.IN_CART if span in mine.in_cart else Standing.FREE)
 
 
-def _lengths(
-    hours: RoomHours, busy: Collection[Span], mine: Collection[Span], start: datetime, at: datetime
-) -> list[Time]:
+def _lengths(hours: RoomHours, busy: Collection[Span], mine: Own, start: datetime, at: datetime) -> list[Time]:
     day = hours.day_of(start)
     return [_time(hours, busy, mine, day, span) for span in hours.times(day, at) if span.start == start]
 

@@ -72,6 +72,53 @@ def test_day_shows_free_times_with_prices_and_taken_ones_without_names(client: C
     assert "Tuesday 2 March 2027" in body
 
 
+def test_own_booking_is_yours_with_its_order_and_what_to_know(client: Client) -> None:
+    room = studio()
+    Calendar.objects.filter(pk=room.pk).update(access_note="The key is at the bar. <b>Ring</b> twice.")
+    booking = hold(room, TEN, TEN + HOUR)
+    hold(room, TEN + 2 * HOUR, TEN + 3 * HOUR)
+    day = ADDRESS + "?date=2027-03-02"
+
+    others = body_of(client, day)
+    client.force_login(UserFactory.create())
+    for body in (others, body_of(client, day), body_of(client, ADDRESS + "?view=week&date=2027-03-02")):
+        assert (body.count(">Taken<"), "Yours" in body, "key is at the bar" in body) == (2, False, False)
+    assert booking.user is not None
+    client.force_login(booking.user)
+    for query in ("?date=2027-03-02", "?view=week&date=2027-03-02"):
+        body = body_of(client, ADDRESS + query)
+        assert (body.count(">Taken<"), body.count(">Yours</a>")) == (1, 1)
+        assert "The key is at the bar. &lt;b&gt;Ring&lt;/b&gt; twice." in body
+        booking.refresh_from_db()
+        assert booking.order is not None
+        assert f'<a href="/orders/{booking.order.code}/">Tue 2 Mar 2027, 10:00–11:00</a>' in body
+
+
+def test_what_to_know_is_for_who_has_paid(client: Client) -> None:
+    room = studio()
+    Calendar.objects.filter(pk=room.pk).update(access_note="The key is at the bar.")
+    booking = hold(room, TEN, TEN + HOUR, state="reserved")
+    assert booking.user is not None
+    client.force_login(booking.user)
+    body = body_of(client, ADDRESS + "?date=2027-03-02")
+    assert body.count(">Yours</a>") == 1
+    assert "Waiting for payment" in body
+    assert "key is at the bar" not in body
+    CalendarEntry.objects.filter(pk=booking.pk).update(state="cancelled")
+    assert "Yours" not in body_of(client, ADDRESS + "?date=2027-03-02")
+
+
+def test_free_length_is_yours_from_where_it_begins(client: Client) -> None:
+    room = studio(rules__slot_minutes=None)
+    booking = hold(room, TEN, TEN + HOUR)
+    assert booking.user is not None
+    client.force_login(booking.user)
+    body = body_of(client, ADDRESS + "?date=2027-03-02")
+    yours = re.findall(r'class="slot yours"><b>([^<]+)</b>', body)
+    assert yours == ["10:00", "10:30"]
+    assert re.findall(r'class="slot taken"><b>([^<]+)</b>', body) == ["09:30"]
+
+
 def test_week_shows_the_times_of_seven_days(client: Client) -> None:
     room = studio()
     ClosedDays.objects.create(calendar=room, first_day="2027-03-10", last_day="2027-03-10", reason="Piano tuner")

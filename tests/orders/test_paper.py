@@ -55,6 +55,11 @@ def link_in(sent: mail.EmailMessage) -> str:
     return found[1]
 
 
+def html_of(sent: mail.EmailMessage) -> str:
+    assert isinstance(sent, mail.EmailMultiAlternatives)
+    return str(sent.alternatives[0][0])
+
+
 def codes(order: Order) -> list[str]:
     return list(order.tickets.order_by("pk").values_list("code", flat=True))
 
@@ -200,3 +205,31 @@ def test_a_link_of_an_event_that_was_moved_moves_along(order: Order) -> None:
         moved = timezone.now() + timedelta(days=7)
         CalendarEntry.objects.filter(pk=last.pk).update(starts_at=moved, ends_at=moved + timedelta(hours=2))
         assert Client().get(link).status_code == 200
+
+
+def test_what_to_know_of_a_room_is_on_all_that_its_booking_has_and_nowhere_else(client: Client, buyer: User) -> None:
+    room = RoomFactory.create(access_note="The key is at the bar.", rules__price=0)
+    book(buyer, room)
+    order = order_cart(buyer)
+    sent = mailed(order)
+    unfolded = client.get(f"/orders/{order.code}.ics").content.decode().replace("\r\n ", "")
+    texts = {
+        "order": client.get(f"/orders/{order.code}/").content.decode(),
+        "PDF": " ".join(pages_of(client.get(f"/orders/{order.code}.pdf").content)),
+        "calendar": unfolded,
+        "mail": str(sent.body),
+        "mail in HTML": html_of(sent),
+        "link": client.get(link_in(sent)).content.decode(),
+    }
+    assert {name: "The key is at the bar." in text for name, text in texts.items()} == dict.fromkeys(texts, True)
+
+    client.logout()
+    page = room.page
+    for address in (
+        room.get_absolute_url(),
+        page.get_absolute_url(),
+        "/feeds/events.ics",
+        f"/p/{page.slug}/events.ics",
+    ):
+        assert "key is at the bar" not in client.get(address).content.decode()
+    assert "key is at the bar" not in client.get(f"/orders/{order.code}/").content.decode()
