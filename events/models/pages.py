@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from events.pictures import Pictured
+from ledger.arrows import revision_trigger
 from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES
 from ledger.sealed import SealedField, Unreadable
@@ -99,6 +100,9 @@ class Page(Pictured):
         help_text=_("Empty: the site's merchant takes the payments."),
     )
     is_published = models.BooleanField(_("published"), default=True)
+    # How often the place of all its events changed that have none of their own, and when it last did.
+    revision = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    revised_at = models.DateTimeField(null=True, editable=False)
 
     objects = PageQuerySet.as_manager()
 
@@ -106,6 +110,7 @@ class Page(Pictured):
         verbose_name = _("page")
         verbose_name_plural = _("pages")
         ordering = ["name"]
+        triggers = [revision_trigger("page_revised", ["place"])]
 
     def __str__(self) -> str:
         return self.name
