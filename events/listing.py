@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
+from django.db.models import DateTimeField, F, Func, Value
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from events.models import CalendarEntry, EntryQuerySet
+from events.models import CalendarEntry, EntryQuerySet, Page
 from events.selling import Obstacle, Offer, offers_of
 from events.states import EntryState
 from ledger.money import Money
@@ -21,6 +22,8 @@ from ledger.money import Money
 #: Days that an address may ask for; anything else means today.
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
 LONGEST_SEARCH = 100
+#: Until then a night belongs to the day on which it began.
+MORNING = time(6)
 
 
 class View(enum.StrEnum):
@@ -89,12 +92,12 @@ class Listed:
         return self.availability in (Availability.PAST, Availability.CANCELLED)
 
     def days(self) -> list[date]:
-        """The days that it is shown on: the one on which it starts; each, when it lasts a day or longer."""
+        """The days on its page's clock that it is shown on; a night that ends by morning is the evening's."""
         zone = self.entry.calendar.page.zone()
         first = self.entry.starts_at.astimezone(zone).date()
-        if self.entry.ends_at - self.entry.starts_at < timedelta(days=1):
-            return [first]
-        last = (self.entry.ends_at - timedelta(microseconds=1)).astimezone(zone).date()
+        end = self.entry.ends_at.astimezone(zone)
+        last = end.date() - timedelta(days=1) if end.time() <= MORNING else end.date()
+        last = max(first, last)
         return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
@@ -145,8 +148,20 @@ def _readable(entries: EntryQuerySet, text: str) -> EntryQuerySet:
 
 
 def starting_from(entries: EntryQuerySet, day: date) -> EntryQuerySet:
-    """Those that end on `day` or later (UTC's day: a list over several time zones has no other)."""
-    return entries.filter(ends_at__gte=datetime.combine(day, time(), UTC))
+    """Those that end on `day` or later, each on its own page's clock."""
+    margin = datetime.combine(day - timedelta(days=2), time(), UTC)  # what the index can tell
+    return entries.filter(ends_at__gt=margin).filter(ends_at__gt=_begin_of(day))
+
+
+def _begin_of(day: date) -> Func:
+    """The moment at which `day` begins on the clock of an entry's page."""
+    zone, clock = F("calendar__page__time_zone"), Value(day.isoformat())
+    return Func(zone, clock, template="timezone(%(expressions)s::timestamp)", output_field=DateTimeField())
+
+
+def today_of(pages: Iterable[Page], at: datetime) -> date:
+    """The day that it is on the clocks of `pages`; of several the earliest, for a day is over when it is so for all."""
+    return min((at.astimezone(zone).date() for zone in {page.zone() for page in pages}), default=at.date())
 
 
 def listed(entries: Iterable[CalendarEntry], *, at: datetime) -> list[Listed]:

@@ -1,6 +1,6 @@
 """Moments as people of a page type and read them: on the page's own clock."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,9 +19,18 @@ def told(at: datetime | None, zone: str) -> str:
     return date_format(at.astimezone(ZoneInfo(zone)), "D j M Y, H:i") if at else ""
 
 
+def whole_days(starts_at: datetime, ends_at: datetime, zone: ZoneInfo) -> tuple[date, date] | None:
+    """The first day and the one after the last, if it lasts from midnight to midnight (or a minute less) in `zone`."""
+    start, end = starts_at.astimezone(zone), ends_at.astimezone(zone)
+    if start.time() != MIDNIGHT or MIDNIGHT < end.time() < LAST_MINUTE:
+        return None
+    return start.date(), end.date() if end.time() == MIDNIGHT else end.date() + timedelta(days=1)
+
+
 def told_in_full(at: datetime, zone: ZoneInfo) -> str:
     """`at` on the clock of `zone`, as `span` in full begins: `Friday 4 December 2026, 20:00 CET`."""
-    return date_format(at.astimezone(zone), "l j F Y, H:i T")
+    local = at.astimezone(zone)
+    return f"{date_format(local, 'l j F Y, H:i')} {local.tzname()}"
 
 
 def span(starts_at: datetime, ends_at: datetime, zone: ZoneInfo, *, in_full: bool = False) -> str:
@@ -37,14 +46,16 @@ def span(starts_at: datetime, ends_at: datetime, zone: ZoneInfo, *, in_full: boo
     same_year = start.year == last.year
     first_day = date_format(start, day if same_year and start.date() != last else f"{day} Y")
     last_day = date_format(last, f"{day} Y")
-    if start.time() == MIDNIGHT and (at_midnight or end.time() >= LAST_MINUTE):
+    if whole_days(starts_at, ends_at, zone):
         days = first_day if start.date() == last else f"{first_day} – {last_day}"
         return _("%(days)s, all day") % {"days": days}
-    named = in_full or start.utcoffset() != end.utcoffset()
-    begins = date_format(start, "H:i T" if start.utcoffset() != end.utcoffset() else "H:i")
-    ends = ("24:00" if at_midnight else date_format(end, "H:i")) + (date_format(end, " T") if named else "")
+    changes = start.utcoffset() != end.utcoffset()
+    # Not date_format's T, which is silent in the hour that comes twice.
+    begins = date_format(start, "H:i") + (f" {start.tzname()}" if changes else "")
+    ends = "24:00" if at_midnight else date_format(end, "H:i")
+    ends += f" {end.tzname()}" if in_full or changes else ""
     if start.date() == last:
-        return f"{first_day}, {begins}{' – ' if ' ' in begins else '–'}{ends}"
+        return f"{first_day}, {begins}{' – ' if changes else '–'}{ends}"
     return f"{first_day}, {begins} – {last_day}, {ends}"
 
 

@@ -15,7 +15,7 @@ from accounts.requests import form_of, signed_in
 from events.documents import grouped, qr_svg, tickets_pdf
 from events.forms import HolderForm, SendForm
 from events.handing import HandingRefusal, rename, send_on
-from events.invitations import ics
+from events.invitations import CONTENT_TYPE, ics
 from events.models import Ticket
 from events.states import TicketState
 from events.ticket_links import has_ended, ticket_of_link
@@ -83,7 +83,7 @@ def pdf(request: HttpRequest, code: str) -> HttpResponse:
 @require_safe
 def calendar_file(request: HttpRequest, code: str) -> HttpResponse:
     entry = own_ticket(request, code).entry
-    return as_file(ics([entry], name=entry.title, at=clock.now()), "event.ics", "text/calendar")
+    return as_file(ics([entry], name=entry.title, at=clock.now()), "event.ics", CONTENT_TYPE)
 
 
 def pdf_of(shown: Ticket) -> HttpResponse:

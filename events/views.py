@@ -1,17 +1,16 @@
 """The public pages: what is on, an organiser's page, a calendar, an event."""
 
-from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
 from django.core.paginator import Paginator
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from events.invitations import ics
-from events.listing import View, Wanted, as_listed, coming, listed, month_of, past, starting_from, week_of
+from events.invitations import CONTENT_TYPE, ics
+from events.listing import View, Wanted, as_listed, coming, listed, month_of, past, starting_from, today_of, week_of
 from events.models import Calendar, CalendarEntry, CalendarQuerySet, EntryQuerySet, Page
 from events.paging import Uncounted
 from events.payees import takes_payments
@@ -29,8 +28,8 @@ ORGANISERS = ROOMS = 30
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     now = clock.now()
-    rooms = Calendar.objects.all()
-    context = _programme(request, CalendarEntry.objects.all(), rooms, today=timezone.localdate(now), at=now)
+    pages = Page.objects.published().only("time_zone")
+    context = _programme(request, CalendarEntry.objects.all(), Calendar.objects.all(), pages=pages, at=now)
     return render(request, "events/index.html", context | {"organisers": _organisers()})
 
 
@@ -45,8 +44,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     shown = get_object_or_404(Page.objects.published().prefetch_related("calendars"), slug=slug)
     now = clock.now()
     entries = CalendarEntry.objects.filter(calendar__page=shown)
-    rooms = Calendar.objects.filter(page=shown)
-    context = _programme(request, entries, rooms, today=timezone.localdate(now, shown.zone()), at=now)
+    context = _programme(request, entries, Calendar.objects.filter(page=shown), pages=[shown], at=now)
     return render(request, "events/page.html", context | {"page": shown})
 
 
@@ -61,8 +59,7 @@ def calendar(request: HttpRequest, page_slug: str, slug: str) -> HttpResponse:
             return room(request, hours)
     now = clock.now()
     entries = CalendarEntry.objects.filter(calendar=shown)
-    today = timezone.localdate(now, shown.page.zone())
-    context = _programme(request, entries, Calendar.objects.none(), today=today, at=now)
+    context = _programme(request, entries, Calendar.objects.none(), pages=[shown.page], at=now)
     return render(request, "events/calendar.html", context | {"calendar": shown, "page": shown.page})
 
 
@@ -73,8 +70,8 @@ def feed(request: HttpRequest, slug: str | None = None) -> HttpResponse:  # noqa
     shown = get_object_or_404(Page.objects.published(), slug=slug) if slug else None
     rows = CalendarEntry.objects.public().with_page().filter(ends_at__gt=now - timedelta(days=31))
     entries = (rows.filter(calendar__page=shown) if shown else rows).order_by("starts_at", "pk")[:FEED_EVENTS]
-    content = ics(entries, name=shown.name if shown else "Foyer", at=now)
-    return HttpResponse(content, content_type="text/calendar", headers={"Cache-Control": "public, max-age=300"})
+    content = ics(entries, name=shown.name if shown else "Foyer", at=now, is_feed=True)
+    return HttpResponse(content, content_type=CONTENT_TYPE, headers={"Cache-Control": "public, max-age=300"})
 
 
 @require_safe
@@ -106,11 +103,14 @@ def entry_context(shown: CalendarEntry, *, at: datetime, chosen: Mapping[int, in
 
 
 def _programme(
-    request: HttpRequest, entries: EntryQuerySet, rooms: CalendarQuerySet, *, today: date, at: datetime
+    request: HttpRequest, entries: EntryQuerySet, rooms: CalendarQuerySet, *, pages: Iterable[Page], at: datetime
 ) -> dict[str, object]:
-    """What templates/events/_programme.html shows: a page of the list, or a month, or a week; searched, `rooms` too."""
+    """What templates/events/_programme.html shows: a page of the list, or a month, or a week, of events of `pages`.
+
+    Searched, `rooms` too.
+    """
     wanted = Wanted.of(request.GET.dict())
-    context: dict[str, object] = {"wanted": wanted, "today": today}
+    context: dict[str, object] = {"wanted": wanted}
     is_past = "past" in request.GET
     if wanted.text and not is_past:
         context["rooms_found"] = rooms.rooms_matching(wanted.text).select_related("page")[:ROOMS]
@@ -118,8 +118,9 @@ def _programme(
     if wanted.view is View.LIST or is_past:
         if wanted.day and not is_past:
             showing = starting_from(showing, wanted.day)
-        pages = Paginator if wanted.text or is_past else Uncounted
-        page_obj = pages(showing, EVENTS_A_PAGE).get_page(request.GET.get("page"))
+        paginator = Paginator if wanted.text or is_past else Uncounted
+        page_obj = paginator(showing, EVENTS_A_PAGE).get_page(request.GET.get("page"))
         return context | {"page_obj": page_obj, "events": listed(page_obj, at=at), "is_past": is_past}
+    today = today_of(pages, at)
     show = month_of if wanted.view is View.MONTH else week_of
     return context | {"period": show(showing, wanted.day or today, today=today, at=at)}

@@ -103,6 +103,27 @@ def frozen_trigger(name: str, columns: list[str], *, when: str = "true") -> pgtr
     )
 
 
+def revision_trigger(name: str, columns: list[str], *, also: str = "false") -> pgtrigger.Trigger:
+    """Raises ``revision`` by one, and says when in ``revised_at``, with each change of one of `columns`.
+
+    `also` is an SQL condition over OLD and NEW under which it rises too. Nothing else writes either, a stale ``save()``
+    included: who was told a revision is never told an older one.
+    """
+    changed = " OR ".join([f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in columns] + [f"({also})"])
+    written = "(OLD.revision, OLD.revised_at) IS DISTINCT FROM (NEW.revision, NEW.revised_at)"
+    return pgtrigger.Trigger(
+        name=name,
+        when=pgtrigger.Before,
+        operation=pgtrigger.Update,
+        condition=_when(f"{changed} OR {written}"),
+        func=(
+            "NEW.revision := OLD.revision; NEW.revised_at := OLD.revised_at;"
+            f" IF {changed} THEN NEW.revision := OLD.revision + 1; NEW.revised_at := clock_timestamp(); END IF;"
+            " RETURN NEW;"
+        ),
+    )
+
+
 def history_trigger(name: str, columns: list[str]) -> pgtrigger.Trigger:
     """Writes one History row for each change of each of `columns`, in the transaction that makes it."""
     changed = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in columns)

@@ -23,12 +23,12 @@ class Holdings:
         """A query for each kind that `lines`, those of the order, name."""
         kinds = {line.kind for line in lines}
         tickets = Ticket.objects.filter(order=order).with_page().select_related("order").order_by("pk")
-        bookings = CalendarEntry.objects.bookings().filter(order=order).with_page().order_by("starts_at", "pk")
+        booked = CalendarEntry.objects.bookings().filter(order=order).with_page().select_related("order")
         items = ProductItem.objects.filter(order=order).with_page().select_related("order").order_by("pk")
         return cls(
             order,
             list(tickets) if LineKind.TICKET in kinds else [],
-            list(bookings) if LineKind.BOOKING in kinds else [],
+            list(booked.order_by("starts_at", "pk")) if LineKind.BOOKING in kinds else [],
             list(items) if LineKind.PRODUCT in kinds else [],
         )
 

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.requests import form_of, signed_in
 from events.documents import qr_svg
+from events.invitations import CONTENT_TYPE
 from events.ticket_views import as_file, link_ended, private
 from ledger import clock
 from orders.documents import order_ics, order_pdf
@@ -51,7 +52,7 @@ def pdf_of(order: Order) -> HttpResponse:
 def calendar_file(request: HttpRequest, code: str) -> HttpResponse:
     order = own_order(request, code)
     content = order_ics(held_of(order), at=clock.now())
-    return as_file(content, f"order-{order.short_code}.ics", "text/calendar")
+    return as_file(content, f"order-{order.short_code}.ics", CONTENT_TYPE)
 
 
 @form_of(lambda code: reverse("order", args=[code]))

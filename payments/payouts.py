@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from django.db.models import Count, Exists, Max, Min, OuterRef, Q, Subquery, Sum
+from django.db.models import Count, DateField, DateTimeField, Exists, F, Func, Max, Min, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Cast
 
 from events.models import Merchant
 from ledger.money import PLACES, Money, rounded
+from orders.models import OrderLine
 from payments.merchants import PATIENT, client_for
 from payments.models import Checkout, Payout
 from payments.rounds import Round
@@ -129,6 +131,13 @@ def _link(merchant: Merchant) -> None:
     unlinked.update(checkout=Subquery(paid))
 
 
+def _day_of_payment() -> Cast:
+    """The day of a payment on the clock of the (first) page that it was for, as the reports beside it count."""
+    zone = OrderLine.objects.filter(order=OuterRef("order")).order_by("pk").values("page__time_zone")[:1]
+    clock = Func(Subquery(zone), F("paid_at"), function="timezone", output_field=DateTimeField())
+    return Cast(clock, DateField())
+
+
 @dataclass(frozen=True)
 class PaidOut:
     """What SumUp paid out to a merchant in one currency in some time, less which fees, and what it took off again.
@@ -153,13 +162,13 @@ def paid_out(
     A merchant with payments in that time, of which SumUp has told no payout, has a line of zeros.
     """
     rows = Payout.objects.filter(status=SUCCESSFUL)
-    payments = Checkout.objects.exclude(captured=None)
+    payments = Checkout.objects.exclude(captured=None).annotate(day=_day_of_payment())
     if merchants is not None:
         rows, payments = rows.filter(merchant__in=merchants), payments.filter(merchant__in=merchants)
     if first is not None:
-        rows, payments = rows.filter(date__gte=first), payments.filter(paid_at__date__gte=first)
+        rows, payments = rows.filter(date__gte=first), payments.filter(day__gte=first)
     if last is not None:
-        rows, payments = rows.filter(date__lte=last), payments.filter(paid_at__date__lte=last)
+        rows, payments = rows.filter(date__lte=last), payments.filter(day__lte=last)
     counted = {
         row["merchant"]: row
         for row in payments.order_by()

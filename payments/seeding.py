@@ -122,7 +122,7 @@ def _room(room: DemoRoom, at: datetime) -> None:
             price=Decimal(price),
         )
     for number in room.closed_in_days:
-        day = at.date() + timedelta(days=number)
+        day = at.astimezone(calendar.page.zone()).date() + timedelta(days=number)
         ClosedDays.objects.create(calendar=calendar, first_day=day, last_day=day, reason="Piano tuner")
 
 

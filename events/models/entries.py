@@ -19,7 +19,7 @@ from events.models.pages import Calendar
 from events.pictures import Pictured
 from events.searching import Folded, words_of
 from events.states import ENTRY_ARROWS, HELD, EntryKind, EntryState
-from ledger.arrows import arrow_triggers, counter_guards, frozen_trigger, history_trigger
+from ledger.arrows import arrow_triggers, counter_guards, frozen_trigger, history_trigger, revision_trigger
 from ledger.copies import copies_of
 from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES, Money
@@ -95,6 +95,9 @@ class CalendarEntry(Pictured):
     ends_at = models.DateTimeField(_("ends"))
     is_published = models.BooleanField(_("published"), default=True)
     created_at = models.DateTimeField(_("made"), auto_now_add=True)
+    # How often what people have in their calendars changed, and when it last did.
+    revision = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    revised_at = models.DateTimeField(null=True, editable=False)
 
     # Time in a room: `blocks` is starts_at - set-up to ends_at + clean-up, stored by us (the sum is not immutable).
     room = models.ForeignKey(
@@ -189,6 +192,11 @@ class CalendarEntry(Pictured):
                 "entry_booking_frozen",
                 ["order_id", "price", "currency", "user_id"],
                 when="OLD.kind = 'booking' AND OLD.state <> 'pending'",
+            ),
+            revision_trigger(
+                "entry_revised",
+                ["starts_at", "ends_at", "place", "title", "summary"],
+                also="OLD.state <> NEW.state AND OLD.state NOT IN ('draft', 'pending', 'reserved')",
             ),
             history_trigger("calendarentry", ["state", "ticket_price", "price", "capacity", *MOMENTS]),
         ]

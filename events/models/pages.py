@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from events.pictures import Pictured
 from events.searching import Folded, words_of
-from ledger.arrows import history_trigger
+from ledger.arrows import history_trigger, revision_trigger
 from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES
 from ledger.sealed import SealedField, Unreadable
@@ -105,6 +105,9 @@ class Page(Pictured):
         help_text=_("Empty: the site's merchant takes the payments."),
     )
     is_published = models.BooleanField(_("published"), default=True)
+    # How often the place of all its events changed that have none of their own, and when it last did.
+    revision = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    revised_at = models.DateTimeField(null=True, editable=False)
 
     objects = PageQuerySet.as_manager()
 
@@ -112,7 +115,7 @@ class Page(Pictured):
         verbose_name = _("page")
         verbose_name_plural = _("pages")
         ordering = ["name"]
-        triggers = [history_trigger("page", ["time_zone"])]
+        triggers = [revision_trigger("page_revised", ["place"]), history_trigger("page", ["time_zone"])]
 
     def __str__(self) -> str:
         return self.name

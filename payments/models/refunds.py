@@ -69,7 +69,7 @@ class RefundBatch(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.requested_at:%Y-%m-%d}"
+        return f"{self.requested_at.astimezone(self.entry.calendar.page.zone()):%Y-%m-%d}"
 
 
 class RefundQuerySet(LockableQuerySet["Refund"]):

@@ -22,7 +22,7 @@ def text_of(client: Client, address: str, status: int = 200) -> str:
 
 @pytest.mark.parametrize(
     ("address", "queries"),
-    [("/", 4), ("/?view=month", 2), ("/?view=week", 2), ("/?past=1", 3), ("/p/house/", 5), ("/p/house/stage/", 3)],
+    [("/", 4), ("/?view=month", 3), ("/?view=week", 3), ("/?past=1", 3), ("/p/house/", 5), ("/p/house/stage/", 3)],
 )
 def test_lists_ask_as_often_for_three_events_as_for_one(
     client: Client, django_assert_num_queries: DjangoAssertNumQueries, address: str, queries: int
