@@ -188,19 +188,26 @@ def keep_hours(change: PageChange) -> None:
     old, new = change.page.zone(), ZoneInfo(change.zone)
     types = change.types  # before their events move
     for move in moves(change):
-        times = {"starts_at": move.starts_at, "ends_at": move.ends_at, "blocks": move.blocks}
-        changed = {name: value for name, value in times.items() if value != getattr(move.entry, name)}
-        changed |= _windows(move.entry, old, new)
-        if changed:
-            CalendarEntry.objects.filter(pk=move.entry.pk).update(**changed)
+        opens, closes = _window(move.entry, old, new)
+        CalendarEntry.objects.filter(pk=move.entry.pk).update(
+            starts_at=move.starts_at,
+            ends_at=move.ends_at,
+            blocks=move.blocks,
+            sale_starts_at=opens,
+            sale_ends_at=closes,
+        )
     for kind in types:
-        if changed := _windows(kind, old, new):
-            TicketType.objects.filter(pk=kind.pk).update(**changed)
+        opens, closes = _window(kind, old, new)
+        TicketType.objects.filter(pk=kind.pk).update(sale_starts_at=opens, sale_ends_at=closes)
 
 
-def _windows(row: CalendarEntry | TicketType, old: ZoneInfo, new: ZoneInfo) -> dict[str, Any]:
-    found = {name: getattr(row, name) for name in WINDOW}
-    return {name: same_hour(moment, old, new) for name, moment in found.items() if is_told_otherwise(moment, old, new)}
+def _window(row: CalendarEntry | TicketType, old: ZoneInfo, new: ZoneInfo) -> tuple[datetime | None, datetime | None]:
+    """From when and until when it is sold, at the same hours on the new clock."""
+    opens, closes = (
+        same_hour(moment, old, new) if moment is not None and is_told_otherwise(moment, old, new) else moment
+        for moment in (row.sale_starts_at, row.sale_ends_at)
+    )
+    return opens, closes
 
 
 def tell_all(change: PageChange) -> int:

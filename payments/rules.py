@@ -5,6 +5,7 @@ A statement answers a row of ids and amounts for each breach. All are set-based:
 
 from dataclasses import dataclass
 
+from events.models.entries import MOMENTS
 from events.states import ENTRY_ARROWS, HELD, TICKET_ARROWS
 from ledger.arrows import Arrows
 from orders.states import ORDER_ARROWS
@@ -93,8 +94,9 @@ MONEY_PARTS = {
 #: Tables whose changes are in the history: what history calls their rows, and the columns that it watches.
 WATCHED = {
     "events_ticket": ("ticket", ["state", "price", "sent_at"]),
-    "events_calendarentry": ("calendarentry", ["state", "ticket_price", "price", "capacity"]),
-    "events_tickettype": ("tickettype", ["price", "capacity"]),
+    "events_page": ("page", ["time_zone"]),
+    "events_calendarentry": ("calendarentry", ["state", "ticket_price", "price", "capacity", *MOMENTS]),
+    "events_tickettype": ("tickettype", ["price", "capacity", "sale_starts_at", "sale_ends_at"]),
     "events_bookingrules": ("bookingrules", ["price"]),
     "events_peakprice": ("peakprice", ["price"]),
     "market_product": ("product", ["price", "stock"]),
@@ -152,7 +154,9 @@ def _history() -> str:
         for table, (subject, columns) in WATCHED.items()
     )
     return (
-        "WITH told AS MATERIALIZED (SELECT DISTINCT ON (subject, subject_id, field) subject, subject_id, field, new"
+        # A moment is told on the clock of whoever changed it, a person in psql for one.
+        "WITH told AS MATERIALIZED (SELECT DISTINCT ON (subject, subject_id, field) subject, subject_id, field,"
+        " CASE WHEN field ~ '_at$' THEN new::timestamptz::text ELSE new END AS new"
         " FROM ledger_history ORDER BY subject, subject_id, field, id DESC)"
         f" SELECT * FROM ({now}) AS compared WHERE told IS DISTINCT FROM stands"
     )

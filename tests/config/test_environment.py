@@ -126,7 +126,7 @@ def test_mail_by_smtp_reads_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
         ("smtp://mail.example.org?from=box+office@example.org", "box+office@example.org"),
         ("console:?from=a+b@example.org", "a+b@example.org"),
         ("file:///var/mail@home?from=A%20%26%20B%20%3Ca%2Bb@example.org%3E", "A & B <a+b@example.org>"),
-        ("smtp://mail.example.org", "Foyer <foyer@localhost>"),
+        ("smtp://mail.example.org", "Foyer <tickets@foyer.example>"),
     ],
 )
 def test_a_plus_of_the_sender_stays_a_plus(monkeypatch: pytest.MonkeyPatch, value: str, sender: str) -> None:

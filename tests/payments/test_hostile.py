@@ -170,7 +170,7 @@ def test_a_mail_sent_twice_has_one_message_id(buyer: User) -> None:
         send_confirmation_mail(order.pk)
 
     first, second = (message.message()["Message-ID"] for message in mail.outbox)
-    assert first == second == f"<confirmation.{order.pk}@testserver>"
+    assert first == second == f"<confirmation.{order.pk}@foyer.example>"
 
 
 def test_no_address_and_no_name_of_the_buyer_goes_to_sumup(sumup: SimulatorProcess) -> None:
