@@ -118,6 +118,8 @@ def is_told_otherwise(moment: datetime | None, old: ZoneInfo, new: ZoneInfo) -> 
 
 def same_hour(moment: datetime, old: ZoneInfo, new: ZoneInfo) -> datetime:
     """When the clock of `new` shows what that of `old` shows at `moment`; skipped there: when the clocks go forward."""
+    if not is_told_otherwise(moment, old, new):
+        return moment  # the second of two same hours, too
     shown = moment.astimezone(old)
     return opening_moment(shown.date(), shown.time(), new)
 
@@ -188,26 +190,23 @@ def keep_hours(change: PageChange) -> None:
     old, new = change.page.zone(), ZoneInfo(change.zone)
     types = change.types  # before their events move
     for move in moves(change):
-        opens, closes = _window(move.entry, old, new)
-        CalendarEntry.objects.filter(pk=move.entry.pk).update(
-            starts_at=move.starts_at,
-            ends_at=move.ends_at,
-            blocks=move.blocks,
-            sale_starts_at=opens,
-            sale_ends_at=closes,
-        )
+        entry, (opens, closes) = move.entry, _window(move.entry, old, new)
+        times = (move.starts_at, move.ends_at, opens, closes)
+        if times != (entry.starts_at, entry.ends_at, entry.sale_starts_at, entry.sale_ends_at):
+            CalendarEntry.objects.filter(pk=entry.pk).update(
+                starts_at=move.starts_at, ends_at=move.ends_at, blocks=move.blocks, sale_starts_at=opens,
+                sale_ends_at=closes,
+            )  # fmt: skip
     for kind in types:
         opens, closes = _window(kind, old, new)
-        TicketType.objects.filter(pk=kind.pk).update(sale_starts_at=opens, sale_ends_at=closes)
+        if (opens, closes) != (kind.sale_starts_at, kind.sale_ends_at):
+            TicketType.objects.filter(pk=kind.pk).update(sale_starts_at=opens, sale_ends_at=closes)
 
 
 def _window(row: CalendarEntry | TicketType, old: ZoneInfo, new: ZoneInfo) -> tuple[datetime | None, datetime | None]:
-    """From when and until when it is sold, at the same hours on the new clock."""
-    opens, closes = (
-        same_hour(moment, old, new) if moment is not None and is_told_otherwise(moment, old, new) else moment
-        for moment in (row.sale_starts_at, row.sale_ends_at)
-    )
-    return opens, closes
+    """When its sale begins and ends at the same hours of the new clock."""
+    opens, closes = row.sale_starts_at, row.sale_ends_at
+    return opens and same_hour(opens, old, new), closes and same_hour(closes, old, new)
 
 
 def tell_all(change: PageChange) -> int:

@@ -243,6 +243,11 @@ def test_an_hour_that_the_new_clock_skips_is_when_it_goes_forward() -> None:
     assert moved == datetime(2027, 3, 28, 1, tzinfo=UTC)
 
 
+def test_an_hour_that_both_clocks_show_twice_stays_where_it_is() -> None:
+    second = datetime(2027, 10, 31, 1, 30, tzinfo=UTC)  # 2:30 in Berlin and in Paris, for the second time
+    assert same_hour(second, ZoneInfo("Europe/Berlin"), ZoneInfo("Europe/Paris")) == second
+
+
 def test_a_page_with_nothing_to_come_is_asked_nothing(stage: Stage) -> None:
     with time_machine.travel(NOW + timedelta(days=30), tick=False):
         stage.client = signed_in_as(member((stage.home.page, Role.OWNER)))
