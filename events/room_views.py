@@ -73,7 +73,10 @@ def room_context(hours: RoomHours, visitor: Visitor, wanted: RoomWanted, *, at: 
     pk = hours.calendar.pk
     busy = busy_in([pk], begin, end)[pk]
     own = list(
-        CalendarEntry.objects.own_bookings(visitor).filter(room=pk).select_related("order").order_by("starts_at")
+        CalendarEntry.objects.own_bookings(visitor)
+        .filter(room=pk, ends_at__gt=begin)
+        .select_related("order")
+        .order_by("starts_at")
     )
     in_cart = {Span(row.starts_at, row.ends_at) for row in own if row.state == EntryState.PENDING}
     ordered = [row for row in own if row.state in HELD]
