@@ -1,4 +1,4 @@
-"""Reports in the admin, on screen and as CSV: sales by day, event, product, merchant; one event's sales and guests."""
+"""Reports, on screen and in files: sales by day, event, product, merchant; one event's sales and guests."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from events.states import EntryKind
 from orders.models import OrderLine
 from payments.payouts import PaidOut, paid_out
 from payments.reports import KINDS, Line, Span, report, sales_of, total
-from payments.tables import csv_response
+from payments.tables import table_response
 
 #: Who sees sums of money of a page; who sees the names of an event's guests.
 SEE_SUMS = frozenset({Role.OWNER, Role.FINANCE})
@@ -38,12 +38,19 @@ def report_urls(site: AdminSite) -> list[URLPattern]:
     def shown(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         return site.admin_view(require_safe(lambda request, **named: view(site, request, **named)))
 
-    return [
+    pages = [
         path("reports/", shown(reports_view), name="payments_reports"),
-        path("reports/payouts.csv", shown(payouts_csv), name="payments_payouts_csv"),
-        path("reports/<slug:kind>.csv", shown(report_csv), name="payments_report_csv"),
         path("reports/event/<int:pk>/", shown(event_view), name="payments_report_event"),
-        path("reports/event/<int:pk>/guests.csv", shown(guests_csv), name="payments_guests_csv"),
+    ]
+    tables: list[tuple[str, Callable[..., HttpResponse], str]] = [
+        ("reports/payouts", payouts_file, "payments_payouts"),
+        ("reports/<slug:kind>", report_file, "payments_report"),
+        ("reports/event/<int:pk>/guests", guests_file, "payments_guests"),
+    ]
+    return pages + [
+        path(f"{address}.{form}", shown(view), {"form": form}, name=f"{name}_{form}")
+        for address, view, name in tables
+        for form in ("csv", "xlsx")
     ]
 
 
@@ -157,31 +164,36 @@ def reports_view(site: AdminSite, request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/foyer/reports.html", context, status=200 if form.is_valid() else 422)
 
 
-def report_csv(_site: AdminSite, request: HttpRequest, kind: str) -> HttpResponse:
+def report_file(_site: AdminSite, request: HttpRequest, kind: str, form: str) -> HttpResponse:
     _allowed(request)
-    form = ReportForm(request)
-    if kind not in KINDS or not form.is_valid():
+    asked = ReportForm(request)
+    if kind not in KINDS or not asked.is_valid():
         raise Http404
     header = ["key", "name", "currency", "number", "sold", "refunded", "owed", "kept", "fulfilled"]
     rows = [
-        [line.key, line.name, line.currency, line.number, *(money.amount for money in line.amounts)]
-        for line in _lines(request, form, kind)
+        [*_named(kind, line), line.currency, line.number, *(money.amount for money in line.amounts)]
+        for line in _lines(request, asked, kind)
     ]
-    return csv_response(f"report-{kind}", header, rows)
+    return table_response(form, f"report-{kind}", header, rows)
 
 
-def payouts_csv(_site: AdminSite, request: HttpRequest) -> HttpResponse:
+def _named(kind: str, line: Line) -> list[object]:
+    names = [line.key, line.name]
+    return [date.fromisoformat(name) for name in names] if kind == "day" else list(names)
+
+
+def payouts_file(_site: AdminSite, request: HttpRequest, form: str) -> HttpResponse:
     _allowed(request)
-    form = ReportForm(request)
-    if not form.is_valid():
+    asked = ReportForm(request)
+    if not asked.is_valid():
         raise Http404
     header = ["merchant", "currency", "paid out", "fees", "deducted", "payments", "payments whose fee is known"]
     rows = [
         [row.merchant, row.paid_out.currency, row.paid_out.amount, row.fees.amount, row.deducted.amount, row.payments,
          row.told]
-        for row in _paid_out(_merchants(request, form), form)
+        for row in _paid_out(_merchants(request, asked), asked)
     ]  # fmt: skip
-    return csv_response("payouts", header, rows)
+    return table_response(form, "payouts", header, rows)
 
 
 # --- One event
@@ -264,14 +276,15 @@ def event_view(site: AdminSite, request: HttpRequest, pk: int) -> HttpResponse:
     return TemplateResponse(request, "admin/foyer/report_event.html", context)
 
 
-def guests_csv(_site: AdminSite, request: HttpRequest, pk: int) -> HttpResponse:
+def guests_file(_site: AdminSite, request: HttpRequest, pk: int, form: str) -> HttpResponse:
     entry = _event(request, pk, SEE_GUESTS)
     header = ["buyer", "name on the ticket", "type", "state", "order", "checked in at"]
     rows = [
         [
             row.user.email, row.holder, row.ticket_type.name if row.ticket_type else "", row.get_state_display(),
-            row.order.short_code if row.order else "", told(row.checked_in_at, entry.calendar.page.time_zone),
+            row.order.short_code if row.order else "",
+            row.checked_in_at.astimezone(entry.calendar.page.zone()) if row.checked_in_at else "",
         ]
         for row in guests_of(entry)
     ]  # fmt: skip
-    return csv_response(f"guests-{entry.pk}", header, rows)
+    return table_response(form, f"guests-{entry.pk}", header, rows)

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import zipfile
 from datetime import date, timedelta
 from decimal import Decimal
+from xml.etree import ElementTree
 
 import pytest
 from django.db.models import Sum
@@ -20,12 +22,13 @@ from payments.refunding import Wish, request_refund
 from payments.reports import KINDS, Span, report, sales_of, total
 from payments.rules import LINES, MONEY_PARTS
 from payments.states import RefundKind
-from payments.tables import defused
+from payments.tables import defused, table_response
 from tests.desk import House, house, member, signed_in_as
 from tests.factories import UserFactory
 from tests.ledger.psql import rows
 from tests.payments.lived_in import live_in
 from tests.simulator import SimulatorProcess
+from tests.walks.roads import routes
 
 REPORTS = "/admin/orders/order/reports/"
 
@@ -177,3 +180,91 @@ def test_orders_that_are_not_paid_are_in_no_report(db: None, home: House) -> Non
     before = report("day", pages=None)
     order = Order.objects.exclude(pk=0).get()
     assert (order.state, before[0].number) == ("paid", 2)
+
+
+SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+
+
+def sheet_of(content: bytes) -> list[list[tuple[str, str, str]]]:
+    """The cells of a workbook's only sheet: type ("" a number), value, and the pattern that shows it."""
+    with zipfile.ZipFile(io.BytesIO(content)) as book:
+        styles = ElementTree.fromstring(book.read("xl/styles.xml"))  # noqa: S314  (our own file)
+        sheet = ElementTree.fromstring(book.read("xl/worksheets/sheet1.xml"))  # noqa: S314  (our own file)
+    patterns = {each.attrib["numFmtId"]: each.attrib["formatCode"] for each in styles.iter(f"{SHEET}numFmt")}
+    cells = next(styles.iter(f"{SHEET}cellXfs"))
+    shown = [patterns.get(each.attrib["numFmtId"], each.attrib["numFmtId"]) for each in cells]
+    assert not list(sheet.iter(f"{SHEET}f"))  # no formula anywhere
+    return [
+        [(cell.get("t", ""), "".join(cell.itertext()), shown[int(cell.get("s", "0"))]) for cell in row]
+        for row in sheet.iter(f"{SHEET}row")
+    ]
+
+
+def workbook(client: Client, address: str) -> list[list[tuple[str, str, str]]]:
+    answer = client.get(address)
+    assert answer["Content-Type"] == "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    assert answer["Content-Disposition"].endswith('.xlsx"')
+    assert answer["Cache-Control"].startswith("private, no-store")
+    return sheet_of(answer.content)
+
+
+WHOLE, TWO_PLACES = "#,##0", "#,##0.00"
+
+
+@pytest.mark.django_db
+def test_a_workbook_has_amounts_and_days_that_a_spreadsheet_reckons_with(home: House) -> None:
+    client = signed_in_as(member((home.page, Role.OWNER)))
+
+    header, line = workbook(client, f"{REPORTS}day.xlsx")
+
+    assert [value for _type, value, _shown in header][:4] == ["key", "name", "currency", "number"]
+    (day, *_name), currency, number, sold = line[:2], *line[2:5]
+    days = (timezone.localdate(timezone=home.page.zone()) - date(1899, 12, 30)).days
+    assert day == ("", str(days), "yyyy-mm-dd")
+    assert (currency[1], number, sold) == ("EUR", ("", "2", WHOLE), ("", "24.00", TWO_PLACES))
+
+
+@pytest.mark.django_db
+def test_a_workbook_runs_nothing_and_shows_no_apostrophe(home: House) -> None:
+    Ticket.objects.filter(order=home.order).update(holder="=HYPERLINK(0)")
+    (at,) = Ticket.objects.filter(pk=home.ticket.pk).values_list("order__paid_at", flat=True)
+    Ticket.objects.filter(pk=home.ticket.pk).update(state="checked_in", checked_in_at=at)
+    client = signed_in_as(member((home.page, Role.OWNER)))
+
+    _header, *lines = workbook(client, f"{REPORTS}event/{home.entry.pk}/guests.xlsx")
+
+    assert [(line[1][0], line[1][1]) for line in lines] == [("inlineStr", "=HYPERLINK(0)")] * 2
+    assert sorted(line[5][2] for line in lines if line[5:])[-1] == "yyyy-mm-dd hh:mm"
+
+
+@pytest.mark.django_db
+def test_each_table_is_offered_in_both_forms(home: House) -> None:
+    client = signed_in_as(member((home.page, Role.OWNER)))
+    pages = client.get(REPORTS).content.decode() + client.get(f"{REPORTS}event/{home.entry.pk}/").content.decode()
+
+    files = {route for route in routes() if route.endswith((".csv", ".xlsx"))}
+    assert {route.rpartition(".")[0] for route in files if route.endswith(".csv")} == {
+        route.rpartition(".")[0] for route in files if route.endswith(".xlsx")
+    }
+    assert len(files) == 6
+    for name in ("day", f"event/{home.entry.pk}/guests"):
+        assert [f"{REPORTS}{name}.{form}" in pages for form in ("csv", "xlsx")] == [True, True]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_both_forms_are_for_the_same_people(home: House, form: str) -> None:
+    other = house("Beta")
+    door = signed_in_as(member((home.page, Role.DOOR)))
+    assert [door.get(f"{REPORTS}{name}.{form}").status_code for name in ("day", "payouts")] == [403, 403]
+    stranger = signed_in_as(member((other.page, Role.OWNER)))
+    assert stranger.get(f"{REPORTS}event/{home.entry.pk}/guests.{form}").status_code == 404
+    assert Client().get(f"{REPORTS}day.{form}").status_code == 302
+
+
+def test_a_workbook_takes_what_no_sheet_could() -> None:
+    rows = [["\x01\x0b<&>", "x" * 40_000, Decimal("1234"), Decimal("0.500"), None, True, ""]]
+    answer = table_response("xlsx", "odd", ["a"] * 7, rows)
+    _header, line = sheet_of(answer.content)
+    assert [value for _type, value, _shown in line][1:4] == ["x" * 32_767, "1234", "0.500"]
+    assert line[3][2] == "#,##0.000"
