@@ -12,7 +12,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.requests import form_of, signed_in
-from events.documents import qr_svg
 from events.ticket_views import as_file, link_ended, private
 from ledger import clock
 from orders.documents import order_ics, order_pdf
@@ -90,14 +89,7 @@ def linked(request: HttpRequest, token: str) -> HttpResponse:
     order = _linked(token)
     if has_ended(order, at=clock.now()):
         return link_ended(request, order.get_absolute_url())
-    held = held_of(order)
-    context = {
-        "order": order,
-        "held": held,
-        "shown": [(ticket, qr_svg(ticket.code)) for ticket in held.valid_tickets],
-        "vouchers": [(item, qr_svg(item.code)) for item in held.valid_items],
-        "token": token,
-    }
+    context = {"order": order, "held": held_of(order), "token": token}
     response = render(request, "orders/order_linked.html", context)
     response["Referrer-Policy"] = "no-referrer"
     return response
