@@ -132,7 +132,7 @@ class Paper(FPDF):
     def qr(self, content: str) -> None:
         """A QR code in the middle of the page."""
         picture = io.BytesIO()
-        segno.make(content, error="m", micro=False).save(picture, kind="png", scale=10, border=2)
+        qr_code(content).save(picture, kind="png", scale=10, border=2)
         self.image(picture, x=(self.w - QR_SIDE) / 2, w=QR_SIDE, h=QR_SIDE)
 
     def stub(self, code: str, words: str, *, order: str) -> None:
@@ -203,9 +203,14 @@ def add_ticket(paper: Paper, ticket: Ticket) -> None:
     paper.stub(ticket.code, words, order=ticket.order.code if ticket.order else "")
 
 
+def qr_code(content: str) -> segno.QRCode:
+    """The mask is given: to try all eight costs four times the rest, and random letters are read under each alike."""
+    return segno.make(content, error="m", micro=False, mask=4)
+
+
 def qr_svg(content: str) -> str:
     """A QR code for a page, as inline SVG."""
-    return segno.make(content, error="m", micro=False).svg_inline(
+    return qr_code(content).svg_inline(
         scale=6, border=2, dark="#000", light="#fff", omitsize=True, svgclass=None, lineclass=None
     )
 

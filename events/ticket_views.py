@@ -1,5 +1,6 @@
 """What one holds: my tickets, a ticket on the page, on paper and in the calendar, its name, and sending it on."""
 
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from django.contrib import messages
@@ -11,8 +12,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
+from accounts.models import User
 from accounts.requests import form_of, signed_in
-from events.documents import grouped, qr_svg, tickets_pdf
+from events.documents import tickets_pdf
 from events.forms import HolderForm, SendForm
 from events.handing import HandingRefusal, rename, send_on
 from events.invitations import CONTENT_TYPE, ics
@@ -22,6 +24,19 @@ from events.ticket_links import has_ended, ticket_of_link
 from ledger import clock
 
 private = cache_control(private=True, no_store=True)
+
+#: So many tickets of an order lie side by side on a ticket's page; further ones are a page away.
+SIDE_BY_SIDE = 12
+
+
+@dataclass(frozen=True)
+class Place:
+    """A ticket among those of its order, and the codes of its neighbours ("" for none)."""
+
+    ticket: Ticket
+    number: int
+    previous: str = ""
+    next: str = ""
 
 
 @private
@@ -48,27 +63,33 @@ def own_ticket(request: HttpRequest, code: str) -> Ticket:
 @login_required
 @require_safe
 def ticket(request: HttpRequest, code: str) -> HttpResponse:
-    """One ticket with its QR code."""
-    shown = own_ticket(request, code)
-    siblings = Ticket.objects.shown_to(signed_in(request)).filter(order=shown.order_id)
-    codes = list(siblings.order_by("pk").values_list("code", flat=True))
-    place = codes.index(shown.code)
-    context = context_of(shown) | {
-        "number": place + 1,
-        "count": len(codes),
-        "previous": codes[place - 1] if place else "",
-        "next": codes[place + 1] if place + 1 < len(codes) else "",
+    """One ticket with its QR code; those of its order that the same person holds are a swipe away."""
+    return ticket_page(request, own_ticket(request, code))
+
+
+def ticket_page(request: HttpRequest, shown: Ticket, *, status: int = 200, **forms: object) -> HttpResponse:
+    places = places_of(shown, signed_in(request))
+    at = next((index for index, place in enumerate(places) if place.ticket.pk == shown.pk), None)
+    if at is None:
+        raise Http404  # sent on a moment ago
+    context = {
+        "ticket": shown,
+        "entry": shown.entry,
+        "count": len(places),
+        "number": places[at].number,
+        "places": [*places[at:], *places[:at]][:SIDE_BY_SIDE],
+        "can_hand_on": shown.state == TicketState.CONFIRMED and shown.entry.ends_at > clock.now(),
+        **forms,
     }
-    return render(request, "events/ticket.html", context)
+    return render(request, "events/ticket.html", context, status=status)
 
 
-def context_of(shown: Ticket) -> dict[str, object]:
-    """What a ticket's page reads; a ticket that opens no door shows no QR code."""
-    context: dict[str, object] = {"ticket": shown, "entry": shown.entry, "grouped_code": grouped(shown.code)}
-    if shown.is_valid:
-        context["qr"] = qr_svg(shown.code)
-        context["can_hand_on"] = shown.state == TicketState.CONFIRMED and shown.entry.ends_at > clock.now()
-    return context
+def places_of(shown: Ticket, user: User) -> list[Place]:
+    """The tickets of the order of `shown` that `user` may see, in their order."""
+    rows = Ticket.objects.shown_to(user).filter(order=shown.order_id).with_page().select_related("order").order_by("pk")
+    tickets = list(rows)
+    codes = ["", *(ticket.code for ticket in tickets), ""]
+    return [Place(ticket, at + 1, codes[at], codes[at + 2]) for at, ticket in enumerate(tickets)]
 
 
 @private
@@ -103,7 +124,7 @@ def holder(request: HttpRequest, code: str) -> HttpResponse:
     """Put a name on the ticket."""
     shown, form = own_ticket(request, code), HolderForm(request.POST)
     if not form.is_valid():
-        return render(request, "events/ticket.html", context_of(shown) | {"holder_form": form}, status=422)
+        return ticket_page(request, shown, status=422, holder_form=form)
     try:
         rename(shown, form.cleaned_data["holder"], at=clock.now())
     except HandingRefusal:
@@ -119,7 +140,7 @@ def send(request: HttpRequest, code: str) -> HttpResponse:
     """Send the ticket to somebody else: its code dies, and the receiver gets a new one by mail."""
     shown, form = own_ticket(request, code), SendForm(request.POST)
     if not form.is_valid():
-        return render(request, "events/ticket.html", context_of(shown) | {"send_form": form}, status=422)
+        return ticket_page(request, shown, status=422, send_form=form)
     user, to = signed_in(request), form.cleaned_data["email"]
     try:
         send_on(shown, to=to, holder=form.cleaned_data["name"], who=f"user:{user.pk}", at=clock.now())
@@ -137,7 +158,8 @@ def linked(request: HttpRequest, token: str) -> HttpResponse:
     shown = _linked(token)
     if has_ended(shown, at=clock.now()):
         return link_ended(request, reverse("tickets"))
-    response = render(request, "events/ticket_linked.html", context_of(shown) | {"token": token})
+    context = {"ticket": shown, "entry": shown.entry, "token": token}
+    response = render(request, "events/ticket_linked.html", context)
     response["Referrer-Policy"] = "no-referrer"
     return response
 

@@ -9,7 +9,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.requests import Request, signed_in
-from events.documents import grouped, qr_svg
 from events.door import Answer, Found, Light
 from events.door_views import AT_THE_DOOR, FOUND, answered, in_order, to_login
 from events.models import Page
@@ -28,8 +27,8 @@ def voucher(request: HttpRequest, code: str) -> HttpResponse:
     """One voucher with its QR code; 404 for another's, and for one that was never ordered."""
     own = ProductItem.objects.filter(user=signed_in(request)).exclude(state=TicketState.PENDING)
     item = get_object_or_404(own.with_page().select_related("order"), code=code)
-    context = {"item": item, "product": item.product, "page": item.product.page, "grouped_code": grouped(item.code)}
-    return render(request, "market/voucher.html", context | ({"qr": qr_svg(item.code)} if item.is_valid else {}))
+    context = {"item": item, "product": item.product, "page": item.product.page}
+    return render(request, "market/voucher.html", context)
 
 
 def own_pages(request: HttpRequest) -> QuerySet[Page]:

@@ -12,7 +12,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.requests import form_of, signed_in
-from events.documents import qr_svg
 from events.invitations import CONTENT_TYPE
 from events.ticket_views import as_file, link_ended, private
 from ledger import clock
@@ -98,13 +97,9 @@ def linked(request: HttpRequest, token: str) -> HttpResponse:
         context = {"order": order, "token": token, "lines": order.lines.all(), "can_pay": order.can_still_pay(now)}
         return _for_the_link(render(request, "orders/order_linked_unpaid.html", context))
     held = held_of(order)
-    context = {
-        "order": order,
-        "held": held,
-        "shown": [(ticket, qr_svg(ticket.code)) for ticket in held.valid_tickets],
-        "vouchers": [(item, qr_svg(item.code)) for item in held.valid_items],
-        "token": token,
-    }
+    tickets = held.valid_tickets
+    strip = zip([None, *tickets], tickets, [*tickets[1:], None], strict=False)  # each between its neighbours
+    context = {"order": order, "held": held, "strip": list(strip), "token": token}
     return _for_the_link(render(request, "orders/order_linked.html", context))
 
 

@@ -8,6 +8,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
+from events import ticket_views
 from events.models import CalendarEntry, Ticket
 from events.models.tickets import new_ticket_code
 from orders.models import Order, new_order_code
@@ -141,3 +142,59 @@ def test_a_ticket_asks_a_fixed_number_of_times(
         ticket = ticket_of(free_order(buyer, number))
         with django_assert_num_queries(5):
             client.get(f"/tickets/{ticket.code}/")
+
+
+def test_a_ticket_s_page_begins_with_it_and_goes_on_with_the_others_of_its_order(client: Client, buyer: User) -> None:
+    tickets = list(free_order(buyer, 3).tickets.order_by("pk"))
+    free_order(buyer, title="Another order")
+
+    places = client.get(tickets[1].get_absolute_url()).context["places"]
+
+    first, second, third = (ticket.code for ticket in tickets)
+    assert [(place.number, place.ticket.code, place.previous, place.next) for place in places] == [
+        (2, second, first, third),
+        (3, third, second, ""),
+        (1, first, "", second),
+    ]
+
+
+def test_a_ticket_alone_is_no_strip_to_scroll(client: Client, buyer: User) -> None:
+    body = client.get(ticket_of(free_order(buyer)).get_absolute_url()).content.decode()
+
+    assert body.count('class="qr"') == 1
+    for words in ("side by side", "Next ticket", "1 of 1", "Ticket 1"):
+        assert words not in body
+
+
+def test_no_more_than_so_many_tickets_lie_side_by_side(
+    client: Client, buyer: User, django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ticket_views, "SIDE_BY_SIDE", 3)
+    last = free_order(buyer, 5).tickets.order_by("pk").last()
+    assert last is not None
+
+    with django_assert_num_queries(5):
+        response = client.get(last.get_absolute_url())
+
+    assert [place.number for place in response.context["places"]] == [5, 1, 2]
+    body = response.content.decode()
+    assert body.count('class="qr"') == 3
+    assert "5 of 5" in body
+
+
+def test_a_ticket_that_was_sent_on_is_not_beside_the_others(client: Client, buyer: User) -> None:
+    order = free_order(buyer, 2)
+    stays, goes = order.tickets.order_by("pk")
+    client.post(f"/tickets/{goes.code}/send/", {"email": "jo@example.org"})
+
+    assert [place.ticket.pk for place in client.get(stays.get_absolute_url()).context["places"]] == [stays.pk]
+
+
+def test_a_form_refused_keeps_the_tickets_side_by_side(client: Client, buyer: User) -> None:
+    ticket = ticket_of(free_order(buyer, 2))
+
+    response = client.post(f"/tickets/{ticket.code}/send/", {"email": "nobody"})
+
+    assert response.status_code == 422
+    assert len(response.context["places"]) == 2
+    assert "1 of 2" in response.content.decode()

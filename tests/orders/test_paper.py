@@ -14,12 +14,14 @@ from icalendar import Calendar
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import User
+from events.documents import grouped
 from events.models import CalendarEntry, Role
 from orders.jobs import send_confirmation
 from orders.models import Order
 from tests.cart.steps import book, fill, order_cart, take
 from tests.desk import answered, house, member, signed_in_as
 from tests.factories import EventFactory, ProductFactory, RoomFactory, TicketTypeFactory, UserFactory
+from tests.ledger.psql import run
 from tests.papers import codes_of, pages_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
@@ -121,7 +123,7 @@ def test_the_link_shows_this_order_s_tickets_and_nothing_to_change(order: Order)
 
     page = stranger.get(link)
     body = page.content.decode()
-    assert all(code in body for code in codes(order))
+    assert all(grouped(code) in body for code in codes(order))
     assert 'method="post"' not in body.split("<main")[1].split("</main")[0]
     assert (page["Referrer-Policy"], page["Cache-Control"]) == ("no-referrer", "private, no-store")
     assert codes_of(stranger.get(link.rstrip("/") + ".pdf").content) == codes(order)
@@ -233,3 +235,21 @@ def test_what_to_know_of_a_room_is_on_all_that_its_booking_has_and_nowhere_else(
     ):
         assert "key is at the bar" not in client.get(address).content.decode()
     assert "key is at the bar" not in client.get(f"/orders/{order.code}/").content.decode()
+
+
+def test_the_order_s_page_has_the_code_of_each_thing_for_the_browser_s_printer(client: Client, buyer: User) -> None:
+    """Not of what was sent to somebody else, and not of what is no longer valid."""
+    entry, mug = EventFactory.create(ticket_price=0), ProductFactory.create(price=0)
+    fill(buyer, entry, 4)
+    take(buyer, mug, 2)
+    order = order_cart(buyer)
+    kept, sent, given_up, _fourth = order.tickets.order_by("pk")
+    client.post(f"/tickets/{sent.code}/send/", {"email": "jo@example.org"})
+    run("UPDATE events_ticket SET state = 'cancelled' WHERE id = %s", given_up.pk)
+
+    body = client.get(order.get_absolute_url()).content.decode()
+
+    assert body.count('<div class="only-print"><div class="qr"><svg') == 4
+    assert grouped(kept.code) in body
+    assert grouped(given_up.code) not in body
+    assert all(grouped(item.code) in body for item in order.items.all())
