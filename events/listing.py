@@ -126,6 +126,9 @@ class Period:
     def days(self) -> list[Day]:
         return [day for week in self.weeks for day in week]
 
+    #: After an empty period, the first day on which something is on.
+    next_day: date | None = None
+
     @property
     def is_empty(self) -> bool:
         return not any(day.events for day in self.days)
@@ -236,12 +239,22 @@ def _period(
         for day in event.days():
             on_day.setdefault(day, []).append(event)
     return Period(
+        next_day=None if any(day in on_day for week in weeks for day in week) else _next_day(entries, on_day, end),
         weeks=[[_day(day, on_day, first, last, today) for day in week] for week in weeks],
         first=first,
         last=last,
         before=first - timedelta(days=1) if first > today else None,
         after=last + timedelta(days=1) if last < LAST_DAY else None,
     )
+
+
+def _next_day(entries: EntryQuerySet, on_day: Mapping[date, list[Listed]], end: datetime) -> date | None:
+    """The day on which something is on next, on its page's clock: just after the period, or from `end` on."""
+    near = [day for day in on_day if end.date() - timedelta(days=2) <= day]
+    if near:
+        return min(near)
+    first = entries.filter(starts_at__gte=end).order_by("starts_at", "pk").first()
+    return first.starts_at.astimezone(first.calendar.page.zone()).date() if first else None
 
 
 def _day(day: date, on_day: Mapping[date, list[Listed]], first: date, last: date, today: date) -> Day:

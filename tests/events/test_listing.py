@@ -1,11 +1,13 @@
 """What is on: which events are shown, in which order, with which price, pill and day."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.test import Client
 
-from events.listing import Availability, Listed, View, Wanted, coming, listed, month_of, past, week_of
+from events.listing import Availability, Listed, Period, View, Wanted, coming, listed, month_of, past, week_of
 from events.models import CalendarEntry
 from events.transitions import call_off_event
 from ledger.money import Money
@@ -198,3 +200,32 @@ def test_week_runs_from_monday_to_sunday() -> None:
 
     assert (week.first, week.last) == (date(2026, 12, 7), date(2026, 12, 13))
     assert [titles([event.entry for event in day.events]) for day in week.days] == [[], [], [], [], [], [], ["sunday"]]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("show", [month_of, week_of])
+def test_an_empty_period_leads_to_the_next_that_has_something(show: Callable[..., Period]) -> None:
+    EventFactory.create(starts_at=on(1, 10) + timedelta(days=90), calendar__page__time_zone="Pacific/Auckland")
+    entry = EventFactory.create(starts_at=datetime(2027, 2, 9, 13, tzinfo=UTC), calendar__page__time_zone="Asia/Tokyo")
+
+    assert show(coming(EVENTS.all(), at=NOON), TODAY, today=TODAY, at=NOON).next_day == date(2027, 2, 9)
+    there = show(coming(EVENTS.all(), at=NOON), date(2027, 2, 9), today=TODAY, at=NOON)
+    assert (there.is_empty, there.next_day) == (False, None)
+    assert show(coming(EVENTS.exclude(pk=entry.pk), at=on(31)), date(2028, 1, 1), today=TODAY, at=NOON).next_day is None
+
+
+@pytest.mark.django_db
+def test_what_begins_the_morning_after_an_empty_week_is_the_next() -> None:
+    EventFactory.create(starts_at=on(14, 8))
+
+    assert week_of(coming(EVENTS.all(), at=NOON), TODAY, today=TODAY, at=NOON).next_day == date(2026, 12, 14)
+
+
+@pytest.mark.django_db
+def test_an_empty_week_s_page_links_there_and_keeps_what_was_searched(client: Client) -> None:
+    EventFactory.create(title="Jazz", starts_at=datetime(2199, 2, 9, 13, tzinfo=UTC))
+
+    body = client.get("/", {"view": "week", "q": "jazz"}).content.decode()
+
+    assert "On to the next: Saturday 9 February 2199" in body
+    assert "?view=week&amp;q=jazz&amp;date=2199-02-09" in body
