@@ -23,6 +23,7 @@ import accounts.mails
 from accounts.adapter import Adapter
 from accounts.models import User
 from events.calling_off import call_off
+from events.documents import grouped
 from events.handing import send_on
 from events.mails import (
     Whereabouts,
@@ -246,7 +247,7 @@ def test_the_first_link_of_a_ticket_mail_opens_without_signing_in(sent: Sent, cl
         page = client.get(first.removeprefix("https://tickets.moon-club.test"))
         assert page.status_code == 200
         for number, ticket in enumerate(Ticket.objects.filter(order=sent.paid)):
-            assert ticket.code in page.content.decode(), number
+            assert grouped(ticket.code) in page.content.decode(), number
             assert f"{first}#ticket-{ticket.pk}" in str(part)
             assert f'id="ticket-{ticket.pk}"' in page.content.decode()
 
