@@ -1,5 +1,6 @@
 """What a search finds: however the word is typed, whatever wrote the row, and by an index when there are many."""
 
+import re
 import unicodedata
 from datetime import UTC, datetime
 
@@ -143,7 +144,9 @@ def test_three_thousand_events_are_searched_by_an_index() -> None:
 
     plan = found.explain()
     assert "Bitmap Index Scan on entry_told" in plan
-    assert "Seq Scan on events_calendarentry" not in plan
+    assert not re.search(
+        r"Seq Scan on events_calendarentry.*\n +Filter:.*foyer_fold", plan
+    )  # none is folded to be looked at
     assert titles("forro strasse") == ["Forró"]
 
 
