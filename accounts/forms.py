@@ -22,6 +22,7 @@ class SignInForm(LoginForm):  # type: ignore[misc]  # allauth ships no types
         self.fields["login"] = EmailField(
             label=_("E-mail address"), max_length=User._meta.get_field("email").max_length
         )
+        self.fields["login"].widget.attrs["autofocus"] = True
 
     def _setup_password_field(self) -> None:
         self.fields["password"].required = False

@@ -183,11 +183,15 @@ def _name(entry: CalendarEntry, key: int) -> str:
     return " – ".join([entry.title, *kinds])
 
 
-def _unpaid_orders(request: HttpRequest) -> list[object]:
-    """The visitor's orders that await payment: who comes back from SumUp's page looks for their things here."""
+def _unpaid_orders(request: HttpRequest) -> list[tuple[object, bool]]:
+    """The visitor's orders that await payment, and whether they can still be paid: who comes back from SumUp's page
+
+    looks for their things here.
+    """
     if not isinstance(request.user, User):
         return []
-    return list(request.user.orders.awaiting().with_money().order_by("pk"))
+    orders = request.user.orders.awaiting().with_money().order_by("pk")
+    return [(order, order.can_still_pay(clock.now())) for order in orders]
 
 
 def _sums(part: Cart | Group) -> dict[str, object]:

@@ -99,6 +99,7 @@ def entry_context(shown: CalendarEntry, *, at: datetime, chosen: Mapping[int, in
         "offers": [(offer, chosen.get(offer.key, 0)) for offer in offers],
         "is_on_sale": any(offer.buyable for offer in offers),
         "unpayable": any(offer.unpayable for offer in offers),
+        "has_price": any(offer.price.amount for offer in offers),
     }
 
 

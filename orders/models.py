@@ -23,6 +23,8 @@ from orders.states import ORDER_ARROWS, PAYABLE, SUMUP_PAID, UNDECIDED, OrderSta
 
 #: With less of its hold left than this nobody begins to pay it.
 LEAST_LEFT = timedelta(minutes=5)
+#: And nobody is sent back to a payment page that is there: it ends two minutes before the hold.
+LAST_CALL = timedelta(minutes=3)
 
 
 def new_order_code() -> str:
@@ -154,7 +156,8 @@ class Order(models.Model):
         return self.state == OrderState.AWAITING_PAYMENT and self.cancel_requested_at is None and at < self.hold_until
 
     def can_still_pay(self, at: datetime) -> bool:
-        return self.has_time(at) and not self.money_came
+        """Paying is offered: not in the last minute of the hosted page, in which nobody types a card's number."""
+        return self.has_time(at + LAST_CALL) and not self.money_came
 
 
 class OrderLine(models.Model):

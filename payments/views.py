@@ -2,7 +2,9 @@
 
 import json
 import uuid
+from datetime import timedelta
 from http import HTTPStatus
+from math import ceil
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -90,6 +92,7 @@ def _to_payment(request: HttpRequest, order: Order) -> HttpResponse:
     try:
         address = hosted_page(order, at=clock.now())
     except NotPayable:
+        _say_why_not(request, order)
         return redirect(order)
     except PageUnavailable:
         messages.warning(
@@ -106,12 +109,21 @@ def _to_payment(request: HttpRequest, order: Order) -> HttpResponse:
     return HttpResponse(status=HTTPStatus.SEE_OTHER, headers={"Location": address})
 
 
+def _say_why_not(request: HttpRequest, order: Order) -> None:
+    now = clock.now()
+    if order.has_time(now) and not order.money_came:
+        words = _(
+            "Too little time is left to pay this order. What it holds is given back in %(n)d minutes at the latest."
+        )
+        messages.warning(request, words % {"n": ceil((order.hold_until - now) / timedelta(minutes=1))})
+
+
 def _back_to_cart(request: HttpRequest, user: User, page: Page | None, refusal: Exception) -> HttpResponse:
     contents = cart_of(user, at=clock.now())
     context = context_of(contents.of_page(page) if page else contents)
     context |= {"page": page, "refusal": _words(refusal)}
     if isinstance(refusal, OrderAwaiting):
-        context["awaiting"] = refusal.order
+        context |= {"awaiting": refusal.order, "can_pay": refusal.order.can_still_pay(clock.now())}
     status = HTTPStatus.SERVICE_UNAVAILABLE if isinstance(refusal, Contention) else HTTPStatus.UNPROCESSABLE_ENTITY
     return render(request, "cart/cart.html", context, status=status)
 

@@ -79,11 +79,15 @@ const wake = (root) => {
   tick(root);
 };
 wake(document);
+// What was typed wrong is ready to be typed over.
+document.querySelector("[autofocus][aria-invalid='true']")?.select();
 document.addEventListener("htmx:afterSettle", (event) => {
   const root = event.target.parentElement ?? document;
   wake(root);
   // The button that was clicked is gone with what was swapped: the keyboard and the reader go on at the answer.
-  root.querySelector("[data-focus]")?.focus({ preventScroll: true });
+  const answer = root.querySelector("[data-focus]");
+  answer?.focus({ preventScroll: true });
+  if (answer?.dataset.focus !== "still") answer?.scrollIntoView({ block: "nearest" });
 });
 
 // A click in the cart that comes before the last one is answered waits in line (hx-sync), so that the server hears them

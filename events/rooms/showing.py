@@ -141,6 +141,11 @@ class RoomShown:
         return self.week if self.view is View.WEEK else [day for day in self.week if day.date == self.day]
 
     @property
+    def has_price(self) -> bool:
+        """Whether any of what is shown costs something."""
+        return any(time.price.amount for day in self.days for time in day.times)
+
+    @property
     def is_free_length(self) -> bool:
         return self.hours.bookable().slot_minutes is None
 

@@ -372,6 +372,7 @@ def test_two_at_once_without_the_lock_do_no_double_work(
         thread.join()
     assert failures == []
     assert [states_of(order) for order in orders[:5]] == [["confirmed"]] * 4 + [["refunded"]]
+    assert [(case.kind, case.words) for case in Case.objects.exclude(kind=CaseKind.STRAY)] == []
     assert Case.objects.count() == 1
     assert Refund.objects.count() == 1
     ours = sum((row.captured or Decimal(0) for row in Checkout.objects.exclude(captured=None)), Decimal(0))

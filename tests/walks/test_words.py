@@ -1,0 +1,57 @@
+"""One word for one thing, and the cursor where one field is the page's point."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.test import Client
+
+TEMPLATES = Path(settings.BASE_DIR) / "templates"
+ROOMS = ("accounts", "cart", "events", "ledger", "market", "orders", "payments", "config")
+#: What is marked for translation, in templates and in code.
+TOLD = re.compile(
+    r"""translate "((?:[^"\\]|\\.)*)"|{% blocktranslate[^%]*%}(.*?){% endblocktranslate|\b_\(\s*"((?:[^"\\]|\\.)*)\"""",
+    re.DOTALL,
+)
+#: The noun is *e-mail address*; the short word for a message is *mail*.
+WRONG = re.compile(r"\bemails?\b|(?<!e-)\bmail address", re.IGNORECASE)
+
+
+def told(path: Path) -> list[str]:
+    """The sentences in a file, without the names of what is filled in."""
+    sentences = ("".join(found) for found in TOLD.findall(path.read_text()))
+    return [re.sub(r"{{.*?}}|%\(\w+\)[sd]", "", sentence) for sentence in sentences]
+
+
+def files() -> list[Path]:
+    code = [path for room in ROOMS for path in (Path(settings.BASE_DIR) / room).rglob("*.py")]
+    return [*TEMPLATES.rglob("*.html"), *TEMPLATES.rglob("*.txt"), *code]
+
+
+def test_an_e_mail_address_is_called_so_everywhere() -> None:
+    sentences = {sentence: path.name for path in files() for sentence in told(path)}
+    assert len(sentences) > 1000
+    assert any("e-mail address" in sentence for sentence in sentences)
+    assert {sentence: name for sentence, name in sentences.items() if WRONG.search(sentence)} == {}
+    names = {
+        str(field.verbose_name)
+        for model in apps.get_models()
+        if model._meta.app_label in ROOMS
+        for field in model._meta.concrete_fields
+    }
+    assert {name for name in names if WRONG.search(name)} == set()
+
+
+@pytest.mark.django_db
+def test_the_pages_of_signing_in_say_it_too(client: Client) -> None:
+    page = client.get("/accounts/login/").content.decode()
+    assert "E-mail address" in page
+    assert WRONG.search(re.sub(r"<[^>]*>", " ", page)) is None
+
+
+def test_the_cursor_waits_where_one_field_is_the_page_s_point_and_nowhere_else() -> None:
+    """Elsewhere a page would jump, or a phone's keyboard cover it: the door, the counter, signing in, its code."""
+    wanted = {str(path.relative_to(settings.BASE_DIR)) for path in files() if "autofocus" in path.read_text()}
+    assert wanted == {"templates/events/_desk.html", "accounts/forms.py"}
