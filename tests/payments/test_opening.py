@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from orders.models import LEAST_LEFT
+from orders.models import LAST_CALL, LEAST_LEFT
 from orders.releasing import request_cancel
 from payments.models import Case, Checkout
 from payments.opening import NotPayable, PageUnavailable, PaymentRefused, hosted_page
@@ -38,7 +38,7 @@ def test_the_second_click_gets_the_same_page_without_a_call(sumup: SimulatorProc
     order = ordered()
     first = hosted_page(order, at=timezone.now())
 
-    assert hosted_page(order, at=later(minutes=29)) == first
+    assert hosted_page(order, at=later(minutes=26)) == first
     assert sumup.calls("create") == 1
 
 
@@ -140,13 +140,14 @@ def test_a_new_attempt_needs_five_minutes_of_the_hold(sumup: SimulatorProcess) -
     assert LEAST_LEFT.total_seconds() == 5 * 60
 
 
-def test_an_open_page_is_given_until_the_hold_ends(sumup: SimulatorProcess) -> None:
+def test_an_open_page_is_given_until_its_last_minute(sumup: SimulatorProcess) -> None:
     order = ordered()
     address = hosted_page(order, at=timezone.now())
 
-    assert hosted_page(order, at=order.hold_until - timedelta(seconds=1)) == address
-    with pytest.raises(NotPayable):
-        hosted_page(order, at=order.hold_until)
+    assert hosted_page(order, at=order.hold_until - LAST_CALL - timedelta(seconds=1)) == address
+    for too_late in (order.hold_until - LAST_CALL, order.hold_until):
+        with pytest.raises(NotPayable):
+            hosted_page(order, at=too_late)
 
 
 def test_an_order_that_is_paid_or_being_cancelled_has_no_page(sumup: SimulatorProcess) -> None:
