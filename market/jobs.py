@@ -9,7 +9,7 @@ from market.models import ProductItem
 
 
 @app.periodic(cron="27 * * * *")
-@app.task(queue="carts", lock="lapse_items", queueing_lock="lapse_items")
+@app.task(name="market.jobs.lapse_items", queue="carts", lock="lapse_items", queueing_lock="lapse_items")
 def lapse_items(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
     """Every hour: empty the carts of what has lain there too long."""
     delete_free(ProductItem.objects.filter(too_old(clock.now()), state=TicketState.PENDING))

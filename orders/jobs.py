@@ -18,26 +18,26 @@ REMINDED_AFTER = timedelta(minutes=10)
 REMINDED_MOST = 500
 
 
-@app.task(queue="mail", retry=MAIL_RETRY)
+@app.task(name="orders.jobs.send_confirmation", queue="mail", retry=MAIL_RETRY)
 def send_confirmation(order_id: int, copy: int = 0) -> None:
     """Send the confirmation of a paid order to its buyer; `copy` numbers those that were asked for again."""
     send_confirmation_mail(order_id, copy=copy)
 
 
-@app.task(queue="mail", retry=MAIL_RETRY)
+@app.task(name="orders.jobs.tell_unpaid", queue="mail", retry=MAIL_RETRY)
 def tell_unpaid(order_id: int) -> None:
     """Remind the buyer of an order that is not paid yet."""
     send_unpaid_mail(order_id)
 
 
-@app.task(queue="mail", retry=MAIL_RETRY)
+@app.task(name="orders.jobs.tell_lapsed", queue="mail", retry=MAIL_RETRY)
 def tell_lapsed(order_id: int) -> None:
     """Tell the buyer that an order was not paid in time."""
     send_lapsed_mail(order_id)
 
 
 @app.periodic(cron="* * * * *")
-@app.task(queue="carts", lock="remind_unpaid", queueing_lock="remind_unpaid")
+@app.task(name="orders.jobs.remind_unpaid", queue="carts", lock="remind_unpaid", queueing_lock="remind_unpaid")
 def remind_unpaid(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
     """Every minute: enqueue the reminders that are due."""
     remind_once(at=clock.now())

@@ -29,7 +29,7 @@ SWEEP_PAUSE = timedelta(seconds=55)
 SWEEP_MOST = 500
 
 
-@app.task(queue="payments", retry=Patience(max_attempts=8, exponential_wait=3))
+@app.task(name="payments.jobs.ask_about", queue="payments", retry=Patience(max_attempts=8, exponential_wait=3))
 def ask_about(checkout_pk: int) -> None:
     """Settle one checkout, again after a while when SumUp could not be asked."""
     heard: list[SumUpProblem] = []
@@ -45,14 +45,14 @@ def ask_soon(checkout_pk: int) -> None:
 
 
 @app.periodic(cron="* * * * *")
-@app.task(queue="payments", lock="sweep", queueing_lock="sweep")
+@app.task(name="payments.jobs.sweep", queue="payments", lock="sweep", queueing_lock="sweep")
 def sweep(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
     """Every minute: ask about what is unsettled, and end the orders whose hold is over or whose buyer cancelled."""
     sweep_once()
 
 
 @app.periodic(cron="* * * * *")
-@app.task(queue="payments", queueing_lock="rescue")
+@app.task(name="payments.jobs.rescue", queue="payments", queueing_lock="rescue")
 async def rescue(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
     """Every minute: run again what a worker had begun when it was killed, and let go of the locks that it held.
 

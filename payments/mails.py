@@ -11,7 +11,7 @@ from payments.money_came import came_of
 from payments.rows import told_lines
 
 
-@app.task(queue="mail", retry=MAIL_RETRY)
+@app.task(name="payments.mails.tell_surplus", queue="mail", retry=MAIL_RETRY)
 def tell_surplus(checkout_id: int) -> None:
     """Tell the buyer that the order was paid a second time, and that this payment is owed back."""
     checkout = Checkout.objects.select_related("order__user").get(pk=checkout_id)
@@ -25,7 +25,7 @@ def tell_surplus(checkout_id: int) -> None:
     ).send()
 
 
-@app.task(queue="mail", retry=MAIL_RETRY)
+@app.task(name="payments.mails.tell_mismatch", queue="mail", retry=MAIL_RETRY)
 def tell_mismatch(checkout_id: int) -> None:
     """Tell the buyer that a payment has come that is not what was asked for, and that nothing more is to be paid."""
     checkout = Checkout.objects.select_related("order__user").get(pk=checkout_id)
@@ -38,7 +38,7 @@ def tell_mismatch(checkout_id: int) -> None:
     ).send()
 
 
-@app.task(queue="mail", retry=MAIL_RETRY)
+@app.task(name="payments.mails.tell_refund", queue="mail", retry=MAIL_RETRY)
 def tell_refund(refund_id: int) -> None:
     """Tell the buyer that money went back, how much, and what for."""
     refund = Refund.objects.select_related("checkout__order__user").get(pk=refund_id)

@@ -14,7 +14,9 @@ log = logging.getLogger(__name__)
 
 
 @app.periodic(cron="17 * * * *")
-@app.task(queue="payments", lock="reconcile", queueing_lock="reconcile")
+@app.task(
+    name="payments.reconcile_jobs.reconcile_hourly", queue="payments", lock="reconcile", queueing_lock="reconcile"
+)
 def reconcile_hourly(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
     """Every hour: compare our books with SumUp's; one that runs by hand at the moment does it as well."""
     try:

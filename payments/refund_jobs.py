@@ -33,14 +33,14 @@ EVENT_WITHIN = timedelta(days=1)
 SWEEP_MOST = 200
 
 
-@app.task(queue="payments", retry=Patience(max_attempts=6, exponential_wait=4))
+@app.task(name="payments.refund_jobs.send_refund", queue="payments", retry=Patience(max_attempts=6, exponential_wait=4))
 def send_refund(refund_pk: int) -> None:
     """Send one refund; again after a while when SumUp could not be asked what it knows of the payment, or was busy."""
     if send(refund_pk, who="refund", at=clock.now()) is Sent.WAITING:
         raise NotAnswered(_pause_of(Refund.objects.filter(pk=refund_pk)))
 
 
-@app.task(queue="payments", retry=Patience(max_attempts=6, exponential_wait=4))
+@app.task(name="payments.refund_jobs.run_batch", queue="payments", retry=Patience(max_attempts=6, exponential_wait=4))
 def run_batch(batch_pk: int) -> None:
     """Pay back what a called-off entry owes; again after a while when SumUp could not be asked."""
     if not run(batch_pk):
@@ -53,7 +53,7 @@ def _pause_of(refunds: "models.QuerySet[Refund]") -> float | None:
     return float((last - clock.now()).total_seconds()) if last else None
 
 
-@app.task(queue="payments", lock="owed")
+@app.task(name="payments.refund_jobs.send_owed", queue="payments", lock="owed")
 def send_owed(parts: list[tuple[int, list[str]]], reason: str, who: str) -> None:
     """Ask for the refunds of all that a person saw as owed: of each checkout, what of it is still owed.
 
@@ -69,7 +69,7 @@ def send_owed(parts: list[tuple[int, list[str]]], reason: str, who: str) -> None
 
 
 @app.periodic(cron="* * * * *")
-@app.task(queue="payments", lock="refunds", queueing_lock="refunds")
+@app.task(name="payments.refund_jobs.sweep_refunds", queue="payments", lock="refunds", queueing_lock="refunds")
 def sweep_refunds(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
     """Every minute: send what was left behind, ask about what is unknown, and tell a person what stays so."""
     refunds_once(at=clock.now())
