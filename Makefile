@@ -13,7 +13,7 @@ OURS := .venv/made-by-make
 ANY_PYTHON := $(if $(wildcard $(PYTHON)),$(PYTHON),$(PYTHON3))
 BROWSER_PACKAGES := chromium-headless-shell fonts-dejavu-core
 # A command in the tests' surroundings: settings that reach nothing outside, a throw-away PostgreSQL.
-SURROUNDED := $(PYTHON) -m config.testing
+SURROUNDED := $(PYTHON) -m dev.testing
 # Four at once on two cores: much of a test is waiting, for a browser or another process.
 TESTS := -n 4 --dist worksteal --durations=20 -m 'not soak'
 
@@ -23,7 +23,7 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 
 run: $(INSTALLED) ## the demo, on PORT (8000), with SumUp's simulator on SIMULATOR_PORT (8001)
-	@$(PYTHON) -m config.launcher run
+	@$(PYTHON) -m dev.launcher run
 
 test: $(INSTALLED) browser ## lint, types, and all tests
 	@$(MAKE) --no-print-directory --output-sync --jobs=2 lint types
@@ -62,10 +62,10 @@ bench: $(INSTALLED) ## speed and size, measured
 
 # `manage.py backup` and `restore` are the same for a deployment, without make.
 backup: packages ## the database of DATABASE_URL, or of the demo, into one file (FILE=…)
-	@$(ANY_PYTHON) -m config.launcher backup $(FILE)
+	@$(ANY_PYTHON) -m dev.launcher backup $(FILE)
 
 restore: packages ## that file back into the database: make restore FILE=…
-	@$(ANY_PYTHON) -m config.launcher restore $(FILE)
+	@$(ANY_PYTHON) -m dev.launcher restore $(FILE)
 
 packages:
 	@$(ANY_PYTHON) -c 'import django, psycopg' 2>/dev/null || { \

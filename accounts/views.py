@@ -25,10 +25,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.codes import CodeProcess, signed_in_by_code
-from accounts.demo import DEMO_ACCOUNTS, DEMO_PASSWORD
 from accounts.forms import EnterCodeForm, SignInForm
 from accounts.requests import signed_in
 from accounts.watching import sign_in_failed
+from dev.demo.accounts import DEMO_ACCOUNTS, DEMO_PASSWORD
 from ledger import clock
 
 log = logging.getLogger(__name__)

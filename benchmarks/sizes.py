@@ -103,9 +103,9 @@ def reconciling(order_path: str, *, checkouts: int) -> None:
     from benchmarks.buyer import SumUp
     from benchmarks.filling import opened
     from orders.models import Order
-    from payments.pacing import Pace
-    from payments.reconciling import reconcile
-    from payments.rounds import Round
+    from payments.reconcile.pace import Pace
+    from payments.reconcile.round import Round
+    from payments.reconcile.running import reconcile
 
     order = Order.objects.get(code=order_path.split("/")[2])
     sumup = SumUp(f"127.0.0.1:{SIMULATOR}", HOST)

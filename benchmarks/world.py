@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.buyer import KEY, MERCHANT
-from config.children import Child, wait_for_port
-from config.postgres import Cluster
+from dev.children import Child, wait_for_port
+from dev.postgres import Cluster
 
 PROJECT = Path(__file__).resolve().parent.parent
 TICK = os.sysconf("SC_CLK_TCK")
@@ -84,7 +84,7 @@ def running(*, threads: int, workers: int) -> Iterator[World]:
 
             ledger = str(folder / "simulator.jsonl")
             simulator = start(
-                "simulator", "-m", "payments.simulator", "--port", str(SIMULATOR), "--ledger", ledger, port=SIMULATOR
+                "simulator", "-m", "dev.simulator", "--port", str(SIMULATOR), "--ledger", ledger, port=SIMULATOR
             )
             options = [
                 "--bind",

@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "pgtrigger",
     "procrastinate.contrib.django",
     "config",
+    *(["dev"] if DEBUG else []),
     "ledger",
     "accounts",
     "events",

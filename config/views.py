@@ -22,7 +22,7 @@ from config.doctor import missing_static
 from events.developing import NAME
 from ledger import clock
 from ledger.locking import Contention
-from payments.health import troubles
+from payments.watch.health import troubles
 
 
 @never_cache

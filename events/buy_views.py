@@ -13,7 +13,7 @@ from accounts.requests import Request, form_of
 from events.buying import PurchaseRefusal, put_in_cart
 from events.forms import BadQuantity, read_quantities
 from events.models import CalendarEntry
-from events.views import entry_context
+from events.programme.views import entry_context
 from ledger import clock
 
 

@@ -4,7 +4,8 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from events.lapsing import lapse
-from events.mails import (
+from events.old_pictures import develop_old, remove_left_behind
+from events.tickets.mails import (
     Whereabouts,
     send_about_booking_mail,
     send_called_off_mail,
@@ -12,7 +13,6 @@ from events.mails import (
     send_other_time_mail,
     send_ticket_mail,
 )
-from events.old_pictures import develop_old, remove_left_behind
 from ledger import clock
 
 #: A mail server that is away is asked again for about a day.

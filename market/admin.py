@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from events.admin.paying_back import pay_back_action, pay_back_address
 from events.admin.pictures import PicturedAdmin
 from events.admin.sold import SoldAdmin
-from events.desk import DeskAdmin, link
 from events.local_times import told
 from events.models import Page
+from events.organising.desk import DeskAdmin, link
 from events.scoping import RUN, SEE_EVENTS, ScopedFilter, choices_for
 from events.states import TicketState
 from ledger.telling import Step

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from django.utils.translation import gettext as _
 
-from events.documents import Paper
+from events.tickets.paper import Paper
 from market.models import ProductItem
 
 

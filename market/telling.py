@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext as _
 
-from events.telling import people_of
+from events.organising.telling import people_of
 from ledger.models import History
 from ledger.telling import Sentence, Step, Words, steps
 from market.models import Product, ProductItem

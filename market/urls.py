@@ -1,10 +1,11 @@
 from django.urls import path
 
-from market import views, voucher_views
+from market.counter import views as counter
+from market.shop import views as shop
 
 urlpatterns = [
-    path("p/<slug:page_slug>/shop/<slug:slug>/", views.product, name="product"),
-    path("p/<slug:page_slug>/shop/<slug:slug>/buy/", views.buy, name="buy_product"),
-    path("vouchers/<slug:code>/", voucher_views.voucher, name="voucher"),
-    path("door/products/<slug:slug>/", voucher_views.counter, name="counter"),
+    path("p/<slug:page_slug>/shop/<slug:slug>/", shop.product, name="product"),
+    path("p/<slug:page_slug>/shop/<slug:slug>/buy/", shop.buy, name="buy_product"),
+    path("vouchers/<slug:code>/", counter.voucher, name="voucher"),
+    path("door/products/<slug:slug>/", counter.counter, name="counter"),
 ]

@@ -6,9 +6,9 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from events.documents import Paper, add_tickets
-from events.invitations import ics
 from events.models import CalendarEntry
+from events.tickets.invitations import ics
+from events.tickets.paper import Paper, add_tickets
 from market.documents import voucher_pages
 from orders.holdings import Holdings
 

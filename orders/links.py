@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.core import signing
 from django.db.models import Count, F, Max, Q
 
-from events.ticket_links import AFTER_THE_EVENT
+from events.tickets.links import AFTER_THE_EVENT
 from orders.models import Order
 
 SALT = "order-link"

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.mails import in_subject, letter
-from events.mails import voice_of
+from events.tickets.mails import voice_of
 from ledger import clock, tracing
 from orders.documents import order_ics, order_pdf
 from orders.holdings import Holdings

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.requests import form_of, signed_in
-from events.invitations import CONTENT_TYPE
-from events.ticket_views import as_file, link_ended, private
+from events.tickets.invitations import CONTENT_TYPE
+from events.tickets.views import as_file, link_ended, private
 from ledger import clock
 from orders.documents import order_ics, order_pdf
 from orders.holdings import Holdings

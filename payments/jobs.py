@@ -9,17 +9,14 @@ from django.db.models import F, Q
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
-import payments.owed_jobs
-import payments.reconcile_jobs
-import payments.refund_jobs  # noqa: F401  (so that the worker knows its tasks)
 from ledger import clock
 from orders.models import Order
 from payments.cases import open_lost_key_cases
+from payments.checkouts.ending import release
+from payments.checkouts.settling import PAUSE, Verdict, settle
 from payments.merchants import WrongAccount, ensure_site_merchant
 from payments.models import Checkout
 from payments.patience import NotAnswered, Patience
-from payments.releasing import release
-from payments.settling import PAUSE, Verdict, settle
 from payments.sumup import SumUpProblem
 
 log = logging.getLogger(__name__)

@@ -39,13 +39,13 @@ from orders.placing import (
 from orders.releasing import request_cancel
 from orders.states import OrderState
 from orders.views import private
-from payments.hints import settle_on_hint
+from payments.checkouts.admission import settle_on_hint
+from payments.checkouts.ending import Release, release
+from payments.checkouts.opening import NotPayable, PageUnavailable, PaymentRefused, hosted_page
+from payments.checkouts.settling import Verdict
 from payments.jobs import ask_soon
 from payments.merchants import QUICK
 from payments.models import Checkout
-from payments.opening import NotPayable, PageUnavailable, PaymentRefused, hosted_page
-from payments.releasing import Release, release
-from payments.settling import Verdict
 from payments.states import CheckoutState
 from payments.sumup.answers import is_id
 

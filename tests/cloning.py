@@ -16,7 +16,7 @@ def template() -> str:
 
 
 def mark() -> Path:
-    """In the run's own folder (config.testing): what a run before has left on a server is never taken for whole."""
+    """In the run's own folder (dev.testing): what a run before has left on a server is never taken for whole."""
     return Path(os.environ["DATA_DIR"]).parent / "template"
 
 

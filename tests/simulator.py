@@ -47,7 +47,7 @@ class SimulatorProcess:
 
     def start(self, *, port: int = 0) -> None:
         """Starts it and waits until it answers; raises RuntimeError when it ends instead."""
-        command = [sys.executable, "-m", "payments.simulator", "--port", str(port), "--ledger", str(self.ledger_file)]
+        command = [sys.executable, "-m", "dev.simulator", "--port", str(port), "--ledger", str(self.ledger_file)]
         self.process = subprocess.Popen(  # noqa: S603  (our own module, no shell)
             [*command, *self.options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

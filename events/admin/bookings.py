@@ -18,14 +18,14 @@ from events.admin.arrows import ARROWS, warnings_of
 from events.admin.entries import WhenFilter
 from events.admin.entry_forms import check_price
 from events.admin.paying_back import pay_back_action, pay_back_address
-from events.desk import DeskAdmin, link
 from events.forms import one_line
 from events.local_times import told
 from events.models import Booking, Calendar, Page
+from events.organising.desk import DeskAdmin, link
+from events.organising.telling import booking_steps
 from events.rooms.events import NoEvent, make_event
 from events.scoping import RUN, SEE_ORDERS, ScopedFilter
 from events.states import EntryKind, EntryState
-from events.telling import booking_steps
 from ledger.telling import Step
 
 #: A booking's states, once it is ordered.

@@ -11,8 +11,8 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.reasons import ReasonForm
-from events.calling_off import call_off, effect_of
 from events.models import CalendarEntry
+from events.organising.calling_off import call_off, effect_of
 from events.scoping import PAY_BACK
 from ledger.arrows import IllegalTransition
 

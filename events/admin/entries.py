@@ -16,14 +16,14 @@ from events.admin.arrows import ACTIONS, ARROWS, STANDING, arrow_view
 from events.admin.asking import SEND, TELL, AskingAdmin
 from events.admin.entry_forms import EntryForm, TicketTypeForm, TicketTypeFormSet
 from events.admin.pictures import PicturedAdmin
-from events.calling_off import tell_holders
-from events.desk import DeskAdmin
 from events.local_times import told
 from events.models import Calendar, CalendarEntry, Page, Ticket, TicketType
+from events.organising.calling_off import tell_holders
+from events.organising.desk import DeskAdmin
+from events.organising.telling import entry_steps
 from events.rooms.events import lock_rooms
 from events.scoping import PAY_BACK, RUN, SEE_EVENTS, ScopedFilter, ScopedInline, choices_for, sign_for
 from events.states import EntryState, TicketState
-from events.telling import entry_steps
 from events.transitions import delete_draft, delete_type
 from ledger import clock
 from ledger.money import Money

@@ -15,10 +15,10 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.asking import AskingForm, Question, tell_field
-from events.calling_off import Effect, effect_of
-from events.desk import link
 from events.local_times import LocalTimeField, told
 from events.models import Calendar, CalendarEntry, TicketType
+from events.organising.calling_off import Effect, effect_of
+from events.organising.desk import link
 from events.pictures import PictureForm
 from events.rooms.events import RoomTaken, blocked_by, check_room
 from events.states import HELD, EntryKind

@@ -6,8 +6,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from events.admin.asking import TELL, Question, tell_field
 from events.models import CalendarEntry
+from events.organising.zones import VALID, PageChange, entries_to_come
 from events.states import EntryKind, EntryState
-from events.zones import VALID, PageChange, entries_to_come
 
 KEEP = "keep"
 HOURS, MOMENTS = "hours", "moments"

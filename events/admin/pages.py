@@ -20,10 +20,10 @@ from events.admin.page_questions import HOURS, KEEP, MOMENTS, page_question
 from events.admin.pictures import PicturedAdmin
 from events.admin.rooms import ROOM_INLINES
 from events.models import Calendar, Page, PageMember, Role
+from events.organising.zones import Collision, PageChange, keep_hours, lock_moments, moves, tell_all
 from events.payees import payee_of, unpayable
 from events.pictures import PictureForm
 from events.scoping import RUN, ScopedAdmin, ScopedFilter, ScopedInline, choices_for, sign_for, team_of
-from events.zones import Collision, PageChange, keep_hours, lock_moments, moves, tell_all
 from ledger import clock
 
 

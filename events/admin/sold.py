@@ -9,8 +9,8 @@ from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet, Value
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from events.desk import DeskAdmin, link
 from events.local_times import told
+from events.organising.desk import DeskAdmin, link
 from events.scoping import SEE_EVENTS, SEE_ORDERS
 
 Row = TypeVar("Row", bound=models.Model)

@@ -12,13 +12,13 @@ from django.utils.translation import gettext_lazy as _
 from events.admin.asking import Question, asked_first
 from events.admin.paying_back import pay_back_action, pay_back_address
 from events.admin.sold import SoldAdmin
-from events.desk import link
-from events.door import Light, check_in, undo
+from events.door.reading import Light, check_in, undo
 from events.local_times import told
 from events.models import Calendar, CalendarEntry, Page, Ticket
+from events.organising.desk import link
+from events.organising.telling import ticket_steps
 from events.scoping import ScopedFilter
 from events.states import TicketState
-from events.telling import ticket_steps
 from ledger import clock
 from ledger.telling import Step
 

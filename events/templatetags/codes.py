@@ -3,7 +3,7 @@
 from django import template
 from django.utils.safestring import SafeString, mark_safe
 
-from events.documents import grouped, qr_svg
+from events.tickets.paper import grouped, qr_svg
 
 register = template.Library()
 register.filter("in_groups", grouped)

@@ -3,7 +3,7 @@
 from django import template
 from django.http import HttpRequest
 
-from events.door_views import AT_THE_DOOR
+from events.door.views import AT_THE_DOOR
 from events.scoping import team_of
 
 register = template.Library()

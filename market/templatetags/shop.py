@@ -5,9 +5,9 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 
 from events.models import Page
+from market.counter.views import own_pages
 from market.models import Product
 from market.selling import OnShelf, shelf_of
-from market.voucher_views import own_pages
 
 register = template.Library()
 

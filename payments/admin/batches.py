@@ -17,8 +17,8 @@ from events.scoping import SEE_EVENTS, team_of
 from events.states import EntryState
 from ledger import clock
 from payments.admin.orders import DECIDE
-from payments.batches import owed_orders, resume, shares_of, start, stop, sums
 from payments.models import RefundBatch
+from payments.refunds.batches import owed_orders, resume, shares_of, start, stop, sums
 from payments.states import RefundState
 
 if TYPE_CHECKING:

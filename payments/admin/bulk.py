@@ -17,8 +17,8 @@ from ledger.locking import Contention
 from ledger.money import Money, total
 from payments.admin.refund_scope import Reach, reach_of
 from payments.models import Checkout
-from payments.refunding import RefundRefused, Wish, request_refund
-from payments.rows import TABLES, Row, left_of
+from payments.refunds.asking import RefundRefused, Wish, request_refund
+from payments.refunds.rows import TABLES, Row, left_of
 from payments.states import RefundKind
 
 if TYPE_CHECKING:

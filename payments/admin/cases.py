@@ -12,18 +12,18 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext_lazy as _
 
-from events.desk import link, moment
 from events.models import Booking, Page, Ticket
+from events.organising.desk import link, moment
 from events.scoping import team_of
 from events.states import TicketState
 from ledger import clock
 from ledger.money import Money
 from market.models import ProductItem
+from payments.admin.decisions import decision_view, offered
 from payments.admin.orders import DECIDE, MoneyAdmin
 from payments.admin.ways_out import ways_out
-from payments.deciding import decision_view, offered
 from payments.models import Case
-from payments.owed import SURPLUS, Scope, owed_sums
+from payments.refunds.owed import SURPLUS, Scope, owed_sums
 
 #: Where what is owed is listed, by kind: the model, and the list's parameter for the state.
 LISTS: dict[str, tuple[type[Model], str]] = {

@@ -8,9 +8,9 @@ from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, 
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from events.desk import link
 from events.local_times import told
 from events.models import Booking, Role, Ticket
+from events.organising.desk import link
 from events.scoping import SEE_EVENTS, SEE_MONEY, SEE_ORDERS, ScopedInline, team_of
 from market.models import ProductItem
 from orders.models import Order, OrderLine

@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy as _
 
 from events.admin.asking import Asked, Question, asked_first
 from events.admin.sold import typed_code
-from events.desk import DeskAdmin, link, moment
-from events.door import SHORT
+from events.door.reading import SHORT
 from events.models import Page, Role, Ticket
+from events.organising.desk import DeskAdmin, link, moment
 from events.scoping import SEE_MONEY, SEE_ORDERS, team_of
 from ledger.telling import Step
 from orders.jobs import send_confirmation
@@ -36,8 +36,8 @@ from payments.admin.inlines import (
 )
 from payments.admin.proofs import proof_view
 from payments.admin.reports import report_urls
+from payments.books.timeline import order_steps
 from payments.models import Checkout
-from payments.timeline import order_steps
 
 SERVE_BUYERS = SEE_ORDERS - FINANCE
 #: Who decides what becomes of money, and pays it back.

@@ -20,9 +20,9 @@ from events.scoping import team_of
 from orders.models import Order
 from payments.admin.inlines import as_a_whole
 from payments.admin.orders import DECIDE
-from payments.owed import Owed, Scope, by_currency, owed_rows
-from payments.owed_mails import joined
-from payments.refund_jobs import send_owed
+from payments.refunds.jobs import send_owed
+from payments.refunds.owed import Owed, Scope, by_currency, owed_rows
+from payments.refunds.owed_mails import joined
 
 if TYPE_CHECKING:
     from payments.admin.refunds import RefundAdmin

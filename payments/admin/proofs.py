@@ -10,8 +10,8 @@ from django.template.response import TemplateResponse
 
 from events.local_times import told
 from events.scoping import team_of
-from payments.proof import proof_of
-from payments.timeline import order_steps
+from payments.books.proof import proof_of
+from payments.books.timeline import order_steps
 
 if TYPE_CHECKING:
     from payments.admin.orders import OrderAdmin

@@ -9,8 +9,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.reasons import ReasonForm
-from payments.refunding import RefundRefused, Wish, check_event, spread
-from payments.rows import Row
+from payments.refunds.asking import RefundRefused, Wish, check_event, spread
+from payments.refunds.rows import Row
 from payments.states import RefundKind
 
 WHOLE, GOODWILL, KEEP, GIVE, SURPLUS, PART = "whole", "goodwill", "keep", "give", "surplus", "part"

@@ -11,7 +11,7 @@ from orders.models import Order, OrderLine
 from payments.admin.inlines import as_a_whole
 from payments.admin.orders import DECIDE
 from payments.models import Checkout
-from payments.rows import Row, rows_of
+from payments.refunds.rows import Row, rows_of
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from ledger.locking import Contention
 from ledger.money import Money, total
 from payments.admin.refund_forms import ELSEWHERE, GIVE, KEEP, ExplainForm, RefundForm, SurplusForm
 from payments.admin.refund_scope import Reach, reach_of
-from payments.explaining import explain
 from payments.models import Checkout, SumUpEvent
-from payments.owing import give_after_all, keep
-from payments.refunding import RefundRefused, Wish, request_refund
-from payments.rows import TABLES, left_of, unexplained
+from payments.refunds.asking import RefundRefused, Wish, request_refund
+from payments.refunds.explaining import explain
+from payments.refunds.remedies import give_after_all, keep
+from payments.refunds.rows import TABLES, left_of, unexplained
 from payments.states import RefundKind
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.reasons import ReasonForm
-from events.desk import link, moment
+from events.organising.desk import link, moment
 from ledger import clock
 from ledger.locking import Contention
 from ledger.telling import Step
@@ -28,12 +28,12 @@ from payments.admin.bulk import bulk_view
 from payments.admin.orders import DECIDE, MoneyAdmin, PageFilter
 from payments.admin.owed import owed_view
 from payments.admin.refunding import explain_view, refund_view, row_view
+from payments.books.timeline import refund_steps
 from payments.models import Refund, SumUpEvent
-from payments.refund_sending import again, follow
-from payments.refunding import RefundRefused, withdraw
-from payments.rows import told_lines
+from payments.refunds.asking import RefundRefused, withdraw
+from payments.refunds.rows import told_lines
+from payments.refunds.sending import again, follow
 from payments.states import RefundOrigin, RefundState
-from payments.timeline import refund_steps
 
 
 @dataclass(frozen=True)

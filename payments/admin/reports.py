@@ -21,9 +21,9 @@ from events.models import CalendarEntry, Merchant, Page, Role, Ticket
 from events.scoping import SEE_EVENTS, team_of
 from events.states import EntryKind
 from orders.models import OrderLine
-from payments.payouts import PaidOut, paid_out
-from payments.reports import KINDS, Line, Span, report, sales_of, total
-from payments.tables import table_response
+from payments.books.reports import KINDS, Line, Span, report, sales_of, total
+from payments.books.sheets import table_response
+from payments.reconcile.payouts import PaidOut, paid_out
 
 #: Who sees sums of money of a page; who sees the names of an event's guests.
 SEE_SUMS = frozenset({Role.OWNER, Role.FINANCE})

@@ -5,7 +5,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from payments.models import Case
-from payments.rows import unexplained
+from payments.refunds.rows import unexplained
 from payments.states import CaseKind
 
 PAY_BACK = frozenset({CaseKind.SURPLUS, CaseKind.MISMATCH, CaseKind.GOODS})

@@ -9,10 +9,10 @@ from events.models import CalendarEntry, Ticket
 from ledger.money import Money
 from orders.holdings import Holdings
 from orders.models import Order
-from payments.debts import Debt, Worth, debt_of, left_for, worth_of
+from payments.checkouts.money_came import has_brought, undecided_of
 from payments.models import Refund
-from payments.money_came import has_brought, undecided_of
-from payments.rows import rows_of, told_lines
+from payments.refunds.debts import Debt, Worth, debt_of, left_for, worth_of
+from payments.refunds.rows import rows_of, told_lines
 from payments.states import RefundOrigin, RefundState
 
 register = template.Library()

@@ -14,8 +14,8 @@ from payments.admin.owed import scope_of
 from payments.admin.reports import SEE_SUMS, pages_of
 from payments.admin.runs import last_run
 from payments.models import Case
-from payments.owed import Scope, by_currency, owed_sums
-from payments.owed_mails import joined
+from payments.refunds.owed import Scope, by_currency, owed_sums
+from payments.refunds.owed_mails import joined
 from payments.states import CaseKind
 
 register = template.Library()

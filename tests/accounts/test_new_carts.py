@@ -14,8 +14,8 @@ from events.models import CalendarEntry
 from events.rooms import Span
 from events.rooms.reading import written
 from market.models import ProductItem
-from tests.cart.steps import HTMX, a_time
 from tests.factories import ProductFactory, RoomFactory, UserFactory
+from tests.steps import HTMX, a_time
 
 pytestmark = pytest.mark.django_db
 

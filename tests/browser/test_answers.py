@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from tests.browser.conftest import Visit
 from tests.browser.visitor import ON_A_PHONE
-from tests.cart.steps import ordered
 from tests.factories import EventFactory, RoomFactory, UserFactory
+from tests.steps import ordered
 
 #: The answer has the focus, and all of it is in what one sees.
 SEEN = """() => {

@@ -8,18 +8,18 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from events.calling_off import call_off
+from events.organising.calling_off import call_off
 from orders.models import Order
 from payments.models import Case, ReconcileRun, SumUpEvent
-from payments.payouts import read_payouts
-from payments.reconciling import reconcile
-from payments.rounds import Round
+from payments.reconcile.payouts import read_payouts
+from payments.reconcile.round import Round
+from payments.reconcile.running import reconcile
 from tests.browser.conftest import Visit
 from tests.browser.visitor import AT_A_DESK, ON_A_PHONE, Visitor, Way
-from tests.cart.steps import book, fill, order_cart, paid_at_sumup, take
 from tests.factories import EventFactory, ProductFactory, RoomFactory, UserFactory
 from tests.payments.money import apply, sold
 from tests.simulator import SimulatorProcess
+from tests.steps import book, fill, order_cart, paid_at_sumup, take
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

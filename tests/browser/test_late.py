@@ -6,15 +6,15 @@ from django.utils import timezone
 
 from events.models import Ticket
 from orders.models import Order
+from payments.checkouts.ending import Release, release
+from payments.checkouts.settling import settle
 from payments.models import Checkout
-from payments.releasing import Release, release
-from payments.settling import settle
 from tests.browser.conftest import Visit
 from tests.browser.test_buying import put
 from tests.browser.visitor import Way
-from tests.cart.steps import opened, order_cart, ordered, sumup_id
 from tests.factories import EventFactory, UserFactory
 from tests.simulator import SimulatorProcess
+from tests.steps import opened, order_cart, ordered, sumup_id
 
 
 def test_the_hold_ends_and_all_is_put_back_in_the_cart(visit: Visit, way: Way, sumup: SimulatorProcess) -> None:

@@ -10,7 +10,7 @@ from django.test import Client
 from playwright.sync_api import Page, ViewportSize, expect
 
 from events.models import Ticket
-from events.ticket_links import link_token as ticket_token
+from events.tickets.links import link_token as ticket_token
 from market.models import ProductItem
 from orders.links import link_token as order_token
 from tests.browser.conftest import Visit

@@ -7,13 +7,13 @@ from playwright.sync_api import expect
 
 from events.models import Merchant
 from orders.models import Order
-from payments.books import read_books
+from payments.books.checking import read_books
 from tests.browser.conftest import Visit
 from tests.browser.test_buying import jazz_night, put, waits_for
 from tests.browser.visitor import AT_A_DESK, ON_A_PHONE, Visitor, Way
-from tests.cart.steps import book, order_cart, take
 from tests.factories import EventFactory, ProductFactory, RoomFactory, UserFactory
 from tests.simulator import OTHER_KEY, OTHER_MERCHANT, SimulatorProcess
+from tests.steps import book, order_cart, take
 
 
 def pays(buyer: Visitor, sumup: SimulatorProcess) -> None:

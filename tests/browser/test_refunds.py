@@ -6,18 +6,18 @@ from typing import Literal
 import pytest
 from playwright.sync_api import expect
 
-from events.calling_off import call_off
 from events.models import Role
+from events.organising.calling_off import call_off
 from payments.models import Refund
-from payments.refund_sending import Sent
+from payments.refunds.sending import Sent
 from tests.browser.conftest import Visit
 from tests.browser.visitor import AT_A_DESK, ON_A_PHONE, Way
-from tests.cart.steps import states_of
 from tests.desk import member
 from tests.factories import EventFactory
 from tests.jobs import run_jobs
 from tests.payments.money import at_sumup, requested, sent, sold, whole
 from tests.simulator import SimulatorProcess
+from tests.steps import states_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,9 +9,9 @@ from playwright.sync_api import Locator, expect
 from events.models import Ticket
 from tests.browser.conftest import Visit
 from tests.browser.visitor import Visitor
-from tests.cart.steps import fill
 from tests.chromium import PATIENCE
 from tests.factories import ProductFactory, TicketTypeFactory, UserFactory
+from tests.steps import fill
 
 MOST = 3
 

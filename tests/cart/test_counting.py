@@ -11,9 +11,9 @@ from cart.adopting import adopt
 from events.buying import CART_ROWS, PurchaseRefusal
 from events.models import CalendarEntry, Merchant
 from market.models import Product
-from tests.cart.steps import book, fill, order_cart, take
 from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, UserFactory
 from tests.ledger.lives import SOLD_WAYS, a_booking, a_ticket, an_item
+from tests.steps import book, fill, order_cart, take
 
 pytestmark = pytest.mark.django_db
 

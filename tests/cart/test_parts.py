@@ -11,10 +11,10 @@ from accounts.models import User
 from cart.contents import Cart
 from events.models import CalendarEntry, Merchant, Page
 from orders.models import Order
-from payments.settling import settle
-from tests.cart.steps import checkout_form, fill, order_cart, paid_at_sumup, shown
+from payments.checkouts.settling import settle
 from tests.factories import EventFactory, PageFactory, UserFactory
 from tests.simulator import OTHER_KEY, OTHER_MERCHANT, SimulatorProcess
+from tests.steps import checkout_form, fill, order_cart, paid_at_sumup, shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 

@@ -8,9 +8,9 @@ from django.test import Client
 from accounts.models import User
 from events.models import CalendarEntry, Merchant, Page, Ticket, TicketType
 from events.transitions import call_off_event
-from tests.cart.steps import HTMX, fill, later, ordered, shown
 from tests.factories import CalendarFactory, EventFactory, PageFactory, TicketTypeFactory, UserFactory
 from tests.simulator import OTHER_KEY, OTHER_MERCHANT
+from tests.steps import HTMX, fill, later, ordered, shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 

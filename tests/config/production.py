@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 
-from config.children import Child, wait_for_port
-from tests.config.test_launcher import free_port
+from dev.children import Child, wait_for_port
+from tests.dev.test_launcher import free_port
 from tests.faults.web import address_of_test_database
 from tests.simulator import ROOT
 

@@ -16,10 +16,11 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 from psycopg.conninfo import conninfo_to_dict
 
-from config import backups, launcher, postgres
+from config import backups
 from config.backups import BackupFailure, backup, restore
-from config.launcher import write_private
-from config.postgres import THROW_AWAY, Cluster
+from dev import launcher, postgres
+from dev.launcher import write_private
+from dev.postgres import THROW_AWAY, Cluster
 from tests.simulator import ROOT
 
 

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management import get_commands, load_command_class
 from gunicorn.config import Config
 
-from tests.config.test_launcher import free_port
+from tests.dev.test_launcher import free_port
 from tests.simulator import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -16,8 +16,8 @@ from config.clearing import clear_jobs
 from events.models import Merchant
 from payments.models import ReconcileRun
 from payments.models.runs import RUNS_KEPT
-from payments.reconcile_jobs import clear_runs
-from payments.reconciling import since_of
+from payments.reconcile.jobs import clear_runs
+from payments.reconcile.running import since_of
 from tests.faults.web import address_of_test_database
 from tests.ledger.psql import run
 from tests.races.threads import at_once

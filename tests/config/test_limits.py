@@ -17,11 +17,11 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve
 
 from config.limits import picture_forms
 from events.models import Role
-from tests.cart.steps import WEBHOOK
 from tests.desk import change, house, member, signed_in_as
 from tests.factories import ProductFactory, UserFactory
 from tests.faults.web import address_of_test_database, web_server
 from tests.simulator import SimulatorProcess
+from tests.steps import WEBHOOK
 
 pytestmark = pytest.mark.django_db
 

@@ -16,15 +16,15 @@ from pytest_django import DjangoDbBlocker
 
 from accounts.models import User
 from events.models import Merchant
-from events.ticket_links import link_token as ticket_token
+from events.tickets.links import link_token as ticket_token
 from orders.links import link_token
 from tests.accounts.steps import PASSWORD
-from tests.cart.steps import fill, order_cart
 from tests.config.production import HOST, TOKEN, Answer, Headers, Production, environment, production, told_by_settings
 from tests.emptying import empty_database
 from tests.factories import EventFactory, ProductFactory, UserFactory
 from tests.faults.web import address_of_test_database
 from tests.simulator import ROOT
+from tests.steps import fill, order_cart
 
 pytestmark = pytest.mark.django_db
 

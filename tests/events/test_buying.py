@@ -13,8 +13,8 @@ from accounts.models import User
 from events.models import CalendarEntry, Merchant, Page, Ticket
 from events.states import EntryState
 from orders.models import Order
-from tests.cart.steps import HTMX, fill, from_now, held, later
 from tests.factories import EventFactory, TicketTypeFactory, UserFactory
+from tests.steps import HTMX, fill, from_now, held, later
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 

@@ -10,8 +10,8 @@ from events.buying import put_in_cart
 from events.jobs import lapse_carts
 from events.lapsing import KEPT, lapse
 from events.models import CalendarEntry, Merchant, Ticket
-from tests.cart.steps import at_its_address, ordered
 from tests.factories import EventFactory, UserFactory
+from tests.steps import at_its_address, ordered
 
 pytestmark = pytest.mark.django_db
 

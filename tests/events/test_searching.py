@@ -11,9 +11,9 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events import door_views
-from events.listing import coming
+from events.door import views
 from events.models import Calendar, CalendarEntry, Ticket
+from events.programme.listing import coming
 from events.searching import WORDS, fold, words_of
 from events.states import EntryState
 from tests.desk import house, signed_in_as
@@ -201,4 +201,4 @@ def test_the_door_finds_a_name_however_it_is_typed(typed: str, found: int) -> No
     home = house("Alpha", sold=2)
     Ticket.objects.filter(pk=home.ticket.pk).update(holder="José Núñez")
 
-    assert len(door_views.found(home.entry, typed)) == found
+    assert len(views.found(home.entry, typed)) == found

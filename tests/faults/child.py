@@ -31,16 +31,16 @@ from config import environment
 from events.models import Ticket
 from orders.models import Order
 from orders.placing import place
+from payments.checkouts.ending import release
+from payments.checkouts.opening import hosted_page
+from payments.checkouts.settling import settle
 from payments.jobs import sweep_once
 from payments.models import Checkout
-from payments.opening import hosted_page
-from payments.pacing import Pace
-from payments.reconciling import reconcile
-from payments.refund_sending import send
-from payments.refunding import Wish, request_refund
-from payments.releasing import release
-from payments.rounds import Round
-from payments.settling import settle
+from payments.reconcile.pace import Pace
+from payments.reconcile.round import Round
+from payments.reconcile.running import reconcile
+from payments.refunds.asking import Wish, request_refund
+from payments.refunds.sending import send
 from payments.states import RefundKind
 from tests.jobs import run_jobs
 from tests.simulator import SimulatorProcess
@@ -130,39 +130,39 @@ def after(function: Callable[..., Any]) -> Callable[..., Any]:
 #: Point -> the function around which it lies, by module and name, and on which side.
 POINTS: dict[str, tuple[str, str, Callable[..., Any]]] = {
     "order claimed, not committed": ("orders.placing", "mark_reserved", after),
-    "order committed, SumUp not called": ("payments.opening", "_create_or_find", before),
-    "checkout made, answer not stored": ("payments.opening", "_create_or_find", after),
-    "checkout stored, buyer not sent on": ("payments.opening", "_record_open", after),
-    "SumUp not asked": ("payments.settling", "ask", before),
-    "SumUp asked, answer not applied": ("payments.settling", "ask", after),
-    "goods given, not committed": ("payments.settling", "fulfil", after),
-    "capture recorded, goods not given": ("payments.settling", "fulfil", before),
-    "confirmed, mail not sent": ("payments.settling", "retried", after),
+    "order committed, SumUp not called": ("payments.checkouts.opening", "_create_or_find", before),
+    "checkout made, answer not stored": ("payments.checkouts.opening", "_create_or_find", after),
+    "checkout stored, buyer not sent on": ("payments.checkouts.opening", "_record_open", after),
+    "SumUp not asked": ("payments.checkouts.settling", "ask", before),
+    "SumUp asked, answer not applied": ("payments.checkouts.settling", "ask", after),
+    "goods given, not committed": ("payments.checkouts.settling", "fulfil", after),
+    "capture recorded, goods not given": ("payments.checkouts.settling", "fulfil", before),
+    "confirmed, mail not sent": ("payments.checkouts.settling", "retried", after),
     "mail not handed over": ("orders.jobs", "send_confirmation_mail", before),
     "mail handed over, job not done": ("orders.jobs", "send_confirmation_mail", after),
-    "deactivated, not written": ("payments.releasing", "_write_expired", before),
-    "expired, seats not freed": ("payments.releasing", "_free", before),
-    "seats freed, not committed": ("payments.releasing", "free", after),
-    "refund written, not committed": ("payments.refunding", "write_lines", after),
-    "refund committed, not begun": ("payments.refund_sending", "_begin", before),
-    "refund marked, not sent": ("payments.refund_sending", "_call", before),
-    "refund sent, answer not stored": ("payments.refund_sending", "_call", after),
-    "refund stored, not committed": ("payments.refund_sending", "succeed", after),
-    "refund stored, buyer not told": ("payments.mails", "told_lines", before),
+    "deactivated, not written": ("payments.checkouts.ending", "_write_expired", before),
+    "expired, seats not freed": ("payments.checkouts.ending", "_free", before),
+    "seats freed, not committed": ("payments.checkouts.ending", "free", after),
+    "refund written, not committed": ("payments.refunds.asking", "write_lines", after),
+    "refund committed, not begun": ("payments.refunds.sending", "_begin", before),
+    "refund marked, not sent": ("payments.refunds.sending", "_call", before),
+    "refund sent, answer not stored": ("payments.refunds.sending", "_call", after),
+    "refund stored, not committed": ("payments.refunds.sending", "succeed", after),
+    "refund stored, buyer not told": ("payments.refunds.mails", "told_lines", before),
     "sweep about to settle": ("payments.jobs", "settle", before),
     "sweep about to release": ("payments.jobs", "release", before),
-    "reconcile began, nothing done": ("payments.reconciling", "_settle_open", before),
-    "reconcile about to settle": ("payments.reconciling", "settle", before),
-    "reconcile about to release": ("payments.reconciling", "release", before),
-    "reconcile about to ask about a refund": ("payments.reconciling", "follow", before),
-    "listed payment found, not settled": ("payments.matching", "settle", before),
-    "listed payment settled, page not done": ("payments.matching", "settle", after),
-    "stray about to be a case": ("payments.matching", "open_stray", before),
-    "stray is a case, page not done": ("payments.matching", "open_stray", after),
-    "refund at SumUp read, not booked": ("payments.matching", "adopt_events", before),
-    "refund at SumUp booked, not committed": ("payments.adopting", "book", after),
-    "refund at SumUp booked, page not done": ("payments.matching", "adopt_events", after),
-    "list read, run not ended": ("payments.reconciling", "_finished", before),
+    "reconcile began, nothing done": ("payments.reconcile.running", "_settle_open", before),
+    "reconcile about to settle": ("payments.reconcile.running", "settle", before),
+    "reconcile about to release": ("payments.reconcile.running", "release", before),
+    "reconcile about to ask about a refund": ("payments.reconcile.running", "follow", before),
+    "listed payment found, not settled": ("payments.reconcile.matching", "settle", before),
+    "listed payment settled, page not done": ("payments.reconcile.matching", "settle", after),
+    "stray about to be a case": ("payments.reconcile.matching", "open_stray", before),
+    "stray is a case, page not done": ("payments.reconcile.matching", "open_stray", after),
+    "refund at SumUp read, not booked": ("payments.reconcile.matching", "adopt_events", before),
+    "refund at SumUp booked, not committed": ("payments.refunds.reports_of_sumup", "book", after),
+    "refund at SumUp booked, page not done": ("payments.reconcile.matching", "adopt_events", after),
+    "list read, run not ended": ("payments.reconcile.running", "_finished", before),
 }
 
 

@@ -7,14 +7,14 @@ from django.db import OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 
-import events.views
+import events.programme.views
 import orders.placing
 from orders.models import Order
-from payments.books import read_books
-from tests.cart.steps import checkout_form, fill, held, order_cart
+from payments.books.checking import read_books
 from tests.factories import EventFactory, UserFactory
 from tests.races.threads import at_once
 from tests.simulator import SimulatorProcess
+from tests.steps import checkout_form, fill, held, order_cart
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,14 +36,14 @@ def visited() -> list[int]:
 def test_a_connection_lost_in_a_request_is_an_honest_page_and_the_next_one_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    programme, lost = events.views._programme, [hang_up]
+    programme, lost = events.programme.views._programme, [hang_up]
 
     def interrupted(*args: object, **named: object) -> object:
         if lost:
             lost.pop()()
         return programme(*args, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(events.views, "_programme", interrupted)
+    monkeypatch.setattr(events.programme.views, "_programme", interrupted)
 
     assert at_once([visited]) == [[503, 200]]
 

@@ -12,14 +12,14 @@ import pytest
 
 from benchmarks.bench import sign_in
 from benchmarks.buyer import FIELD, Buyer
-from payments.books import read_books
-from payments.hints import HINTS_AT_ONCE
+from payments.books.checking import read_books
+from payments.checkouts.admission import HINTS_AT_ONCE
+from payments.checkouts.settling import PAUSE
 from payments.models import Checkout
-from payments.settling import PAUSE
-from tests.cart.steps import WEBHOOK, opened, ordered, states_of, sumup_id
 from tests.factories import EventFactory
 from tests.faults.web import THREADS, address_of_test_database, web_server
 from tests.simulator import SimulatorProcess, until
+from tests.steps import WEBHOOK, opened, ordered, states_of, sumup_id
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

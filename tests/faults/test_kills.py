@@ -14,20 +14,20 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from events.models import CalendarEntry
 from orders.models import Order
 from orders.releasing import request_cancel
-from payments.books import read_books
+from payments.books.checking import read_books
+from payments.checkouts.ending import Release, release
+from payments.checkouts.opening import hosted_page
+from payments.checkouts.settling import settle
 from payments.jobs import rescue, sweep_once
 from payments.models import Case, Checkout, Refund
-from payments.opening import hosted_page
-from payments.refund_jobs import refunds_once
-from payments.refund_sending import Sent, again, send
-from payments.releasing import Release, release
-from payments.settling import settle
-from tests.cart.steps import MAIL_JOB, fill, held, later, mail_jobs, moves_to, opened, ordered, paid_at_sumup, states_of
-from tests.config.test_launcher import free_port
+from payments.refunds.jobs import refunds_once
+from payments.refunds.sending import Sent, again, send
+from tests.dev.test_launcher import free_port
 from tests.factories import EventFactory, UserFactory
 from tests.faults.child import NOWHERE, POINTS, Child, kill_at
 from tests.ledger.psql import run
 from tests.simulator import PATIENCE, ROOT, SimulatorProcess
+from tests.steps import MAIL_JOB, fill, held, later, mail_jobs, moves_to, opened, ordered, paid_at_sumup, states_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

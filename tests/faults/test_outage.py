@@ -18,17 +18,17 @@ from pytest_django import DjangoDbBlocker, Settings
 from benchmarks.bench import sign_in
 from benchmarks.buyer import FIELD, Buyer
 from config.backups import backup, restore
-from config.postgres import Cluster
+from dev.postgres import Cluster
 from events.models import CalendarEntry, Merchant
 from orders.models import Order
-from payments.books import read_books
+from payments.books.checking import read_books
 from payments.jobs import sweep_once
 from payments.models import Checkout
-from tests.cart.steps import WEBHOOK, states_of
 from tests.emptying import empty_database
 from tests.factories import EventFactory
 from tests.faults.web import POOL, address_of_test_database, at_database, web_server
 from tests.simulator import KEY, MERCHANT, SimulatorProcess, until
+from tests.steps import WEBHOOK, states_of
 
 CONNECTIONS = 20
 BUYERS = 3  # at any time

@@ -8,20 +8,20 @@ from django.utils import timezone
 
 from orders.models import Order
 from orders.releasing import request_cancel
-from payments.books import read_books
+from payments.books.checking import read_books
+from payments.checkouts.ending import Release, release
+from payments.checkouts.settling import settle
 from payments.models import Case, Checkout, ReconcileRun, Refund, RunOutcome, SumUpEvent
-from payments.pacing import Pace
-from payments.reconciling import AlreadyRunning, reconcile
-from payments.refund_sending import send
-from payments.refunding import Wish, request_refund
-from payments.releasing import Release, release
-from payments.rounds import Round
-from payments.settling import settle
+from payments.reconcile.pace import Pace
+from payments.reconcile.round import Round
+from payments.reconcile.running import AlreadyRunning, reconcile
+from payments.refunds.asking import Wish, request_refund
+from payments.refunds.sending import send
 from payments.states import CaseKind, RefundKind, RefundState
-from tests.cart.steps import held, moves_to, opened, ordered, paid_at_sumup, states_of, sumup_id
 from tests.factories import EventFactory
 from tests.faults.child import NOWHERE, Child, kill_at
 from tests.simulator import SimulatorProcess, until
+from tests.steps import held, moves_to, opened, ordered, paid_at_sumup, states_of, sumup_id
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

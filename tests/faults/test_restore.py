@@ -9,17 +9,17 @@ from django.utils import timezone
 
 from config.backups import backup, restore
 from orders.models import Order
-from payments.books import read_books
+from payments.books.checking import read_books
+from payments.checkouts.settling import settle
 from payments.models import Case, Checkout, RunOutcome
-from payments.pacing import Pace
-from payments.reconciling import reconcile
-from payments.rounds import Round
-from payments.settling import settle
+from payments.reconcile.pace import Pace
+from payments.reconcile.round import Round
+from payments.reconcile.running import reconcile
 from payments.states import CaseKind
-from tests.cart.steps import opened, ordered, paid_at_sumup, states_of, sumup_id
 from tests.factories import EventFactory
 from tests.faults.web import address_of_test_database
 from tests.simulator import MERCHANT, SimulatorProcess
+from tests.steps import opened, ordered, paid_at_sumup, states_of, sumup_id
 
 #: By card, bank, wallet and at a till, and in a way that no document names: all of it is on the page that SumUp shows.
 KINDS = ["ECOM", "APM", "BALANCE", "POS", "WALLET"]

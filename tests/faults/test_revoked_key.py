@@ -9,14 +9,14 @@ from django.test import Client
 from django.utils import timezone
 
 from payments.cases import close_case
+from payments.checkouts.ending import release
+from payments.checkouts.settling import settle
 from payments.models import Case
-from payments.releasing import release
-from payments.settling import settle
-from tests.cart.steps import later, ordered, paid_at_sumup, states_of
 from tests.desk import signed_in_as
 from tests.factories import UserFactory
 from tests.ledger.psql import run
 from tests.simulator import SimulatorProcess
+from tests.steps import later, ordered, paid_at_sumup, states_of
 
 pytestmark = pytest.mark.django_db
 

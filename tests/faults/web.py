@@ -10,8 +10,8 @@ from urllib.parse import quote, urlsplit
 import dj_database_url
 from django.db import connection, connections
 
-from config.children import Child, wait_for_port
-from tests.config.test_launcher import free_port
+from dev.children import Child, wait_for_port
+from tests.dev.test_launcher import free_port
 from tests.simulator import ROOT, SimulatorProcess
 
 THREADS = 4

@@ -15,9 +15,9 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from events.models import Merchant
 from ledger import clock
-from tests.cart.steps import fill
 from tests.factories import EventFactory, UserFactory
 from tests.faults.web import address_of_test_database
+from tests.steps import fill
 from tests.test_protocol import ROOT, sources
 
 HOUR = timedelta(hours=1)
@@ -149,7 +149,7 @@ def test_holds_of_a_machine_with_a_wrong_clock_follow_the_database(
 EXCEPTIONS = {
     ("accounts/codes.py", "time.time"): "compared with what allauth has stored in the session by time.time()",
     ("accounts/models.py", "timezone.now"): "when a user joined is shown, never compared",
-    ("config/testing.py", "time.time"): "compared with a file's time, on the same machine",
+    ("dev/testing.py", "time.time"): "compared with a file's time, on the same machine",
     ("ledger/cache.py", "datetime.now"): "compared with what Django's cache has stored by this process's clock",
     ("ledger/clock.py", "timezone.now"): "the clock",
     ("ledger/clock.py", "datetime.now"): "the clock",

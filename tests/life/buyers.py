@@ -17,11 +17,11 @@ from orders.models import Order
 from orders.placing import OrderRefusal, place
 from orders.releasing import request_cancel
 from orders.returning import put_back
+from payments.checkouts.ending import Release, release
+from payments.checkouts.opening import NotPayable, PageUnavailable, PaymentRefused, hosted_page
 from payments.models import Checkout
-from payments.opening import NotPayable, PageUnavailable, PaymentRefused, hosted_page
-from payments.releasing import Release, release
-from tests.cart.steps import all_states_of, at_its_address, book, shown, take
 from tests.life.world import BUYERS, CHECKOUTS, ORDERS, World, there_is, which
+from tests.steps import all_states_of, at_its_address, book, shown, take
 
 create_faults = st.sampled_from(["ok", "ok", "ok", "lost_answer", "500", "403"])
 deactivate_faults = st.sampled_from(["ok", "ok", "ok", "lost_answer", "500", "authorizing"])

@@ -9,21 +9,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from orders.models import Order
-from payments.explaining import explain
+from payments.checkouts.settling import accept_mismatch, can_accept
 from payments.models import Case, Checkout, Refund, SumUpEvent
-from payments.owing import give_after_all, keep
-from payments.pacing import Pace
-from payments.reconciling import reconcile
-from payments.refund_sending import Sent, again, follow, send
-from payments.refunding import RefundRefused, Wish, request_refund, withdraw
-from payments.rounds import Round
-from payments.rows import Row, left_of, rows_of
-from payments.settling import accept_mismatch, can_accept
+from payments.reconcile.pace import Pace
+from payments.reconcile.round import Round
+from payments.reconcile.running import reconcile
+from payments.refunds.asking import RefundRefused, Wish, request_refund, withdraw
+from payments.refunds.explaining import explain
+from payments.refunds.remedies import give_after_all, keep
+from payments.refunds.rows import Row, left_of, rows_of
+from payments.refunds.sending import Sent, again, follow, send
 from payments.states import RefundKind
-from tests.cart.steps import all_states_of
 from tests.ledger.psql import rows as stored
 from tests.life.buyers import Buyers
 from tests.life.world import CAPTURES, CHECKOUTS, EVENTS, MISMATCHES, OWED, REQUESTED, SENT, picked, there_is, which
+from tests.steps import all_states_of
 
 refund_faults = st.sampled_from(
     ["ok", "ok", "ok", "lost_answer", "500_after", "500", "429", "not_enough_balance", "204"]

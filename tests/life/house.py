@@ -8,11 +8,11 @@ from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-import market.handing_out as counter
-from events import door
-from events.calling_off import call_off
-from events.door import Light
+import market.counter.handing_out as counter
+from events.door import reading
+from events.door.reading import Light
 from events.models import BookingRules, CalendarEntry, Ticket
+from events.organising.calling_off import call_off
 from events.transitions import publish, unpublish
 from ledger.arrows import IllegalTransition
 from ledger.signing import sign
@@ -120,12 +120,12 @@ class Organisers(Buyers):
         if ticket is None:
             return
         before = ticket.state
-        answer = door.check_in(ticket.entry, ticket.code, who=WHO, at=timezone.now())
+        answer = reading.check_in(ticket.entry, ticket.code, who=WHO, at=timezone.now())
         closed = ticket.entry.state != "confirmed"
         assert answer.light is (Light.RED if closed else LIGHTS.get(before, Light.RED))
         expected = "checked_in" if answer.light is Light.GREEN else before
         if back:
-            assert door.undo(ticket.entry, ticket.pk, who=WHO) == (expected == "checked_in")
+            assert reading.undo(ticket.entry, ticket.pk, who=WHO) == (expected == "checked_in")
             expected = "confirmed" if expected == "checked_in" else expected
         ticket.refresh_from_db(fields=["state"])
         assert ticket.state == expected

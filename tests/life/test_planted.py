@@ -14,7 +14,7 @@ import payments.transitions
 from events.models import CalendarEntry, Ticket
 from ledger.arrows import IllegalTransition
 from market.models import ProductItem
-from payments.refunding import RefundRefused
+from payments.refunds.asking import RefundRefused
 from tests.life.test_life import lived
 from tests.simulator import SimulatorProcess
 

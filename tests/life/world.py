@@ -21,14 +21,14 @@ from events.models import CalendarEntry, Merchant, Ticket
 from events.states import HELD
 from market.models import ProductItem
 from orders.models import Order
-from payments.adopting import adopt_events
-from payments.books import read_books
+from payments.books.checking import read_books
+from payments.checkouts.ending import release
+from payments.checkouts.settling import Verdict, settle
 from payments.models import Checkout, Refund, SumUpEvent
-from payments.refund_jobs import refunds_once
-from payments.refund_sending import follow, send
-from payments.releasing import release
-from payments.rows import rows_of
-from payments.settling import Verdict, settle
+from payments.refunds.jobs import refunds_once
+from payments.refunds.reports_of_sumup import adopt_events
+from payments.refunds.rows import rows_of
+from payments.refunds.sending import follow, send
 from tests.factories import (
     CalendarFactory,
     EventFactory,

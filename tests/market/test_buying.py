@@ -12,9 +12,9 @@ from events.buying import CART_ROWS, PurchaseRefusal
 from market.buying import put_items_in_cart, remove_items
 from market.models import Product, ProductItem
 from market.selling import Obstacle, obstacle
-from tests.cart.steps import fill
 from tests.factories import EventFactory, ProductFactory, UserFactory
 from tests.races.threads import PATIENCE, at_once
+from tests.steps import fill
 
 
 def put(visitor: Visitor, product: Product, number: int = 1) -> int:

@@ -1,6 +1,6 @@
 """`make mutants`: mutmut over what decides, with our mutations (operators.py) and our reasons (reasons.toml).
 
-    python -m config.testing python -m tests.mutation ['orders.*' …] [--slice NUMBER --seed SEED] [--report]
+    python -m dev.testing python -m tests.mutation ['orders.*' …] [--slice NUMBER --seed SEED] [--report]
 
 Without a part, all. What was tried before stands until the product changes; survivors are tried again. Exit code 1 when
 one has no reason, or a reason has no survivor.

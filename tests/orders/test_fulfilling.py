@@ -10,8 +10,8 @@ from orders.fulfilling import fulfil
 from orders.models import Order
 from orders.releasing import free
 from orders.states import OrderState
-from tests.cart.steps import all_states_of, book, fill, mail_jobs, order_cart, ordered, states_of
 from tests.factories import EventFactory, RoomFactory, TicketTypeFactory, UserFactory
+from tests.steps import all_states_of, book, fill, mail_jobs, order_cart, ordered, states_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 

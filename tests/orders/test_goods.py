@@ -14,12 +14,12 @@ from orders.goods import Goods, Wanted, locked_goods
 from orders.models import Order
 from orders.returning import put_back
 from orders.states import OrderState
-from tests.cart.steps import fill, order_cart, take
 from tests.factories import EventFactory, RoomFactory, UserFactory
 from tests.ledger.lives import a_line, an_order
 from tests.ledger.locks import locks
 from tests.ledger.watching import watched
 from tests.orders.test_others import House, ended, house, lived_in, ordered, paid
+from tests.steps import fill, order_cart, take
 
 __all__ = ["house"]
 

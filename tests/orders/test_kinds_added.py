@@ -17,8 +17,8 @@ from orders.placing import ShortLines
 from orders.releasing import free
 from orders.returning import put_back
 from orders.states import OrderState
-from tests.cart.steps import fill, order_cart, shown
 from tests.factories import EventFactory, TicketTypeFactory, UserFactory
+from tests.steps import fill, order_cart, shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 

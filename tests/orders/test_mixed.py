@@ -18,10 +18,14 @@ from orders.jobs import send_confirmation
 from orders.models import Order
 from orders.placing import CartChanged, ShortLines
 from orders.returning import put_back
-from payments.books import read_books
-from payments.releasing import Release, release
-from payments.settling import Verdict, settle
-from tests.cart.steps import (
+from payments.books.checking import read_books
+from payments.checkouts.ending import Release, release
+from payments.checkouts.settling import Verdict, settle
+from tests.desk import member, signed_in_as
+from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, TicketTypeFactory, UserFactory
+from tests.papers import codes_of, pages_of
+from tests.simulator import SimulatorProcess
+from tests.steps import (
     all_states_of,
     book,
     fill,
@@ -33,10 +37,6 @@ from tests.cart.steps import (
     sumup_id,
     take,
 )
-from tests.desk import member, signed_in_as
-from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, TicketTypeFactory, UserFactory
-from tests.papers import codes_of, pages_of
-from tests.simulator import SimulatorProcess
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("merchant")]
 

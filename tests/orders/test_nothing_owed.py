@@ -3,14 +3,14 @@
 import pytest
 from django.utils import timezone
 
-from events.calling_off import call_off
 from events.models import CalendarEntry, Ticket
+from events.organising.calling_off import call_off
 from orders.models import Order
-from payments.releasing import release
-from payments.settling import settle
-from tests.cart.steps import fill, opened, order_cart, sumup_id
+from payments.checkouts.ending import release
+from payments.checkouts.settling import settle
 from tests.factories import EventFactory, TicketTypeFactory, UserFactory
 from tests.simulator import SimulatorProcess
+from tests.steps import fill, opened, order_cart, sumup_id
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

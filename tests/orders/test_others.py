@@ -19,8 +19,8 @@ from orders.models import Order
 from orders.releasing import ending_of, free, request_cancel
 from orders.returning import put_back
 from orders.states import OrderState
-from tests.cart.steps import all_states_of, book, fill, order_cart, take
 from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, TicketTypeFactory, UserFactory
+from tests.steps import all_states_of, book, fill, order_cart, take
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 

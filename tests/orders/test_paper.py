@@ -14,15 +14,15 @@ from icalendar import Calendar
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import User
-from events.documents import grouped
 from events.models import CalendarEntry, Role
+from events.tickets.paper import grouped
 from orders.jobs import send_confirmation
 from orders.models import Order
-from tests.cart.steps import book, fill, order_cart, take
 from tests.desk import answered, house, member, signed_in_as
 from tests.factories import EventFactory, ProductFactory, RoomFactory, TicketTypeFactory, UserFactory
 from tests.ledger.psql import run
 from tests.papers import codes_of, pages_of
+from tests.steps import book, fill, order_cart, take
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 

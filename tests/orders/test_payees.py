@@ -8,9 +8,9 @@ from accounts.models import User
 from events.models import CalendarEntry, Merchant, Page, Ticket
 from orders.models import Order
 from orders.placing import CartChanged, SeveralMerchants, ShortLines
-from tests.cart.steps import fill, order_cart, shown
 from tests.factories import EventFactory, PageFactory, UserFactory
 from tests.simulator import OTHER_KEY, OTHER_MERCHANT
+from tests.steps import fill, order_cart, shown
 
 pytestmark = pytest.mark.usefixtures("merchant")
 

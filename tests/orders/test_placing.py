@@ -35,7 +35,6 @@ from orders.placing import (
 from orders.releasing import free, request_cancel
 from orders.states import OrderState
 from payments.models import Checkout
-from tests.cart.steps import book, fill, from_now, held, mail_jobs, order_cart, ordered, shown, states_of, take
 from tests.factories import (
     CalendarFactory,
     EventFactory,
@@ -48,6 +47,7 @@ from tests.factories import (
 from tests.ledger.lives import a_ticket, an_item, lead
 from tests.ledger.locks import locks
 from tests.simulator import OTHER_KEY, OTHER_MERCHANT
+from tests.steps import book, fill, from_now, held, mail_jobs, order_cart, ordered, shown, states_of, take
 
 pytestmark = pytest.mark.usefixtures("merchant")
 

@@ -20,13 +20,13 @@ from orders.links import link_token
 from orders.models import Order
 from orders.releasing import free, request_cancel
 from orders.states import OrderState
+from payments.checkouts.ending import Release, free_anyway, release
 from payments.models import Checkout
-from payments.releasing import Release, free_anyway, release
-from tests.cart.steps import opened, ordered
 from tests.factories import EventFactory, UserFactory
 from tests.ledger.psql import run
 from tests.payments.given import a_case
 from tests.simulator import SimulatorProcess
+from tests.steps import opened, ordered
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 

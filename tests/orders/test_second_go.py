@@ -25,8 +25,8 @@ from orders.models import Order
 from orders.releasing import free
 from orders.returning import put_back
 from orders.states import OrderState
-from tests.cart.steps import book, fill, order_cart, shown, take
 from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, TicketTypeFactory, UserFactory
+from tests.steps import book, fill, order_cart, shown, take
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 

@@ -9,8 +9,8 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import User
 from orders.models import Order
 from orders.releasing import request_cancel
-from tests.cart.steps import fill, later, order_cart, ordered
 from tests.factories import EventFactory, TicketTypeFactory, UserFactory
+from tests.steps import fill, later, order_cart, ordered
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 

@@ -10,11 +10,10 @@ from pytest_django import Settings
 from events.models import BookingRules, CalendarEntry, Merchant, Page, PeakPrice, Role, Ticket, TicketType
 from market.models import Product, ProductItem
 from orders.models import Order
-from payments.books import read_books
-from payments.refund_sending import Sent
-from payments.refunding import RefundRefused, Wish
+from payments.books.checking import read_books
+from payments.refunds.asking import RefundRefused, Wish
+from payments.refunds.sending import Sent
 from payments.states import RefundKind
-from tests.cart.steps import all_states_of, book, fill, opened, order_cart, sumup_id, take, tell
 from tests.desk import change, member, sent, signed_in_as
 from tests.factories import (
     CalendarFactory,
@@ -28,6 +27,7 @@ from tests.factories import (
 from tests.payments.money import at_sumup, ledgers_agree, requested
 from tests.payments.money import sent as sent_to_sumup
 from tests.simulator import SimulatorProcess, started
+from tests.steps import all_states_of, book, fill, opened, order_cart, sumup_id, take, tell
 
 CODE, SECRET = "MCHILE01", "sup_sk_demo_MCHILE01"
 SMALL = "CLP has no such small coins."

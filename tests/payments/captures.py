@@ -10,8 +10,8 @@ from accounts.models import User
 from events.models import Merchant, Ticket
 from orders.models import Order
 from payments.models import Case, Checkout, Refund, RefundLine, SumUpEvent
-from payments.pacing import Pace
-from payments.rounds import Round
+from payments.reconcile.pace import Pace
+from payments.reconcile.round import Round
 from payments.states import CaseKind
 from payments.sumup import EventAnswer, FullTransactionAnswer, HistoryItem
 from tests.factories import UserFactory

@@ -12,17 +12,17 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from orders.models import Order
+from payments.checkouts.settling import record_by_hand
 from payments.models import Case, Checkout, Refund, RefundLine, SumUpEvent
-from payments.rows import key_of
-from payments.settling import record_by_hand
+from payments.refunds.rows import key_of
 from payments.states import RefundKind
 from payments.sumup import CheckoutAnswer
 from payments.sumup.answers import checkout_from
 from payments.transitions import mark_open
-from tests.cart.steps import all_states_of, book, fill, order_cart, take
 from tests.factories import UserFactory
 from tests.ledger.lives import a_refund
 from tests.payments.mixed import Shop
+from tests.steps import all_states_of, book, fill, order_cart, take
 
 LOCK = re.compile(r'^SELECT .*? FROM "(\w+)".* FOR NO KEY UPDATE OF "(\w+)"', re.DOTALL)
 

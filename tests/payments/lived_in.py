@@ -17,17 +17,17 @@ from ledger.signing import sign
 from orders.models import Order
 from orders.placing import place
 from orders.releasing import request_cancel
-from payments.adopting import adopt_events
+from payments.checkouts.ending import Release, release
+from payments.checkouts.opening import hosted_page
+from payments.checkouts.settling import Verdict, settle
 from payments.models import Checkout
-from payments.opening import hosted_page
-from payments.refund_sending import send
-from payments.refunding import Wish, request_refund
-from payments.releasing import Release, release
-from payments.settling import Verdict, settle
+from payments.refunds.asking import Wish, request_refund
+from payments.refunds.reports_of_sumup import adopt_events
+from payments.refunds.sending import send
 from payments.states import RefundKind
-from tests.cart.steps import book, take
 from tests.factories import EventFactory, ProductFactory, RoomFactory, TicketTypeFactory, UserFactory
 from tests.simulator import SimulatorProcess
+from tests.steps import book, take
 
 
 @dataclass

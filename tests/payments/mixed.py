@@ -10,16 +10,16 @@ from accounts.models import User
 from events.models import Calendar, CalendarEntry, Page
 from market.models import Product
 from orders.models import Order
+from payments.checkouts.settling import settle
 from payments.models import Checkout, Refund
-from payments.refund_sending import Sent
-from payments.refunding import Wish
-from payments.rows import rows_of
-from payments.settling import settle
+from payments.refunds.asking import Wish
+from payments.refunds.rows import rows_of
+from payments.refunds.sending import Sent
 from payments.states import RefundKind
-from tests.cart.steps import all_states_of, book, fill, order_cart, paid_at_sumup, take
 from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, UserFactory
 from tests.payments.money import requested, sent
 from tests.simulator import SimulatorProcess
+from tests.steps import all_states_of, book, fill, order_cart, paid_at_sumup, take
 
 
 @dataclass

@@ -8,14 +8,14 @@ from django.utils import timezone
 from accounts.models import User
 from events.models import CalendarEntry, Ticket
 from orders.models import Order
-from payments.books import read_books
+from payments.books.checking import read_books
+from payments.checkouts.settling import settle
 from payments.models import Checkout, Refund
-from payments.refund_sending import Sent, send
-from payments.refunding import Wish, request_refund
-from payments.settling import settle
+from payments.refunds.asking import Wish, request_refund
+from payments.refunds.sending import Sent, send
 from payments.states import RefundKind
-from tests.cart.steps import ordered, paid_at_sumup
 from tests.simulator import PATIENCE, SimulatorProcess, until
+from tests.steps import ordered, paid_at_sumup
 
 
 def sold(

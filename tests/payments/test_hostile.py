@@ -14,11 +14,11 @@ from accounts.models import User
 from events.models import Ticket
 from orders.mails import send_confirmation_mail
 from orders.models import Order
+from payments.checkouts.settling import settle
 from payments.models import Checkout
-from payments.settling import settle
-from tests.cart.steps import checkout_form, fill, later, opened, order_cart, ordered, shown
 from tests.factories import EventFactory, PageFactory, TicketTypeFactory, UserFactory
 from tests.simulator import SimulatorProcess
+from tests.steps import checkout_form, fill, later, opened, order_cart, ordered, shown
 
 pytestmark = pytest.mark.django_db
 

@@ -8,16 +8,16 @@ from pytest_django import Settings
 from events.models import Merchant, Page
 from events.payees import Unpayable, unpayable
 from payments.cases import LOST_KEY, close_case
-from payments.doctor import examine
+from payments.checkouts.settling import Verdict, settle
 from payments.jobs import sweep_once
 from payments.models import Case
-from payments.settling import Verdict, settle
 from payments.states import CaseKind
-from tests.cart.steps import ordered, paid_at_sumup, states_of
+from payments.watch.doctor import examine
 from tests.desk import change, signed_in_as
 from tests.factories import PageFactory, UserFactory
 from tests.ledger.psql import rows
 from tests.simulator import KEY, SimulatorProcess
+from tests.steps import ordered, paid_at_sumup, states_of
 
 pytestmark = pytest.mark.django_db
 

@@ -13,10 +13,10 @@ from accounts.models import User
 from cart.contents import cart_of
 from events.models import Ticket
 from orders.models import Order
-from payments.settling import settle
-from tests.cart.steps import HTMX, checkout_form, fill, later, opened, paid_at_sumup
+from payments.checkouts.settling import settle
 from tests.factories import EventFactory, PageFactory, TicketTypeFactory, UserFactory
 from tests.simulator import SimulatorProcess
+from tests.steps import HTMX, checkout_form, fill, later, opened, paid_at_sumup
 
 pytestmark = pytest.mark.django_db
 

@@ -15,14 +15,14 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from payments.jobs import ask_soon, sweep_once
 from payments.models import Checkout, RunOutcome
-from payments.pacing import Pace
-from payments.reconciling import reconcile
-from payments.rounds import Round
+from payments.reconcile.pace import Pace
+from payments.reconcile.round import Round
+from payments.reconcile.running import reconcile
 from payments.sumup import Client, KeyRefused, NoAnswer, SumUpProblem, wire
 from payments.sumup.problems import RETRY_AFTER_MOST, problem_from
-from tests.cart.steps import opened, ordered, paid_at_sumup, states_of, sumup_id, tell
 from tests.jobs import run_jobs
 from tests.simulator import KEY, OTHER_KEY, OTHER_MERCHANT, SimulatorProcess
+from tests.steps import opened, ordered, paid_at_sumup, states_of, sumup_id, tell
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 #: Every question of the client but a refund, which `test_refunds_put_off` plays.

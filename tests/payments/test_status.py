@@ -7,11 +7,11 @@ from django.test import Client
 from django.utils import timezone
 
 from orders.models import Order
+from payments.checkouts.opening import hosted_page
+from payments.checkouts.settling import settle
 from payments.models import Checkout
-from payments.opening import hosted_page
-from payments.settling import settle
-from tests.cart.steps import HTMX, later, mail_jobs, opened, ordered, paid_at_sumup, states_of, sumup_id
 from tests.simulator import SimulatorProcess
+from tests.steps import HTMX, later, mail_jobs, opened, ordered, paid_at_sumup, states_of, sumup_id
 
 pytestmark = pytest.mark.django_db
 

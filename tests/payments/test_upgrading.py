@@ -4,13 +4,13 @@ import importlib
 
 import pytest
 
-from payments.books import breaches
+from payments.books.checking import breaches
 from payments.models import Checkout, SumUpEvent
-from tests.cart.steps import ordered
 from tests.ledger.psql import bare, rows, run
+from tests.payments.checkouts.test_unshown import mismatched
 from tests.payments.money import sold
-from tests.payments.test_unshown import mismatched
 from tests.simulator import SimulatorProcess
+from tests.steps import ordered
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,9 +12,11 @@ from events.models import CalendarEntry, Merchant, TicketType
 from ledger.locking import Contention
 from orders.models import Order
 from orders.releasing import request_cancel
+from payments.checkouts.settling import settle
 from payments.models import Case, Checkout
-from payments.settling import settle
-from tests.cart.steps import (
+from tests.factories import EventFactory, PageFactory, TicketTypeFactory, UserFactory
+from tests.simulator import OTHER_KEY, OTHER_MERCHANT, SimulatorProcess
+from tests.steps import (
     HTMX,
     checkout_form,
     fill,
@@ -27,8 +29,6 @@ from tests.cart.steps import (
     states_of,
     sumup_id,
 )
-from tests.factories import EventFactory, PageFactory, TicketTypeFactory, UserFactory
-from tests.simulator import OTHER_KEY, OTHER_MERCHANT, SimulatorProcess
 
 pytestmark = pytest.mark.django_db
 

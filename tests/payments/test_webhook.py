@@ -12,10 +12,11 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from ledger.locking import Contention
 from ledger.models import History
+from payments.checkouts.opening import PageUnavailable, hosted_page
+from payments.checkouts.settling import Verdict, settle
 from payments.models import Case, Checkout
-from payments.opening import PageUnavailable, hosted_page
-from payments.settling import Verdict, settle
-from tests.cart.steps import (
+from tests.simulator import SimulatorProcess
+from tests.steps import (
     WEBHOOK,
     later,
     mail_jobs,
@@ -27,7 +28,6 @@ from tests.cart.steps import (
     sumup_id,
     tell,
 )
-from tests.simulator import SimulatorProcess
 
 pytestmark = pytest.mark.django_db
 
@@ -298,7 +298,7 @@ def test_a_webhook_in_a_crowd_that_is_too_big_is_unavailable(
     def crowded(*_args: object, **_how: object) -> Verdict:
         raise Contention
 
-    monkeypatch.setattr("payments.hints.settle", crowded)
+    monkeypatch.setattr("payments.checkouts.admission.settle", crowded)
     client = Client(raise_request_exception=False)
 
     assert tell(client, sumup_id(checkout)) == 503

@@ -22,9 +22,9 @@ from ledger.arrows import IllegalTransition
 from ledger.locking import LockableQuerySet, locked_by_pk, retried, sqlstate
 from orders.models import Order
 from orders.placing import EmptyCart, OrderAwaiting, OrderRefusal
-from tests.cart.steps import at_its_address, fill, held, order_cart, shown, states_of
 from tests.factories import EventFactory, UserFactory
 from tests.races.threads import PATIENCE, at_once, in_a_thread
+from tests.steps import at_its_address, fill, held, order_cart, shown, states_of
 
 pytestmark = pytest.mark.usefixtures("merchant")
 

@@ -9,9 +9,9 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from events.door import check_in
-from events.handing import HandingRefusal, rename, send_on
+from events.door.reading import check_in
 from events.models import CalendarEntry, Ticket
+from events.tickets.handing_on import HandingRefusal, rename, send_on
 from tests.ledger.lives import a_ticket
 from tests.races.threads import PATIENCE
 from tests.simulator import until

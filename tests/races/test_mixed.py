@@ -22,10 +22,10 @@ from events.transitions import Sold, mark_reserved
 from ledger.locking import LockableQuerySet
 from market.models import Product, ProductItem
 from orders.models import Order
-from payments.books import read_books
-from tests.cart.steps import a_time, book, fill, held, order_cart, shown, take
+from payments.books.checking import read_books
 from tests.factories import EventFactory, ProductFactory, RoomFactory, UserFactory
 from tests.races.threads import PATIENCE, at_once
+from tests.steps import a_time, book, fill, held, order_cart, shown, take
 
 pytestmark = pytest.mark.usefixtures("merchant")
 

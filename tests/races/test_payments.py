@@ -13,20 +13,23 @@ from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-import payments.opening
-import payments.releasing
-import payments.settling
+import payments.checkouts.ending
+import payments.checkouts.opening
+import payments.checkouts.settling
 from ledger.locking import LockableQuerySet
 from orders.models import Order
 from orders.states import OrderState
+from payments.checkouts.ending import Release, release
+from payments.checkouts.opening import hosted_page
+from payments.checkouts.settling import PAUSE, Verdict, settle
 from payments.models import Case, Checkout
-from payments.opening import hosted_page
-from payments.releasing import Release, release
-from payments.settling import PAUSE, Verdict, settle
 from payments.states import CheckoutState
 from payments.sumup import CheckoutAnswer
 from payments.sumup import Client as SumUpClient
-from tests.cart.steps import (
+from tests.factories import EventFactory
+from tests.races.threads import PATIENCE, at_once, in_a_thread
+from tests.simulator import SimulatorProcess
+from tests.steps import (
     HTMX,
     held,
     later,
@@ -39,9 +42,6 @@ from tests.cart.steps import (
     sumup_id,
     tell,
 )
-from tests.factories import EventFactory
-from tests.races.threads import PATIENCE, at_once, in_a_thread
-from tests.simulator import SimulatorProcess
 
 ROUNDS = 6
 
@@ -75,7 +75,7 @@ def test_fifty_who_all_ask_at_once_confirm_once(sumup: SimulatorProcess, monkeyp
 
     It is the negative control of the pause too: without it SumUp is asked by each of them.
     """
-    monkeypatch.setattr(payments.settling, "PAUSE", timedelta(hours=-1))
+    monkeypatch.setattr(payments.checkouts.settling, "PAUSE", timedelta(hours=-1))
     order = ordered(number=2)
     checkout = paid_at_sumup(sumup, order)
 
@@ -102,7 +102,7 @@ def test_a_click_between_the_intent_and_the_call_finds_the_same_checkout(
     sumup: SimulatorProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = ordered()
-    create = payments.opening._create_or_find
+    create = payments.checkouts.opening._create_or_find
     rivals = [partial(hosted_page, order, at=timezone.now())]
     pages: list[str] = []
 
@@ -111,7 +111,7 @@ def test_a_click_between_the_intent_and_the_call_finds_the_same_checkout(
             pages.append(in_a_thread(rivals.pop()))
         return create(client, order, checkout)
 
-    monkeypatch.setattr(payments.opening, "_create_or_find", rival_first)
+    monkeypatch.setattr(payments.checkouts.opening, "_create_or_find", rival_first)
 
     pages.append(hosted_page(order, at=timezone.now()))
 
@@ -147,7 +147,7 @@ def test_a_payment_found_after_the_seats_were_freed_takes_them_again(
     entry = EventFactory.create(capacity=2)
     order = ordered(entry, 2)
     checkout = opened(order)
-    ask = payments.settling.ask
+    ask = payments.checkouts.settling.ask
     freed: list[Release] = []
 
     def rival_first(row: Checkout, deadline: float) -> CheckoutAnswer:
@@ -155,7 +155,7 @@ def test_a_payment_found_after_the_seats_were_freed_takes_them_again(
         sumup.control(f"pay/{row.sumup_id}", {"force": True})
         return ask(row, deadline)
 
-    monkeypatch.setattr(payments.settling, "ask", rival_first)
+    monkeypatch.setattr(payments.checkouts.settling, "ask", rival_first)
 
     assert settle(checkout.pk, who="webhook", at=later(seconds=5)) is Verdict.SETTLED
 
@@ -177,14 +177,14 @@ def test_a_payment_found_between_the_deactivation_and_the_freeing_keeps_the_seat
     entry = EventFactory.create(capacity=2)
     order = ordered(entry, 2)
     checkout = opened(order)
-    free = payments.releasing._free
+    free = payments.checkouts.ending._free
 
     def rival_first(order_pk: int, who: str, at: datetime) -> Release:
         sumup.pay(sumup_id(checkout), force=True)
         in_a_thread(partial(settle, checkout.pk, who="webhook", at=at))
         return free(order_pk, who, at)
 
-    monkeypatch.setattr(payments.releasing, "_free", rival_first)
+    monkeypatch.setattr(payments.checkouts.ending, "_free", rival_first)
 
     assert release(order.pk, who="sweep", at=later(minutes=31)) is Release.NOT_DUE
 

@@ -20,9 +20,9 @@ from events.transitions import Sold, mark_reserved
 from ledger.locking import LockableQuerySet
 from orders.models import Order
 from orders.placing import ShortLines
-from tests.cart.steps import held, order_cart, shown
 from tests.factories import EventFactory, TicketTypeFactory, UserFactory
 from tests.races.threads import PATIENCE, at_once, in_a_thread
+from tests.steps import held, order_cart, shown
 
 pytestmark = pytest.mark.usefixtures("merchant")
 

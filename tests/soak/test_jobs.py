@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from config.clearing import clear_jobs
-from payments.health import pending_mail
+from payments.watch.health import pending_mail
 from tests.ledger.psql import run
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -19,21 +19,21 @@ from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from orders.models import Order
-from payments.books import read_books
+from payments.books.checking import read_books
+from payments.checkouts.opening import PageUnavailable, hosted_page
+from payments.checkouts.settling import settle
 from payments.models import Case, Checkout, Refund, RunOutcome, SumUpEvent
-from payments.opening import PageUnavailable, hosted_page
-from payments.pacing import Pace
-from payments.reconciling import AlreadyRunning, reconcile
-from payments.refunding import RefundRefused, Wish, request_refund
-from payments.rounds import Round
-from payments.settling import settle
+from payments.reconcile.pace import Pace
+from payments.reconcile.round import Round
+from payments.reconcile.running import AlreadyRunning, reconcile
+from payments.refunds.asking import RefundRefused, Wish, request_refund
 from payments.states import CaseKind, RefundKind, RefundOrigin, RefundState
-from tests.cart.steps import ordered
 from tests.factories import EventFactory
 from tests.faults.child import ANYWHERE, Child
 from tests.ledger.psql import run
 from tests.payments.lived_in import paid_again
 from tests.simulator import SimulatorProcess, until
+from tests.steps import ordered
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

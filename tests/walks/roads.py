@@ -12,15 +12,15 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from events.admin.arrows import ARROWS
 from events.models import Booking, Calendar, CalendarEntry, Page, Ticket, TicketType
-from events.ticket_links import link_token as ticket_token
+from events.tickets.links import link_token as ticket_token
 from market.models import Product, ProductItem
 from orders.links import link_token as order_token
 from orders.models import Order
+from payments.admin.decisions import DECISIONS
 from payments.admin.refunds import ACTS
-from payments.deciding import DECISIONS
+from payments.books.reports import KINDS
 from payments.models import Checkout, Refund, RefundBatch, SumUpEvent
-from payments.reports import KINDS
-from payments.rows import TABLES
+from payments.refunds.rows import TABLES
 
 Values = Callable[[], list[Any]]
 

@@ -17,17 +17,17 @@ from django.conf import settings
 from django.db import transaction
 from django.test import Client
 
-from events.door import opens_at
+from events.door.reading import opens_at
 from events.models import BookingRules, CalendarEntry, ClosedDays, Page
 from orders.fulfilling import fulfil
 from orders.models import Order
-from payments.payouts import paid_out
-from payments.reports import Span, report, sales_of
+from payments.books.reports import Span, report, sales_of
+from payments.reconcile.payouts import paid_out
 from payments.transitions import mark_paid
-from tests.cart.steps import fill, order_cart
 from tests.factories import EventFactory, PageFactory, RoomFactory, UserFactory
 from tests.ledger.lives import a_checkout
 from tests.ledger.psql import run
+from tests.steps import fill, order_cart
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 
@@ -146,8 +146,8 @@ def test_statements_count_a_payment_on_the_pages_day(house: House) -> None:
 
 #: Who may say which day it is without a page: what no page has, and what SumUp is asked, whose days are its own.
 WITHOUT_A_PAGE = {
-    "payments/payouts.py",
-    "accounts/mailbox.py",
+    "payments/reconcile/payouts.py",
+    "dev/demo/mailbox.py",
     "config/backups.py",
     "payments/management/commands/reconcile_payments.py",
 }

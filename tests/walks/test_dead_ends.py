@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.cart.steps import HTMX
+from tests.steps import HTMX
 from tests.walks.pages import Page
 from tests.walks.roads import addresses, routes
 from tests.walks.test_csrf import buttons

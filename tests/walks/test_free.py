@@ -11,9 +11,9 @@ from events.models import Merchant, Page
 from orders.jobs import send_confirmation
 from orders.links import link_token
 from orders.models import Order
-from tests.cart.steps import HTMX, a_time, book, fill, order_cart, take
 from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, TicketTypeFactory, UserFactory
 from tests.papers import pages_of
+from tests.steps import HTMX, a_time, book, fill, order_cart, take
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,6 @@ from accounts.visitors import SESSION_KEY
 from events.models import CalendarEntry, Merchant, Page, Ticket, TicketType
 from events.rooms.reading import written_moment
 from market.models import Product
-from tests.cart.steps import HTMX, a_time, book, fill, order_cart, take
 from tests.desk import ordered
 from tests.factories import (
     CalendarFactory,
@@ -27,6 +26,7 @@ from tests.factories import (
     UserFactory,
 )
 from tests.ledger.lives import SOLD_WAYS, an_item, lead
+from tests.steps import HTMX, a_time, book, fill, order_cart, take
 from tests.walks.roads import addresses, filled, parameters, routes
 
 pytestmark = pytest.mark.django_db

@@ -22,10 +22,10 @@ from pytest_django import Settings
 import accounts.mails
 from accounts.adapter import Adapter
 from accounts.models import User
-from events.calling_off import call_off
-from events.documents import grouped
-from events.handing import send_on
-from events.mails import (
+from events.models import CalendarEntry, Page, Role, Ticket
+from events.organising.calling_off import call_off
+from events.tickets.handing_on import send_on
+from events.tickets.mails import (
     Whereabouts,
     send_about_booking_mail,
     send_called_off_mail,
@@ -33,21 +33,21 @@ from events.mails import (
     send_other_time_mail,
     send_ticket_mail,
 )
-from events.models import CalendarEntry, Page, Role, Ticket
+from events.tickets.paper import grouped
 from orders.fulfilling import fulfil
 from orders.mails import send_confirmation_mail, send_lapsed_mail, send_unpaid_mail
 from orders.models import Order
 from orders.releasing import free
 from orders.states import OrderState
-from payments.mails import tell_mismatch, tell_refund, tell_surplus
 from payments.models import Checkout
-from payments.owed import owed_rows
-from payments.owed_jobs import tell_called_off
-from payments.owed_mails import send_owed_mail
-from tests.cart.steps import book, fill, order_cart, take
+from payments.refunds.mails import tell_mismatch, tell_refund, tell_surplus
+from payments.refunds.owed import owed_rows
+from payments.refunds.owed_jobs import tell_called_off
+from payments.refunds.owed_mails import send_owed_mail
 from tests.desk import member
 from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, UserFactory
 from tests.ledger.lives import a_checkout, a_refund
+from tests.steps import book, fill, order_cart, take
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 

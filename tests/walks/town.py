@@ -17,11 +17,11 @@ from market.models import Product
 from orders.fulfilling import fulfil
 from payments.models import Case, Checkout, RefundBatch, SumUpEvent
 from payments.states import CaseKind
-from tests.cart.steps import book, fill, order_cart, take
 from tests.desk import House, house, ordered
 from tests.factories import EventFactory, ProductFactory, RoomFactory, UserFactory
 from tests.ledger.lives import SOLD_WAYS, a_booking, a_checkout, a_refund, an_item, lead
 from tests.ledger.psql import run
+from tests.steps import book, fill, order_cart, take
 
 PASSWORD = "a long enough password"
 #: Everybody who may come, by name.

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from payments.books import read_books
-from payments.rules import RULES
+from payments.books.checking import read_books
+from payments.books.rules import RULES
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from ledger import clock
-from payments.doctor import examine
+from payments.watch.doctor import examine
 
 
 class Command(BaseCommand):

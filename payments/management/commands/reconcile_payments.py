@@ -12,9 +12,9 @@ from django.utils.dateparse import parse_date, parse_datetime
 from events.models import Merchant
 from ledger import clock
 from payments.models import ReconcileRun, RunOutcome
-from payments.pacing import Pace
-from payments.reconciling import AlreadyRunning, reconcile
-from payments.rounds import Round
+from payments.reconcile.pace import Pace
+from payments.reconcile.round import Round
+from payments.reconcile.running import AlreadyRunning, reconcile
 
 #: In order; something needs a person; SumUp was out of reach.
 EXIT = {RunOutcome.IN_ORDER: 0, RunOutcome.PERSON: 1, RunOutcome.UNREACHABLE: 2}

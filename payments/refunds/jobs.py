@@ -1,0 +1,147 @@
+"""Jobs of refunds: the sending of each, and the sweep of all that has no end yet."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.db.models import Exists, F, Max, OuterRef, Q
+from procrastinate.contrib.django import app
+
+from ledger import clock
+from ledger.locking import Contention, retried
+from ledger.money import Money
+from ledger.signing import sign
+from payments.cases import open_case
+from payments.models import Case, Refund, RefundBatch, SumUpEvent
+from payments.patience import NotAnswered, Patience
+from payments.refunds.asking import RefundRefused, lock, owed_wishes, request_refund
+from payments.refunds.batches import run
+from payments.refunds.sending import LONGEST_CALL, Sent, follow, send
+from payments.states import CaseKind, RefundOrigin, RefundState
+
+log = logging.getLogger(__name__)
+
+#: A refund that waits is sent by the sweep after this time: its job was lost with its worker.
+LEFT_BEHIND = timedelta(minutes=2)
+#: What became of one is asked so often while it is unknown, and while the event of a success has not shown.
+PAUSE, LONG_PAUSE = timedelta(minutes=2), timedelta(hours=1)
+#: So long after it was sent or asked for a person is told of what has no end.
+LONGEST_DOUBT, LONGEST_WAIT = timedelta(hours=1), timedelta(days=1)
+#: The event of a success follows within a day.
+EVENT_WITHIN = timedelta(days=1)
+SWEEP_MOST = 200
+
+
+@app.task(name="payments.refund_jobs.send_refund", queue="payments", retry=Patience(max_attempts=6, exponential_wait=4))
+def send_refund(refund_pk: int) -> None:
+    """Send one refund; again after a while when SumUp could not be asked what it knows of the payment, or was busy."""
+    if send(refund_pk, who="refund", at=clock.now()) is Sent.WAITING:
+        raise NotAnswered(_pause_of(Refund.objects.filter(pk=refund_pk)))
+
+
+@app.task(name="payments.refund_jobs.run_batch", queue="payments", retry=Patience(max_attempts=6, exponential_wait=4))
+def run_batch(batch_pk: int) -> None:
+    """Pay back what a called-off entry owes; again after a while when SumUp could not be asked."""
+    if not run(batch_pk):
+        raise NotAnswered(_pause_of(Refund.objects.filter(batch=batch_pk)))
+
+
+def _pause_of(refunds: "models.QuerySet[Refund]") -> float | None:
+    """Seconds until the last of those that wait may be sent; None where SumUp did not ask for a pause."""
+    last = refunds.filter(state=RefundState.REQUESTED).aggregate(last=Max("not_before"))["last"]
+    return float((last - clock.now()).total_seconds()) if last else None
+
+
+@app.task(name="payments.refund_jobs.send_owed", queue="payments", lock="owed")
+def send_owed(parts: list[tuple[int, list[str]]], reason: str, who: str) -> None:
+    """Ask for the refunds of all that a person saw as owed: of each checkout, what of it is still owed.
+
+    Run again it finds the refunds of the first time. What is refused stays owed, and is shown so.
+    """
+    for checkout_pk, keys in parts:
+        wishes = owed_wishes(checkout_pk, keys)
+        try:
+            if wishes:
+                request_refund(checkout_pk, wishes, reason=reason, who=who, at=clock.now())
+        except (RefundRefused, Contention) as refusal:
+            log.warning("checkout %s: what is owed is not sent: %s", checkout_pk, refusal)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="payments.refund_jobs.sweep_refunds", queue="payments", lock="refunds", queueing_lock="refunds")
+def sweep_refunds(timestamp: int) -> None:  # noqa: ARG001  (procrastinate passes the time for which it runs)
+    """Every minute: send what was left behind, ask about what is unknown, and tell a person what stays so."""
+    refunds_once(at=clock.now())
+
+
+def refunds_once(*, at: datetime) -> None:
+    """One pass over at most SWEEP_MOST refunds of each kind, the longest unasked first."""
+    ours = Refund.objects.filter(origin=RefundOrigin.OURS).order_by(F("asked_at").asc(nulls_first=True), "pk")
+    waiting = ours.filter(state=RefundState.REQUESTED, requested_at__lte=at - LEFT_BEHIND)
+    waiting = waiting.filter(Q(not_before=None) | Q(not_before__lte=at))
+    for pk in _some(waiting):
+        _quietly(pk, lambda pk: send(pk, who="sweep", at=at))
+    lost = Q(state=RefundState.UNKNOWN) | Q(state=RefundState.SENDING, sent_at__lte=at - LONGEST_CALL)
+    for pk in _some(ours.filter(lost).filter(Q(asked_at=None) | Q(asked_at__lte=at - PAUSE))):
+        _quietly(pk, lambda pk: follow(pk, who="sweep", at=at))
+    for pk in _some(_without_event(at).filter(asked_at__lte=at - LONG_PAUSE)):
+        _quietly(pk, lambda pk: follow(pk, who="sweep", at=at))
+    for pk in _some(_overdue(at)):
+        _quietly(pk, lambda pk: _tell(pk, at))
+    # Whose job was given up or lost; of two at once each finds the other's refunds begun.
+    idle = RefundBatch.objects.filter(finished_at=None, stopped_at=None, requested_at__lte=at - LONG_PAUSE)
+    for pk in list(idle.values_list("pk", flat=True)):
+        _quietly(pk, run)
+
+
+def _some(rows: "models.QuerySet[Refund]") -> list[int]:
+    return list(rows.values_list("pk", flat=True)[:SWEEP_MOST])
+
+
+def _without_event(at: datetime) -> "models.QuerySet[Refund]":
+    """Those that SumUp took and whose event has not shown, for a week."""
+    events = SumUpEvent.objects.filter(refund=OuterRef("pk"))
+    rows = Refund.objects.filter(
+        ~Exists(events), origin=RefundOrigin.OURS, state=RefundState.SUCCEEDED, sent_at__gt=at - timedelta(days=7)
+    )
+    return rows.order_by("asked_at", "pk")
+
+
+def _overdue(at: datetime) -> "models.QuerySet[Refund]":
+    """Those about which a person must be told and has not been since."""
+    told = Case.objects.filter(checkout=OuterRef("checkout"), kind=CaseKind.REFUND, opened_at__gte=OuterRef("sent_at"))
+    asked = Case.objects.filter(
+        checkout=OuterRef("checkout"), kind=CaseKind.REFUND, opened_at__gte=OuterRef("requested_at")
+    )
+    late = Q(state=RefundState.UNKNOWN, sent_at__lte=at - LONGEST_DOUBT) | Q(
+        state=RefundState.SUCCEEDED, pk__in=_without_event(at).filter(sent_at__lte=at - EVENT_WITHIN).values("pk")
+    )
+    unsent = Q(state=RefundState.REQUESTED, requested_at__lte=at - LONGEST_WAIT)
+    ours = Refund.objects.filter(origin=RefundOrigin.OURS)
+    return ours.filter(Q(late, ~Exists(told)) | Q(unsent, ~Exists(asked))).order_by("pk")
+
+
+def _tell(refund_pk: int, at: datetime) -> None:
+    retried(lambda: _ask_a_person(refund_pk, at))
+
+
+def _ask_a_person(refund_pk: int, at: datetime) -> None:
+    checkout = lock(Refund.objects.get(pk=refund_pk).checkout_id)
+    sign(who="sweep", why="a refund has no end")
+    refund = Refund.objects.get(pk=refund_pk)
+    words = {
+        RefundState.REQUESTED: "A refund of {money} waits to be sent: SumUp could not be asked, or was too busy.",
+        RefundState.UNKNOWN: "A refund of {money} was sent, and SumUp does not say what became of it.",
+        RefundState.SUCCEEDED: "SumUp took a refund of {money}, but its books do not show it.",
+    }.get(RefundState(refund.state))
+    if words is not None:
+        money = Money(refund.amount, refund.currency)
+        open_case(CaseKind.REFUND, checkout, words=words.format(money=money), at=at, amount=refund.amount)
+
+
+def _quietly(pk: int, work: Callable[[int], object]) -> None:
+    try:
+        work(pk)
+    except Exception:  # one that cannot be followed must not keep the sweep from the others
+        log.exception("refund %s could not be followed", pk)
