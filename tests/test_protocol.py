@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.db import transaction
 
+from dev.shape import ROOMS
 from events.models import CalendarEntry, Ticket, TicketType
 from orders.models import Order
 from tests.factories import EventFactory, TicketTypeFactory
@@ -17,7 +18,6 @@ from tests.payments.lived_in import live_in
 from tests.simulator import SimulatorProcess
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ["accounts", "cart", "config", "events", "ledger", "market", "orders", "payments"]
 #: The one statement that moves a state.
 HOME = "ledger/moves.py"
 BORN = {"draft", "pending", "awaiting_payment", "new", "requested"}

@@ -8,7 +8,7 @@ from PIL import Image, ImageChops, ImageStat
 from dev.demo import posters
 from dev.demo import products as products
 
-STORED = Path(posters.__file__).parent.parent / "static" / "demo"
+STORED = Path(posters.__file__).parents[2] / "static" / "demo"
 
 
 def test_draw_all_makes_every_stored_picture_in_its_size(tmp_path: Path) -> None:
