@@ -1,4 +1,4 @@
-"""`make shape`: the figures of the house, what breaks its rules, and the picture in docs/architecture.md.
+"""The shape of the house: its figures, and what breaks its rules.
 
 Rules of the product's code (tests are not walked): at most 17 modules side by side in a folder, `__init__` and
 migrations apart; no circle of imports, those inside functions and under TYPE_CHECKING counted; no function over 50
@@ -7,7 +7,6 @@ Which room may import which is import-linter's to say (pyproject.toml).
 """
 
 import ast
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -115,26 +114,18 @@ def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
     return found
 
 
-def main() -> int:
-    """Print the figures and each breach; answers 1 when there is one."""
+def measures() -> list[Measure]:
+    """The figures of this house, but for its circles."""
     paths = modules()
     each = list(functions(paths))
-    measures = [
+    return [
         side_by_side(paths),
         Measure("lines of a function", MOST_LINES, {place: lines_of(node) for place, node in each}),
         Measure("branches of a function", MOST_BRANCHES, {place: branches_of(node) for place, node in each}),
     ]
-    round_and_round = circles(imports())
-    print(f"{len(paths)} modules, {sum(len(path.read_text().splitlines()) for path in paths)} lines")
-    for measure in measures:
-        print(measure)
-    print(f"circles of imports: none allowed; {len(round_and_round)} found")
-    breaches = [line for measure in measures for line in measure.breaches]
-    breaches += ["circle of imports: " + " → ".join(circle) for circle in round_and_round]
-    for line in breaches:
-        print(line, file=sys.stderr)
-    return 1 if breaches else 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def breaches() -> list[str]:
+    """What breaks a rule, a line each."""
+    over = [line for measure in measures() for line in measure.breaches]
+    return over + ["circle of imports: " + " → ".join(circle) for circle in circles(imports())]
