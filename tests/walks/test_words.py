@@ -11,6 +11,7 @@ from django.test import Client
 from dev.shape import ROOMS
 
 TEMPLATES = Path(settings.BASE_DIR) / "templates"
+DEMO_TEMPLATES = Path(settings.BASE_DIR) / "dev" / "templates"
 #: What is marked for translation, in templates and in code.
 TOLD = re.compile(
     r"""translate "((?:[^"\\]|\\.)*)"|{% blocktranslate[^%]*%}(.*?){% endblocktranslate|\b_\(\s*"((?:[^"\\]|\\.)*)\"""",
@@ -28,7 +29,7 @@ def told(path: Path) -> list[str]:
 
 def files() -> list[Path]:
     code = [path for room in ROOMS for path in (Path(settings.BASE_DIR) / room).rglob("*.py")]
-    return [*TEMPLATES.rglob("*.html"), *TEMPLATES.rglob("*.txt"), *code]
+    return [*TEMPLATES.rglob("*.html"), *TEMPLATES.rglob("*.txt"), *DEMO_TEMPLATES.rglob("*.html"), *code]
 
 
 def test_an_e_mail_address_is_called_so_everywhere() -> None:
