@@ -43,8 +43,7 @@ from orders.states import OrderState
 from payments.models import Checkout
 from payments.refunds.mails import tell_mismatch, tell_refund, tell_surplus
 from payments.refunds.owed import owed_rows
-from payments.refunds.owed_jobs import tell_called_off
-from payments.refunds.owed_mails import send_owed_mail
+from payments.refunds.reminders import send_owed_mail, tell_called_off
 from tests.desk import member
 from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, UserFactory
 from tests.ledger.lives import a_checkout, a_refund
