@@ -13,10 +13,11 @@ from django.db import transaction
 
 from dev.shape import ROOMS
 from events.models import CalendarEntry, Ticket, TicketType
+from ledger.locking import ORDER
 from orders.models import Order
 from tests.factories import EventFactory, TicketTypeFactory
 from tests.ledger.lives import a_checkout, a_ticket
-from tests.ledger.watching import ORDER, watched
+from tests.ledger.watching import watched
 from tests.payments.lived_in import live_in
 from tests.simulator import SimulatorProcess
 

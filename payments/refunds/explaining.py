@@ -9,11 +9,12 @@ from django.utils.translation import gettext as _
 from ledger.locking import retried
 from ledger.money import Money
 from ledger.signing import sign
+from payments.balance import unexplained
+from payments.locks import locked_with_refunds
 from payments.models import Refund, RefundLine, SumUpEvent
 from payments.refunds.asking import RefundRefused, Wish, line_of
 from payments.refunds.reports_of_sumup import book, close_explained
-from payments.refunds.rows import rows_of, unexplained
-from payments.refunds.sending import lock
+from payments.refunds.rows import rows_of
 from payments.states import RefundKind
 
 
@@ -29,7 +30,7 @@ def _explain(event_pk: int, wishes: Collection[Wish], reason: str, who: str, at:
     told = SumUpEvent.objects.get(pk=event_pk)
     if told.checkout_id is None:
         raise RefundRefused(_("This belongs to no order of ours."))
-    checkout = lock(told.checkout_id)
+    checkout, _refunds = locked_with_refunds(told.checkout_id)
     sign(who=who, why=reason)
     event = unexplained(checkout).filter(pk=event_pk).first()
     if event is None or event.amount is None:

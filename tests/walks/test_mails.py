@@ -40,8 +40,9 @@ from orders.mails import send_confirmation_mail, send_lapsed_mail, send_unpaid_m
 from orders.models import Order
 from orders.releasing import free
 from orders.states import OrderState
+from payments.checkouts.mails import tell_mismatch, tell_surplus
 from payments.models import Checkout
-from payments.refunds.mails import tell_mismatch, tell_refund, tell_surplus
+from payments.refunds.mails import tell_refund
 from payments.refunds.owed import owed_rows
 from payments.refunds.reminders import send_owed_mail, tell_called_off
 from tests.desk import member
