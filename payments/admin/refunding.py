@@ -63,7 +63,7 @@ def _facts(reach: Reach) -> dict[str, Any]:
 
 
 def _preview(desk: MoneyAdmin, request: HttpRequest, form: RefundForm, context: dict[str, Any]) -> HttpResponse:
-    """The same once more with its sum, to be confirmed."""
+    """The page that asks to confirm what was chosen, with what it comes to; raises RefundRefused."""
     cleaned, checkout = form.cleaned_data, context["checkout"]
     keys = cleaned.get("rows", [])
     names = [form.sold[key].name for key in keys]
@@ -112,7 +112,7 @@ def _acted(request: HttpRequest, reach: Reach, form: RefundForm) -> HttpResponse
         elsewhere = cleaned["way"] == ELSEWHERE
         seen = _seen(request)
         refund = request_refund(
-            checkout.pk, form.wishes(), reason=reason, who=who, at=now, elsewhere=elsewhere, left=seen
+            checkout.pk, form.wishes(), reason=reason, who=who, at=now, elsewhere=elsewhere, seen=seen
         )
         if refund is None:
             words = _("Cancelled: nothing was left to pay back.")

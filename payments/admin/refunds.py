@@ -31,7 +31,7 @@ from payments.admin.refunding import explain_view, refund_view, row_view
 from payments.books.timeline import refund_steps
 from payments.models import Refund, SumUpEvent
 from payments.refunds.asking import RefundRefused, again, withdraw
-from payments.refunds.rows import told_lines
+from payments.refunds.rows import lines_in_words
 from payments.refunds.sending import follow
 from payments.states import RefundOrigin, RefundState
 
@@ -148,7 +148,7 @@ class RefundAdmin(MoneyAdmin):
 
     @admin.display(description=_("what for"))
     def what(self, row: Refund) -> SafeString:
-        return format_html_join("", "<div>{}: {}</div>", told_lines(row))
+        return format_html_join("", "<div>{}: {}</div>", lines_in_words(row))
 
     @admin.display(description=_("payment"))
     def payment(self, row: Refund) -> str:

@@ -88,7 +88,7 @@ def _without_event(at: datetime) -> "models.QuerySet[Refund]":
 
 
 def _overdue(at: datetime) -> "models.QuerySet[Refund]":
-    """Those about which a person must be told and has not been since."""
+    """Those that have been without an end for too long, and of which no person was told since."""
     told = Case.objects.filter(checkout=OuterRef("checkout"), kind=CaseKind.REFUND, opened_at__gte=OuterRef("sent_at"))
     asked = Case.objects.filter(
         checkout=OuterRef("checkout"), kind=CaseKind.REFUND, opened_at__gte=OuterRef("requested_at")

@@ -23,7 +23,7 @@ from payments.cases import close_cases, open_case
 from payments.contradictions import TRANSACTION, of_transaction, put_locked
 from payments.models import Checkout, Refund, RefundLine, SumUpEvent
 from payments.refunds.outcomes import fail, succeed
-from payments.refunds.rows import Row, left_of, line_for, rows_of, unexplained
+from payments.refunds.rows import SoldRow, left_of, line_for, rows_of, unexplained
 from payments.states import OWN, CaseKind, RefundKind, RefundOrigin, RefundState
 from payments.sumup import CHARGE_BACK, REFUND, EventAnswer, FullTransactionAnswer
 from payments.sumup.transactions import event_key
@@ -118,7 +118,7 @@ def _store(
 
 
 def _storable(amount: Decimal | None, currency: str) -> Decimal | None:
-    """None for an amount beyond what the books can hold."""
+    """`amount` as the books hold it; None where it is too large for them."""
     return rounded(amount, currency) if amount is not None and abs(amount) <= MOST else None
 
 
@@ -131,7 +131,7 @@ def _take_back(checkout: Checkout, refunds: Collection[Refund], done: Adopted, a
 
 
 def _take_back_unseen(checkout: Checkout, refunds: Collection[Refund], done: Adopted, at: datetime) -> None:
-    """The same for a refund whose one report said so when it was first seen: nothing had matched it before."""
+    """Nor did one whose report said that when it was first seen: such a report is matched with no refund otherwise."""
     for refund in refunds:
         if refund.state == RefundState.SUCCEEDED and refund.sent_at and not refund.sumup_events.exists():
             failed = SumUpEvent.objects.filter(_since(refund.sent_at), checkout=checkout, kind=REFUND, refund=None)
@@ -175,7 +175,7 @@ def _of_amount(reports: Iterable[SumUpEvent], amount: Decimal) -> list[SumUpEven
 
 
 def _amount_of(report: SumUpEvent) -> Decimal:
-    """What waits to be explained has one (rows.unexplained)."""
+    """Each report that waits to be explained has an amount (rows.unexplained)."""
     return report.amount or Decimal(0)
 
 
@@ -186,7 +186,7 @@ def _likelihood(refund: Refund) -> tuple[int, int]:
 
 
 def _fits(refund: Refund, checkout: Checkout) -> bool:
-    """A failed refund that succeeded after all is within what was captured, beside what was sent in its place."""
+    """Whether a failed refund may have succeeded after all: with all others of ours it is within what was captured."""
     own = checkout.refunds.live().filter(origin__in=sorted(OWN)).exclude(pk=refund.pk)
     return sum((other.amount for other in own), refund.amount) <= (checkout.captured or Decimal(0))
 
@@ -245,7 +245,7 @@ def _plain_lines(checkout: Checkout, report: SumUpEvent) -> list[RefundLine]:
     return [line_for(row, RefundKind.ROW, row.rest) for row in rows]
 
 
-def _rows_worth(amount: Decimal, rows: Iterable[Row], *, is_all: bool) -> list[Row]:
+def _rows_worth(amount: Decimal, rows: Iterable[SoldRow], *, is_all: bool) -> list[SoldRow]:
     """Those of `rows` that `amount` must have been for; [] where that is not plain.
 
     Where it is all that was left of the payment: each that has something left. Else each that is owed, if it is their
@@ -261,7 +261,7 @@ def _rows_worth(amount: Decimal, rows: Iterable[Row], *, is_all: bool) -> list[R
     return alone if len(alone) == 1 else []
 
 
-def _rest_of(rows: Iterable[Row]) -> Decimal:
+def _rest_of(rows: Iterable[SoldRow]) -> Decimal:
     return sum((row.rest for row in rows), Decimal(0))
 
 

@@ -160,7 +160,7 @@ class _Words:
 
 
 def _call(refund: Refund, deadline: float, at: datetime) -> _Words | None:
-    """Send it; None is a yes."""
+    """Ask SumUp to pay `refund` back; None where it said yes."""
     checkout = refund.checkout
     client = client_for(checkout.merchant, deadline=deadline)
     try:

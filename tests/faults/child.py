@@ -148,7 +148,7 @@ POINTS: dict[str, tuple[str, str, Callable[..., Any]]] = {
     "refund marked, not sent": ("payments.refunds.sending", "_call", before),
     "refund sent, answer not stored": ("payments.refunds.sending", "_call", after),
     "refund stored, not committed": ("payments.refunds.sending", "succeed", after),
-    "refund stored, buyer not told": ("payments.refunds.mails", "told_lines", before),
+    "refund stored, buyer not told": ("payments.refunds.mails", "lines_in_words", before),
     "sweep about to settle": ("payments.jobs", "settle", before),
     "sweep about to release": ("payments.jobs", "release", before),
     "reconcile began, nothing done": ("payments.reconcile.running", "_settle_open", before),

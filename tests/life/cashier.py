@@ -17,7 +17,7 @@ from payments.reconcile.running import reconcile
 from payments.refunds.asking import RefundRefused, Wish, again, request_refund, withdraw
 from payments.refunds.explaining import explain
 from payments.refunds.remedies import give_after_all, keep
-from payments.refunds.rows import Row, left_of, rows_of
+from payments.refunds.rows import SoldRow, left_of, rows_of
 from payments.refunds.sending import Sent, follow, send
 from payments.states import RefundKind
 from tests.ledger.psql import rows as stored
@@ -123,7 +123,7 @@ class Cashier(Buyers):
             keys = {row.key for row in rows}
             assert not [row for row in self.rows_of(checkout) if row.key in keys and row.is_valid]
 
-    def rows_of(self, checkout: Checkout) -> list[Row]:
+    def rows_of(self, checkout: Checkout) -> list[SoldRow]:
         return rows_of(checkout.order) if checkout.is_applied else []
 
     @there_is(REQUESTED)

@@ -40,8 +40,8 @@ from orders.models import Order
 from orders.releasing import free
 from orders.states import OrderState
 from payments.models import Checkout
+from payments.refunds.debts import owed_rows
 from payments.refunds.mails import tell_mismatch, tell_refund, tell_surplus
-from payments.refunds.owed import owed_rows
 from payments.refunds.reminders import send_owed_mail, tell_called_off
 from tests.desk import member
 from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, UserFactory
