@@ -206,7 +206,7 @@ def _withdraw(refund_pk: int, reason: str, who: str, at: datetime) -> bool:
 
 
 def again(refund_pk: int, *, reason: str, who: str, at: datetime) -> Refund | None:
-    """A person sends a refund once more that failed, or of which SumUp's events, read just now, show nothing.
+    """A person sends a refund once more that failed, or of which SumUp's reports, read just now, show nothing.
 
     It is a new refund with the same lines; one of unknown outcome is taken for failed first. Raises RefundRefused.
     """

@@ -18,7 +18,7 @@ from ledger.models import History
 from ledger.money import Money, total
 from market.models import SoldThing
 from orders.models import Order
-from payments.models import Case, Checkout, Refund, RefundLine, SumUpEvent
+from payments.models import Case, Checkout, Refund, RefundLine, SumUpReport
 from payments.refunds.rows import TABLES, VALID, rows_of
 from payments.states import CaseKind, CheckoutState, RefundKind
 from payments.sumup import CHARGE_BACK, REFUND
@@ -141,7 +141,7 @@ def _surplus(orders: Q | None) -> QuerySet[Any]:
     decided = Case.objects.filter(checkout=OuterRef("pk"), kind=CaseKind.SURPLUS, closed_by__startswith="user:")
     applied = Checkout.objects.filter(order=OuterRef("order_id"), is_applied=True)
     refunds: QuerySet[Any] = Refund.objects.live().filter(checkout=OuterRef("pk"))
-    reported: QuerySet[Any] = SumUpEvent.objects.counted().filter(
+    reported: QuerySet[Any] = SumUpReport.objects.counted().filter(
         checkout=OuterRef("pk"), refund=None, kind__in=[REFUND, CHARGE_BACK], amount__gt=0
     )
     rows: QuerySet[Any] = Checkout.objects.filter(

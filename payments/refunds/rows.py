@@ -16,7 +16,7 @@ from events.transitions import SoldTable, mark_owed, mark_owed_again, mark_refun
 from ledger.money import Money
 from market.models import Product, ProductItem, SoldThing
 from orders.models import Order
-from payments.models import Checkout, Refund, RefundLine, SumUpEvent
+from payments.models import Checkout, Refund, RefundLine, SumUpReport
 from payments.states import PAYABLE, UNFINISHED, RefundKind
 from payments.sumup import CHARGE_BACK, REFUND
 
@@ -177,9 +177,9 @@ def has_gone_back(checkout: Checkout) -> bool:
     return left_of(checkout) == 0
 
 
-def unexplained(checkout: Checkout) -> "models.QuerySet[SumUpEvent]":
+def unexplained(checkout: Checkout) -> "models.QuerySet[SumUpReport]":
     """Refunds and chargebacks that SumUp reports of `checkout` and that no refund here explains."""
-    rows = SumUpEvent.objects.counted().filter(checkout=checkout, refund=None, kind__in=[REFUND, CHARGE_BACK])
+    rows = SumUpReport.objects.counted().filter(checkout=checkout, refund=None, kind__in=[REFUND, CHARGE_BACK])
     return rows.filter(amount__gt=0).order_by("happened_at", "pk")
 
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import rule
 
 from orders.models import Order
 from payments.checkouts.settling import accept_mismatch, can_accept
-from payments.models import Case, Checkout, Refund, SumUpEvent
+from payments.models import Case, Checkout, Refund, SumUpReport
 from payments.reconcile.pace import Pace
 from payments.reconcile.round import Round
 from payments.reconcile.running import reconcile
@@ -307,7 +307,7 @@ class Cashier(Buyers):
     @rule(number=which, chosen=st.integers(0, 15))
     def is_explained(self, number: int, chosen: int) -> None:
         """A person says what went back at SumUp: rows whole, and the rest is a loss."""
-        event = self.one(SumUpEvent.objects.counted().filter(refund=None, amount__gt=0).exclude(checkout=None), number)
+        event = self.one(SumUpReport.objects.counted().filter(refund=None, amount__gt=0).exclude(checkout=None), number)
         if event is None or event.checkout is None or event.amount is None:
             return
         rows = [row for place, row in enumerate(self.rows_of(event.checkout)) if chosen & 1 << place % 4]

@@ -415,7 +415,7 @@ def test_refund_that_sumup_took_back_is_owed_again(
     sumup.faults(refund_event_delay=0 if was_read else 600)
     refund = refunded(sumup, checkout, whole(order))
     follow(refund.pk, who="sweep", at=timezone.now())
-    assert refund.sumup_events.exists() is was_read
+    assert refund.sumup_reports.exists() is was_read
     sumup.faults(refund_event_delay=0)
     sumup.shift_clock(601)
     sumup.control(f"fail_refund/{sumup.ledger()['refunds'][0]['id']}")
