@@ -13,7 +13,7 @@ from events.models import CalendarEntry, Page, Ticket, TicketType
 from events.rooms import Span
 from events.states import LineKind
 from ledger.money import Money
-from market.models import Product, ProductItem
+from market.models import Product, ProductItem, SoldThing
 
 
 class Sold(TypedDict, total=False):
@@ -47,7 +47,7 @@ class Line(ABC):
 
     @property
     @abstractmethod
-    def rows(self) -> Sequence[Ticket | CalendarEntry | ProductItem]:
+    def rows(self) -> Sequence[SoldThing]:
         """The pending rows, oldest first: the first `fits` of them are what an order takes."""
 
     @property

@@ -16,14 +16,14 @@ from ledger.arrows import IllegalTransition
 from ledger.moves import move
 
 #: Ticket, CalendarEntry (of the kind booking) or ProductItem.
-Sold = type[models.Model]
+SoldTable = type[models.Model]
 
 
-def _move(of: Sold, rows: Collection[int], *, source: str, target: str, **changes: object) -> int:
+def _move(of: SoldTable, rows: Collection[int], *, source: str, target: str, **changes: object) -> int:
     return move(of._default_manager.all(), rows, source=source, target=target, **changes) if rows else 0
 
 
-def mark_reserved(prices: Mapping[int, Decimal], *, order_id: int, of: Sold = Ticket) -> int:
+def mark_reserved(prices: Mapping[int, Decimal], *, order_id: int, of: SoldTable = Ticket) -> int:
     """Claim pending rows (`prices`: pk -> price read under the lock) for an order, all or nothing.
 
     The database refuses it (IntegrityError) when what they count against has no room for all of them.
@@ -45,32 +45,32 @@ def mark_reserved(prices: Mapping[int, Decimal], *, order_id: int, of: Sold = Ti
     return moved
 
 
-def mark_confirmed(rows: Collection[int], *, of: Sold = Ticket) -> int:
+def mark_confirmed(rows: Collection[int], *, of: SoldTable = Ticket) -> int:
     """Paid, or free: what is reserved becomes valid."""
     return _move(of, rows, source=TicketState.RESERVED, target=TicketState.CONFIRMED)
 
 
-def mark_unfulfillable(rows: Collection[int], *, of: Sold = Ticket) -> int:
+def mark_unfulfillable(rows: Collection[int], *, of: SoldTable = Ticket) -> int:
     """Paid for what was reserved and called off meanwhile: its price is owed to the buyer."""
     return _move(of, rows, source=TicketState.RESERVED, target=TicketState.REFUND_DUE)
 
 
-def mark_confirmed_late(rows: Collection[int], *, of: Sold = Ticket) -> int:
+def mark_confirmed_late(rows: Collection[int], *, of: SoldTable = Ticket) -> int:
     """Paid after its place was freed, and there is one for it again."""
     return _move(of, rows, source=TicketState.CANCELLED, target=TicketState.CONFIRMED)
 
 
-def mark_unfulfillable_late(rows: Collection[int], *, of: Sold = Ticket) -> int:
+def mark_unfulfillable_late(rows: Collection[int], *, of: SoldTable = Ticket) -> int:
     """Paid after its place was freed, and there is none for it: its price is owed to the buyer."""
     return _move(of, rows, source=TicketState.CANCELLED, target=TicketState.REFUND_DUE)
 
 
-def mark_checked_in(rows: Collection[int], *, at: datetime, of: Sold = Ticket) -> int:
+def mark_checked_in(rows: Collection[int], *, at: datetime, of: SoldTable = Ticket) -> int:
     """Let in at the door; a product item: handed out."""
     return _move(of, rows, source=TicketState.CONFIRMED, target=TicketState.CHECKED_IN, checked_in_at=at)
 
 
-def mark_back_out(rows: Collection[int], *, of: Sold = Ticket) -> int:
+def mark_back_out(rows: Collection[int], *, of: SoldTable = Ticket) -> int:
     """Let in (or handed out) by mistake: valid again."""
     return _move(of, rows, source=TicketState.CHECKED_IN, target=TicketState.CONFIRMED, checked_in_at=None)
 
@@ -85,32 +85,32 @@ def call_off_event(entry: CalendarEntry) -> int:
     return move(CalendarEntry.objects.events(), [entry.pk], source=EntryState.CONFIRMED, target=EntryState.CANCELLED)
 
 
-def mark_owed(rows: Collection[int], *, source: str, of: Sold = Ticket) -> int:
+def mark_owed(rows: Collection[int], *, source: str, of: SoldTable = Ticket) -> int:
     """Cancelled with money back: what was valid is so no more, its price is owed."""
     return _move(of, rows, source=source, target=TicketState.REFUND_DUE)
 
 
-def mark_voided(rows: Collection[int], *, source: str, of: Sold = Ticket) -> int:
+def mark_voided(rows: Collection[int], *, source: str, of: SoldTable = Ticket) -> int:
     """Cancelled without money back: what was valid (or owed) is so no more, its price is kept."""
     return _move(of, rows, source=source, target=TicketState.CANCELLED)
 
 
-def mark_refunded(rows: Collection[int], *, of: Sold = Ticket) -> int:
+def mark_refunded(rows: Collection[int], *, of: SoldTable = Ticket) -> int:
     """The owed price went back to the buyer."""
     return _move(of, rows, source=TicketState.REFUND_DUE, target=TicketState.REFUNDED)
 
 
-def mark_owed_again(rows: Collection[int], *, of: Sold = Ticket) -> int:
+def mark_owed_again(rows: Collection[int], *, of: SoldTable = Ticket) -> int:
     """SumUp took the refund back: the price is owed once more."""
     return _move(of, rows, source=TicketState.REFUNDED, target=TicketState.REFUND_DUE)
 
 
-def mark_given_after_all(rows: Collection[int], *, of: Sold = Ticket) -> int:
+def mark_given_after_all(rows: Collection[int], *, of: SoldTable = Ticket) -> int:
     """Owed, and there is a place for it after all: the buyer gets it instead of the money."""
     return _move(of, rows, source=TicketState.REFUND_DUE, target=TicketState.CONFIRMED)
 
 
-def mark_released(rows: Collection[int], *, of: Sold = Ticket) -> int:
+def mark_released(rows: Collection[int], *, of: SoldTable = Ticket) -> int:
     """The order came to nothing: what was reserved is cancelled and its place free."""
     return _move(of, rows, source=TicketState.RESERVED, target=TicketState.CANCELLED)
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from accounts.visitors import Visitor
-from events.models import Page, new_ticket_code
+from events.models import CalendarEntry, Page, Ticket, new_ticket_code
 from events.pictures import Pictured
 from events.searching import Folded, words_of
 from events.states import HELD, TICKET_ARROWS, TicketState
@@ -189,3 +189,7 @@ class ProductItem(models.Model):
     @property
     def is_owed(self) -> bool:
         return self.state == TicketState.REFUND_DUE
+
+
+#: What one can buy: each is a row with a state, a price and an order.
+SoldThing = Ticket | CalendarEntry | ProductItem

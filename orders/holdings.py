@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from events.models import CalendarEntry, Ticket
 from events.states import LineKind
-from market.models import ProductItem
+from market.models import ProductItem, SoldThing
 from orders.models import Order, OrderLine
 
 
@@ -33,7 +33,7 @@ class Holdings:
         )
 
     @property
-    def rows(self) -> list[Ticket | CalendarEntry | ProductItem]:
+    def rows(self) -> list[SoldThing]:
         return [*self.tickets, *self.bookings, *self.items]
 
     @property
@@ -64,5 +64,5 @@ class Holdings:
         return [*(ticket.entry for ticket in self.valid_tickets), *self.valid_bookings]
 
     @property
-    def owed(self) -> list[Ticket | CalendarEntry | ProductItem]:
+    def owed(self) -> list[SoldThing]:
         return [row for row in self.rows if row.is_owed]

@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet, Sum
 from ledger.money import Money
 from orders.models import Order
 from orders.states import SUMUP_PAID, UNDECIDED
-from payments.models import Case, Checkout, SumUpEvent
+from payments.models import Case, Checkout, SumUpReport
 from payments.states import PAYABLE
 from payments.sumup import CHARGE_BACK, REFUND
 
@@ -32,9 +32,9 @@ def has_gone_back(checkout: Checkout) -> bool:
     return left_of(checkout) == 0
 
 
-def unexplained(checkout: Checkout) -> QuerySet[SumUpEvent]:
+def unexplained(checkout: Checkout) -> QuerySet[SumUpReport]:
     """Refunds and chargebacks that SumUp reports of `checkout` and that no refund here explains."""
-    rows = SumUpEvent.objects.counted().filter(checkout=checkout, refund=None, kind__in=[REFUND, CHARGE_BACK])
+    rows = SumUpReport.objects.counted().filter(checkout=checkout, refund=None, kind__in=[REFUND, CHARGE_BACK])
     return rows.filter(amount__gt=0).order_by("happened_at", "pk")
 
 

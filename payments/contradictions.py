@@ -56,13 +56,13 @@ def of_payment(
 
 
 def of_transaction(checkout: Checkout, answer: FullTransactionAnswer) -> list[Contradiction]:
-    """Where a transaction says something else than we recorded, or its two lists of events do not agree."""
+    """Where a transaction says something else than we recorded, or its two lists of reports do not agree."""
     found = of_payment(checkout, TRANSACTION, answer.status, answer.amount, answer.currency)
     name, currency = answer.code or answer.id, answer.currency or checkout.captured_currency
     if answer.only_in_one:
         compact, detailed = (_sum_told(events) for events in (answer.events or (), answer.other_events))
         words = _(
-            "Of transaction %(name)s SumUp's short list of events says that %(one)s %(currency)s went back, its"
+            "Of transaction %(name)s SumUp's short list of reports says that %(one)s %(currency)s went back, its"
             " detailed list says %(other)s %(currency)s. The short list is what is booked."
         ) % {"name": name, "one": compact, "other": detailed, "currency": currency}
         found.append(Contradiction(f"{TRANSACTION} events {compact} {detailed}", words))

@@ -116,7 +116,7 @@ def _told(answer: Answer) -> dict[str, object]:
 
 
 def mark_sending(refund: Refund, *, events_before: Decimal, is_rest: bool, at: datetime) -> int:
-    """It is about to be sent: from here on only SumUp's events say whether it was."""
+    """It is about to be sent: from here on only SumUp's reports say whether it was."""
     return move(
         Refund.objects.all(),
         [refund.pk],

@@ -16,7 +16,8 @@ from events.states import EntryState
 from ledger import clock
 from payments.admin.orders import DECIDE, MoneyAdmin
 from payments.models import RefundBatch
-from payments.refunds.batches import owed_orders, resume, shares_of, start, stop, sums
+from payments.refunds.batches import owed_orders, resume, shares_of, start, stop
+from payments.refunds.debts import by_currency
 from payments.states import RefundState
 
 #: Results that the page lists; the sums count all.
@@ -57,7 +58,7 @@ def start_view(desk: MoneyAdmin, request: HttpRequest, pk: int) -> HttpResponse:
         "entry": entry,
         "shares": shares[:SHOWN],
         "count": len(shares),
-        "sums": sums(shares),
+        "sums": by_currency(shares),
         "batches": RefundBatch.objects.filter(entry=entry),
         "form": form,
         "opts": desk.opts,
@@ -79,10 +80,10 @@ def batch_view(desk: MoneyAdmin, request: HttpRequest, pk: int) -> HttpResponse:
         "shares": shares[:SHOWN],
         "count": len(shares),
         "done": len(done),
-        "paid_back": sums(
+        "paid_back": by_currency(
             share for share in done if share.refund is not None and share.refund.state == RefundState.SUCCEEDED
         ),
-        "sums": sums(shares),
+        "sums": by_currency(shares),
         "opts": desk.opts,
     }
     part = request.headers.get("HX-Request") == "true"

@@ -19,7 +19,8 @@ from payments.admin.refund_scope import Reach, reach_of
 from payments.balance import left_of
 from payments.models import Checkout
 from payments.refunds.asking import RefundRefused, Wish, request_refund
-from payments.refunds.rows import TABLES, Row
+from payments.refunds.debts import by_currency
+from payments.refunds.rows import TABLES, SoldRow
 from payments.states import RefundKind
 
 MOST = 100
@@ -30,7 +31,7 @@ class Part:
     """What goes back of one payment, and what became of it."""
 
     reach: Reach
-    rows: list[Row]
+    rows: list[SoldRow]
     outcome: str = ""
     done: bool = False
 
@@ -40,9 +41,10 @@ class Part:
 
 
 def bulk_view(desk: MoneyAdmin, request: HttpRequest) -> HttpResponse:
-    """What is chosen in a list (`order` and `row` in the address): who, what, how much; then a reason, and each is
+    """What is chosen in a list (`order` and `row` in the address): who, what, how much; with a reason it is begun.
 
-    written down by itself. What the user may not pay back is not among it, and the page says how much that is.
+    Each payment is written down by itself. What the user may not pay back is not among it, and the page says how much
+    that is.
     """
     parts, left_out = _parts(request)
     form = ReasonForm(request.POST if request.method == "POST" else None)
@@ -63,16 +65,11 @@ def bulk_view(desk: MoneyAdmin, request: HttpRequest) -> HttpResponse:
         "title": _("Pay back"),
         "opts": desk.opts,
         "parts": parts,
-        "sums": _sums(parts),
+        "sums": by_currency(parts),
         "left_out": left_out,
         "form": form,
     }
     return TemplateResponse(request, "admin/foyer/refund_bulk.html", context, status=status)
-
-
-def _sums(parts: list[Part]) -> list[Money]:
-    currencies = sorted({part.money.currency for part in parts})
-    return [total((part.money for part in parts if part.money.currency == code), code) for code in currencies]
 
 
 def _parts(request: HttpRequest) -> tuple[list[Part], int]:
@@ -116,7 +113,7 @@ def _do(part: Part, who: str, reason: str) -> None:
     checkout = part.reach.checkout
     wishes = [Wish(RefundKind.ROW, row.key) for row in part.rows]
     try:
-        request_refund(checkout.pk, wishes, reason=reason, who=who, at=clock.now(), left=left_of(checkout))
+        request_refund(checkout.pk, wishes, reason=reason, who=who, at=clock.now(), seen=left_of(checkout))
     except (RefundRefused, Contention) as refusal:
         part.outcome = str(refusal) or _("Please try again.")
     else:

@@ -28,7 +28,7 @@ from payments.admin.orders import DECIDE, MoneyAdmin
 from payments.admin.ways_out import ways_out
 from payments.models import Case
 from payments.reconcile.strays import LinkRefusal
-from payments.refunds.owed import SURPLUS, Scope, owed_sums
+from payments.refunds.debts import SURPLUS, Scope, owed_sums
 
 #: Where what is owed is listed, by kind: the model, and the list's parameter for the state.
 LISTS: dict[str, tuple[type[Model], str]] = {

@@ -19,8 +19,8 @@ from events.scoping import team_of
 from orders.models import Order
 from payments.admin.inlines import as_a_whole
 from payments.admin.orders import DECIDE, MoneyAdmin
+from payments.refunds.debts import OwedThing, Scope, owed_rows, sums_in_words
 from payments.refunds.jobs import send_owed
-from payments.refunds.owed import Owed, Scope, owed_rows, sums_in_words
 
 #: Orders that the page lists; the sum counts all, and all are sent.
 SHOWN = 200
@@ -71,13 +71,13 @@ def owed_view(desk: MoneyAdmin, request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/foyer/owed.html", context, status=422 if request.method == "POST" else 200)
 
 
-def _digest(rows: Sequence[Owed]) -> str:
+def _digest(rows: Sequence[OwedThing]) -> str:
     return hashlib.sha256(repr([(row.key, str(row.money)) for row in rows]).encode()).hexdigest()
 
 
-def _shares(rows: Sequence[Owed]) -> list[Share]:
+def _shares(rows: Sequence[OwedThing]) -> list[Share]:
     """What each order is owed, the first SHOWN of those that wait the longest."""
-    by_order: dict[int, list[Owed]] = {}
+    by_order: dict[int, list[OwedThing]] = {}
     for row in sorted(rows, key=_age):
         by_order.setdefault(row.order, []).append(row)
     first = list(by_order)[:SHOWN]
@@ -92,5 +92,5 @@ def _shares(rows: Sequence[Owed]) -> list[Share]:
     ]
 
 
-def _age(row: Owed) -> tuple[bool, datetime | None, int]:
+def _age(row: OwedThing) -> tuple[bool, datetime | None, int]:
     return row.since is None, row.since, row.order

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events.admin.reasons import ReasonForm
 from payments.refunds.asking import RefundRefused, Wish, check_event, spread
-from payments.refunds.rows import Row
+from payments.refunds.rows import SoldRow
 from payments.states import RefundKind
 
 WHOLE, GOODWILL, KEEP, GIVE, SURPLUS, PART = "whole", "goodwill", "keep", "give", "surplus", "part"
@@ -46,7 +46,7 @@ class RefundForm(ReasonForm):
     )
     field_order = ("how", "rows", "amount", "way", "reason")
 
-    def __init__(self, *arguments: Any, rows: Sequence[Row], **named: Any) -> None:
+    def __init__(self, *arguments: Any, rows: Sequence[SoldRow], **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.sold = {row.key: row for row in rows}
         field = self.fields["rows"]
@@ -84,7 +84,7 @@ class SurplusForm(RefundForm):
     ]
     how = forms.ChoiceField(label=_("What to do"), choices=ways, widget=forms.RadioSelect, initial=SURPLUS)
 
-    def __init__(self, *arguments: Any, rows: Sequence[Row], **named: Any) -> None:
+    def __init__(self, *arguments: Any, rows: Sequence[SoldRow], **named: Any) -> None:
         super().__init__(*arguments, rows=rows, **named)
         del self.fields["rows"]
         self.fields["amount"].label = _("Amount, for a part")
@@ -113,7 +113,7 @@ class ExplainForm(ReasonForm):
     )
     field_order = ("rows", "rest", "reason")
 
-    def __init__(self, *arguments: Any, rows: Sequence[Row], **named: Any) -> None:
+    def __init__(self, *arguments: Any, rows: Sequence[SoldRow], **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.sold = {row.key: row for row in rows}
         field = self.fields["rows"]
@@ -132,5 +132,5 @@ class ExplainForm(ReasonForm):
         return [*found, *spread([row for row in self.sold.values() if row not in chosen], rest)] if rest else found
 
 
-def _label(row: Row) -> str:
+def _label(row: SoldRow) -> str:
     return f"{row.name}: {row.rest_money.or_free()}, {row.word}"

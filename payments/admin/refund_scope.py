@@ -11,7 +11,7 @@ from orders.models import Order, OrderLine
 from payments.admin.inlines import as_a_whole
 from payments.admin.orders import DECIDE
 from payments.models import Checkout
-from payments.refunds.rows import Row, rows_of
+from payments.refunds.rows import SoldRow, rows_of
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class Reach:
 
     checkout: Checkout
     whole: bool
-    rows: Sequence[Row]
+    rows: Sequence[SoldRow]
 
     @property
-    def open_rows(self) -> list[Row]:
+    def open_rows(self) -> list[SoldRow]:
         """What can be paid back now."""
         return [row for row in self.rows if (row.is_valid or row.is_owed) and not row.pending and row.price > 0]
 

@@ -19,7 +19,7 @@ from payments.admin.orders import MoneyAdmin
 from payments.admin.refund_forms import ELSEWHERE, GIVE, KEEP, ExplainForm, RefundForm, SurplusForm
 from payments.admin.refund_scope import Reach, reach_of
 from payments.balance import left_of, unexplained
-from payments.models import Checkout, SumUpEvent
+from payments.models import Checkout, SumUpReport
 from payments.refunds.asking import RefundRefused, Wish, request_refund
 from payments.refunds.explaining import explain
 from payments.refunds.remedies import give_after_all, keep
@@ -64,7 +64,7 @@ def _facts(reach: Reach) -> dict[str, Any]:
 
 
 def _preview(desk: MoneyAdmin, request: HttpRequest, form: RefundForm, context: dict[str, Any]) -> HttpResponse:
-    """The same once more with its sum, to be confirmed."""
+    """The page that asks to confirm what was chosen, with what it comes to; raises RefundRefused."""
     cleaned, checkout = form.cleaned_data, context["checkout"]
     keys = cleaned.get("rows", [])
     names = [form.sold[key].name for key in keys]
@@ -113,7 +113,7 @@ def _acted(request: HttpRequest, reach: Reach, form: RefundForm) -> HttpResponse
         elsewhere = cleaned["way"] == ELSEWHERE
         seen = _seen(request)
         refund = request_refund(
-            checkout.pk, form.wishes(), reason=reason, who=who, at=now, elsewhere=elsewhere, left=seen
+            checkout.pk, form.wishes(), reason=reason, who=who, at=now, elsewhere=elsewhere, seen=seen
         )
         if refund is None:
             words = _("Cancelled: nothing was left to pay back.")
@@ -152,24 +152,24 @@ def row_view(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
 
 def explain_view(desk: MoneyAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """Say what a refund or chargeback from outside was for."""
-    event = SumUpEvent.objects.filter(pk=pk, checkout__isnull=False).first()
-    if event is None or event.checkout_id is None:
+    report = SumUpReport.objects.filter(pk=pk, checkout__isnull=False).first()
+    if report is None or report.checkout_id is None:
         raise Http404
-    reach = reach_of(request, event.checkout_id)
+    reach = reach_of(request, report.checkout_id)
     if not reach.whole:
         raise PermissionDenied
     if not unexplained(reach.checkout).filter(pk=pk).exists():
         messages.info(request, _("Somebody has said meanwhile what this was for."))
         return redirect("admin:orders_order_change", reach.checkout.order_id)
     form = ExplainForm(request.POST if request.method == "POST" else None, rows=reach.open_rows)
-    amount = event.amount or Decimal(0)
-    context: dict[str, Any] = {"refusal": "", "event": event, **_facts(reach)}
-    context["event_money"] = Money(amount, event.currency)
+    amount = report.amount or Decimal(0)
+    context: dict[str, Any] = {"refusal": "", "report": report, **_facts(reach)}
+    context["report_money"] = Money(amount, report.currency)
     if form.is_bound and form.is_valid():
         try:
             wishes = form.wishes(amount)
             who, reason = f"user:{request.user.pk}", form.cleaned_data["reason"]
-            refund = explain(event.pk, wishes, reason=reason, who=who, at=clock.now())
+            refund = explain(report.pk, wishes, reason=reason, who=who, at=clock.now())
         except (RefundRefused, Contention) as refusal:
             context["refusal"] = str(refusal) or str(BUSY)
         else:

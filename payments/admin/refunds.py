@@ -29,9 +29,9 @@ from payments.admin.orders import DECIDE, MoneyAdmin, PageFilter
 from payments.admin.owed import owed_view
 from payments.admin.refunding import explain_view, refund_view, row_view
 from payments.books.timeline import refund_steps
-from payments.models import Refund, SumUpEvent
+from payments.models import Refund, SumUpReport
 from payments.refunds.asking import RefundRefused, again, withdraw
-from payments.refunds.rows import told_lines
+from payments.refunds.rows import lines_in_words
 from payments.refunds.sending import follow
 from payments.states import RefundOrigin, RefundState
 
@@ -148,7 +148,7 @@ class RefundAdmin(MoneyAdmin):
 
     @admin.display(description=_("what for"))
     def what(self, row: Refund) -> SafeString:
-        return format_html_join("", "<div>{}: {}</div>", told_lines(row))
+        return format_html_join("", "<div>{}: {}</div>", lines_in_words(row))
 
     @admin.display(description=_("payment"))
     def payment(self, row: Refund) -> str:
@@ -164,10 +164,10 @@ class RefundAdmin(MoneyAdmin):
 
     @admin.display(description=_("SumUp's books show"))
     def reports(self, row: Refund) -> SafeString | str:
-        events = [(event.kind, event.amount, event.currency, event.status) for event in row.sumup_events.all()]
-        if not events:
+        reports = [(report.kind, report.amount, report.currency, report.status) for report in row.sumup_reports.all()]
+        if not reports:
             return gettext("nothing of it so far") if row.origin == RefundOrigin.OURS else ""
-        return format_html_join("", "<div>{} {} {}: {}</div>", events)
+        return format_html_join("", "<div>{} {} {}: {}</div>", reports)
 
     @admin.display(description=_("what can be done"))
     def acts(self, row: Any) -> SafeString | str:
@@ -205,7 +205,7 @@ def act_view(desk: RefundAdmin, request: HttpRequest, pk: int, name: str) -> Htt
         "subtitle": str(refund),
         "refund": refund,
         "act": act,
-        "events": SumUpEvent.objects.filter(checkout=refund.checkout).order_by("happened_at", "pk"),
+        "sumup_reports": SumUpReport.objects.filter(checkout=refund.checkout).order_by("happened_at", "pk"),
         "form": form,
         "opts": desk.opts,
     }

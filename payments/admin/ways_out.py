@@ -20,8 +20,8 @@ def ways_out(case: Case) -> list[tuple[str, str | Promise]]:
         found.append((reverse("admin:payments_refund_of", args=[case.checkout.pk]), _("Pay back")))
     if case.kind == CaseKind.OUTSIDE:
         found += [
-            (reverse("admin:payments_refund_explain", args=[event.pk]), _("Say what it was for"))
-            for event in unexplained(case.checkout)
+            (reverse("admin:payments_refund_explain", args=[report.pk]), _("Say what it was for"))
+            for report in unexplained(case.checkout)
         ]
     if case.kind == CaseKind.REFUND:
         found += [

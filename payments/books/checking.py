@@ -1,4 +1,4 @@
-"""The books, read: every place where a rule about seats and money does not hold."""
+"""Checking the books: every place where a rule about seats and money does not hold."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ from events.states import EntryKind
 from ledger.models import History
 from market.models import ProductItem
 from orders.models import Order
-from payments.models import Case, Checkout, Refund, SumUpAnswer, SumUpEvent
+from payments.models import Case, Checkout, Refund, SumUpAnswer, SumUpReport
 
 #: The form of the file; it changes when a name in it changes its meaning.
 VERSION = 1
@@ -44,7 +44,7 @@ def proof_of(order: Order) -> dict[str, Any]:
                 "payment": row.checkout_id,
                 "refund": row.refund_id,
             }
-            for row in SumUpEvent.objects.filter(checkout__order=order)
+            for row in SumUpReport.objects.filter(checkout__order=order)
         ],
         "cases": [
             _row(row, "kind", "words", "amount", "currency", "opened_at", "closed_at", "closed_by", "decision")

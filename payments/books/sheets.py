@@ -1,4 +1,4 @@
-"""Tables as files: CSV for programs, and a workbook (.xlsx) with whose amounts and days any spreadsheet reckons.
+"""Tables as files: CSV for programs, and a workbook (.xlsx) in which amounts are numbers and days are dates.
 
 Neither runs anything: in CSV an apostrophe stands before what begins as a formula; a workbook says what is text.
 """

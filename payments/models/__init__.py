@@ -5,7 +5,7 @@ from payments.models.checkouts import ASKED_AGAIN, Checkout, CheckoutQuerySet
 from payments.models.losses import RefundLoss
 from payments.models.owed import OwedReminder
 from payments.models.payouts import Payout
-from payments.models.refunds import Refund, RefundBatch, RefundLine, RefundLineQuerySet, RefundQuerySet, SumUpEvent
+from payments.models.refunds import Refund, RefundBatch, RefundLine, RefundLineQuerySet, RefundQuerySet, SumUpReport
 from payments.models.runs import GOOD, ReconcileRun, ReconcileRunQuerySet, RunOutcome, SumUpAnswer
 
 __all__ = [
@@ -27,5 +27,5 @@ __all__ = [
     "RefundQuerySet",
     "RunOutcome",
     "SumUpAnswer",
-    "SumUpEvent",
+    "SumUpReport",
 ]

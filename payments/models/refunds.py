@@ -84,7 +84,7 @@ class RefundQuerySet(LockableQuerySet["Refund"]):
 class Refund(models.Model):
     """Money going back for one checkout in one request to SumUp, or by another way; its lines say what for.
 
-    `events_before` is the sum of the REFUND events that SumUp reported just before it was sent. It is not sent, nor
+    `events_before` is the sum of the refunds that SumUp reported just before it was sent. It is not sent, nor
     asked about before that, until `not_before`: SumUp was too busy.
     """
 
@@ -226,13 +226,13 @@ class RefundLine(models.Model):
         return Money(self.amount, self.currency)
 
 
-class SumUpEventQuerySet(LockableQuerySet["SumUpEvent"]):
-    def counted(self) -> "SumUpEventQuerySet":
+class SumUpReportQuerySet(LockableQuerySet["SumUpReport"]):
+    def counted(self) -> "SumUpReportQuerySet":
         """Those whose money has moved, or will."""
         return self.exclude(status="FAILED")
 
 
-class SumUpEvent(models.Model):
+class SumUpReport(models.Model):
     """What SumUp reports of a transaction after its capture: a refund, a chargeback, a payout; its words verbatim.
 
     `refund` is the one of ours that explains it.
@@ -247,16 +247,17 @@ class SumUpEvent(models.Model):
     currency = models.CharField(_("currency"), max_length=3, blank=True)
     happened_at = models.DateTimeField(_("happened"), null=True)
     checkout = models.ForeignKey(
-        Checkout, on_delete=models.PROTECT, null=True, related_name="sumup_events", verbose_name=_("payment")
+        Checkout, on_delete=models.PROTECT, null=True, related_name="sumup_reports", verbose_name=_("payment")
     )
     refund = models.ForeignKey(
-        Refund, on_delete=models.PROTECT, null=True, related_name="sumup_events", verbose_name=_("refund")
+        Refund, on_delete=models.PROTECT, null=True, related_name="sumup_reports", verbose_name=_("refund")
     )
     first_seen_at = models.DateTimeField(_("first seen"))
 
-    objects = SumUpEventQuerySet.as_manager()
+    objects = SumUpReportQuerySet.as_manager()
 
     class Meta:
+        db_table = "payments_sumupevent"
         verbose_name = _("report of SumUp")
         verbose_name_plural = _("reports of SumUp")
         ordering = ["id"]

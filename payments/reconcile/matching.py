@@ -26,10 +26,10 @@ from payments.contradictions import (
     put_before_a_person,
 )
 from payments.merchants import PATIENT, client_for
-from payments.models import Case, Checkout, SumUpEvent
+from payments.models import Case, Checkout, SumUpReport
 from payments.reconcile.round import WHO, Round
 from payments.reconcile.strays import close_found, open_stray
-from payments.refunds.reports_of_sumup import adopt_events
+from payments.refunds.reports_of_sumup import adopt_reports
 from payments.states import CaseKind, CheckoutState
 from payments.sumup import HistoryItem, SumUpProblem, UnknownTransaction
 from payments.sumup.history import CHARGE_BACK, PAYMENT, REFUND
@@ -277,7 +277,7 @@ def _count(run: Round, new: int, found: Collection[Contradiction]) -> None:
 
 def _booked(checkouts: Iterable[Checkout]) -> dict[int, Counter[tuple[str, str, Decimal]]]:
     found: dict[int, Counter[tuple[str, str, Decimal]]] = {}
-    rows = SumUpEvent.objects.filter(checkout__in=[row.pk for row in checkouts], kind__in=[REFUND, CHARGE_BACK])
+    rows = SumUpReport.objects.filter(checkout__in=[row.pk for row in checkouts], kind__in=[REFUND, CHARGE_BACK])
     for pk, kind, status, amount in rows.values_list("checkout_id", "kind", "status", "amount"):
         if pk is not None:
             found.setdefault(pk, Counter())[kind, status, amount or Decimal(0)] += 1
@@ -295,7 +295,7 @@ def _read_events(checkout: Checkout, listed: list[HistoryItem], refunded: Decima
         run.heard(problem, checkout.merchant_id)
         run.told(f"{checkout.reference}: SumUp lists money that went back, but does not show its payment ({problem}).")
         return
-    adopt_events(checkout, answer, at=run.clock(), who=WHO)
+    adopt_reports(checkout, answer, at=run.clock(), who=WHO)
     _tell(checkout, LISTED_REFUNDS, of_refunds(checkout, listed, refunded, answer), run, is_told=True)
     run.count("refunds booked", f"{checkout.reference}: what SumUp says of its refunds is booked.")
 
@@ -338,4 +338,4 @@ def look_for(pk: int, run: Round) -> None:
     else:
         if not run.is_dry:
             Checkout.objects.filter(pk=checkout.pk).update(listed_at=run.clock())
-            adopt_events(checkout, answer, at=run.clock(), who=WHO)
+            adopt_reports(checkout, answer, at=run.clock(), who=WHO)

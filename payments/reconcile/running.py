@@ -182,7 +182,7 @@ def _end(pk: int, run: Round) -> None:
 
 
 def _finish_refunds(run: Round, merchant: Merchant | None) -> None:
-    """Send what was left behind, ask what became of what was sent; SumUp's events decide, nothing is sent twice."""
+    """Send what was left behind, ask what became of what was sent; SumUp's reports decide, nothing is sent twice."""
     now = run.clock()
     ours = Refund.objects.filter(origin=RefundOrigin.OURS)
     if merchant:

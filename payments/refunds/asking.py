@@ -14,7 +14,7 @@ from payments.balance import left_of
 from payments.locks import locked_refund, locked_with_refunds
 from payments.models import Case, Checkout, Refund, RefundBatch, RefundLine
 from payments.refunds.outcomes import fail, succeed
-from payments.refunds.rows import Row, key_of, line_for, owe, rows_of
+from payments.refunds.rows import SoldRow, key_of, line_for, owe, rows_of
 from payments.refunds.sending import follow, send_refund
 from payments.states import CaseKind, CheckoutState, RefundKind, RefundOrigin, RefundState
 from payments.transitions import mark_withdrawn
@@ -42,15 +42,15 @@ def request_refund(
     at: datetime,
     elsewhere: bool = False,
     batch: RefundBatch | None = None,
-    left: Decimal | None = None,
+    seen: Decimal | None = None,
 ) -> Refund | None:
     """Write down a refund of one checkout and enqueue its sending, in one transaction; raises RefundRefused.
 
     Valid rows that are wished back whole are cancelled with money back. `elsewhere`: it was paid back in another way
-    already, nothing is sent. `left` is what the person saw as left of the payment: if that has changed, so has what
-    the person decided about. None: the rows had nothing left to pay back, and are cancelled.
+    already, nothing is sent. `seen` is what the person saw as left of the payment: if that has changed, so has what
+    the person decided about. Answers None: the rows had nothing left to pay back, and are cancelled.
     """
-    return retried(lambda: request_locked(checkout_pk, wishes, reason, who, at, elsewhere, batch, left))
+    return retried(lambda: request_locked(checkout_pk, wishes, reason, who, at, elsewhere, batch, seen))
 
 
 def request_locked(
@@ -63,7 +63,7 @@ def request_locked(
     batch: RefundBatch | None,
     seen: Decimal | None = None,
 ) -> Refund | None:
-    """The same in the caller's transaction."""
+    """request_refund in the caller's transaction, with the same arguments."""
     checkout, _refunds = locked_with_refunds(checkout_pk)
     sign(who=who, why=reason)
     _check(checkout, elsewhere=elsewhere)
@@ -109,7 +109,7 @@ def _check(checkout: Checkout, *, elsewhere: bool) -> None:
         raise RefundRefused(_("SumUp's transaction of this payment is not known. Pay it back in SumUp's dashboard."))
 
 
-def line_of(wish: Wish, rows: dict[str, Row], checkout: Checkout) -> RefundLine:
+def line_of(wish: Wish, rows: dict[str, SoldRow], checkout: Checkout) -> RefundLine:
     """The line for one wish; its amount is 0 for a row of which nothing is left."""
     if wish.kind == RefundKind.SURPLUS:
         if checkout.is_applied:
@@ -131,7 +131,7 @@ def line_of(wish: Wish, rows: dict[str, Row], checkout: Checkout) -> RefundLine:
     return line_for(row, wish.kind, amount)
 
 
-def check_event(row: Row) -> None:
+def check_event(row: SoldRow) -> None:
     """A booking whose event is not called off stays: the event stands in its room, and sells tickets for it."""
     event = row.event if row.is_valid else None
     if event is not None:
@@ -160,7 +160,7 @@ def write_lines(refund: Refund, lines: Iterable[RefundLine]) -> None:
     RefundLine.objects.bulk_create(line for line in lines if line.amount > 0)
 
 
-def spread(rows: Iterable[Row], amount: Decimal) -> list[Wish]:
+def spread(rows: Iterable[SoldRow], amount: Decimal) -> list[Wish]:
     """A goodwill `amount` over `rows`, in their order, each up to what is left of its price; raises RefundRefused."""
     wishes, missing = [], amount
     for row in rows:
@@ -174,17 +174,20 @@ def spread(rows: Iterable[Row], amount: Decimal) -> list[Wish]:
 
 
 def wishes_of(refund: Refund) -> list[Wish]:
-    """The same once more."""
-    found = []
+    """What `refund` was asked for, to ask for the same again."""
+    wishes = []
     for line in refund.lines.order_by("pk"):
         kind = RefundKind(line.kind)
         key = "" if kind == RefundKind.SURPLUS else "{}:{}".format(*key_of(line))
-        found.append(Wish(kind, key, None if kind == RefundKind.ROW else line.amount))
-    return found
+        wishes.append(Wish(kind, key, None if kind == RefundKind.ROW else line.amount))
+    return wishes
 
 
 def owed_wishes(checkout_pk: int, keys: Collection[str]) -> list[Wish]:
-    """To pay back whole what of `keys` is owed and not on its way; of a payment beyond its order all that is left."""
+    """Wishes to pay back whole each row of `keys` that is owed and not on its way back.
+
+    For a payment beyond its order it is one wish, for all that is left of it.
+    """
     checkout = Checkout.objects.select_related("order").get(pk=checkout_pk)
     if not checkout.is_applied:
         return [Wish(RefundKind.SURPLUS)] if left_of(checkout) > 0 else []
@@ -204,7 +207,7 @@ def _withdraw(refund_pk: int, reason: str, who: str, at: datetime) -> bool:
 
 
 def again(refund_pk: int, *, reason: str, who: str, at: datetime) -> Refund | None:
-    """A person sends a refund once more that failed, or of which SumUp's events, read just now, show nothing.
+    """A person sends a refund once more that failed, or of which SumUp's reports, read just now, show nothing.
 
     It is a new refund with the same lines; one of unknown outcome is taken for failed first. Raises RefundRefused.
     """

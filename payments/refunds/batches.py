@@ -4,7 +4,6 @@ What is to be done is read from the rows, not kept beside them: a run that was s
 """
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,7 +20,7 @@ from orders.models import Order
 from payments.models import Checkout, Refund, RefundBatch
 from payments.patience import NotAnswered, Patience
 from payments.refunds.asking import RefundRefused, Wish, request_refund
-from payments.refunds.rows import Row, rows_of
+from payments.refunds.rows import SoldRow, rows_of
 from payments.refunds.sending import Sent, pause_of, send
 from payments.states import UNFINISHED, RefundKind
 
@@ -52,7 +51,7 @@ def owed_orders(entry: CalendarEntry) -> list[Share]:
     return found
 
 
-def _owed_rows(order: Order, entry: CalendarEntry) -> list[Row]:
+def _owed_rows(order: Order, entry: CalendarEntry) -> list[SoldRow]:
     rows = [row for row in rows_of(order) if isinstance(row.thing, Ticket) and row.thing.entry_id == entry.pk]
     return [row for row in rows if row.is_owed and not row.pending]
 
@@ -137,10 +136,3 @@ def shares_of(batch: RefundBatch) -> list[Share]:
     begun = [Share(refund.checkout.order, refund.money, refund) for refund in refunds]
     known = {share.order.pk for share in begun}
     return begun + [share for share in owed_orders(batch.entry) if share.order.pk not in known]
-
-
-def sums(shares: Iterable[Share]) -> list[Money]:
-    """The sum in each currency."""
-    shares = list(shares)
-    codes = sorted({share.money.currency for share in shares})
-    return [total((share.money for share in shares if share.money.currency == code), code) for code in codes]

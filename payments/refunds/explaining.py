@@ -11,44 +11,44 @@ from ledger.money import Money
 from ledger.signing import sign
 from payments.balance import unexplained
 from payments.locks import locked_with_refunds
-from payments.models import Refund, RefundLine, SumUpEvent
+from payments.models import Refund, RefundLine, SumUpReport
 from payments.refunds.asking import RefundRefused, Wish, line_of
 from payments.refunds.reports_of_sumup import book, close_explained
 from payments.refunds.rows import rows_of
 from payments.states import RefundKind
 
 
-def explain(event_pk: int, wishes: Collection[Wish], *, reason: str, who: str, at: datetime) -> Refund:
-    """Book the event as what `wishes` say, to the cent; raises RefundRefused.
+def explain(report_pk: int, wishes: Collection[Wish], *, reason: str, who: str, at: datetime) -> Refund:
+    """Book the report as what `wishes` say, to the cent; raises RefundRefused.
 
     A wish for a surplus takes what is paid back for no row at all: money beyond the order, or a loss.
     """
-    return retried(lambda: _explain(event_pk, wishes, reason, who, at))
+    return retried(lambda: _explain(report_pk, wishes, reason, who, at))
 
 
-def _explain(event_pk: int, wishes: Collection[Wish], reason: str, who: str, at: datetime) -> Refund:
-    told = SumUpEvent.objects.get(pk=event_pk)
-    if told.checkout_id is None:
+def _explain(report_pk: int, wishes: Collection[Wish], reason: str, who: str, at: datetime) -> Refund:
+    report = SumUpReport.objects.get(pk=report_pk)
+    if report.checkout_id is None:
         raise RefundRefused(_("This belongs to no order of ours."))
-    checkout, _refunds = locked_with_refunds(told.checkout_id)
+    checkout, _refunds = locked_with_refunds(report.checkout_id)
     sign(who=who, why=reason)
-    event = unexplained(checkout).filter(pk=event_pk).first()
-    if event is None or event.amount is None:
+    unbooked = unexplained(checkout).filter(pk=report_pk).first()
+    if unbooked is None or unbooked.amount is None:
         raise RefundRefused(_("Somebody has said meanwhile what this was for."))
     rows = {row.key: row for row in rows_of(checkout.order, locked=True)} if checkout.is_applied else {}
-    surplus = [_surplus(event, wish) for wish in wishes if wish.kind == RefundKind.SURPLUS]
+    surplus = [_surplus(unbooked, wish) for wish in wishes if wish.kind == RefundKind.SURPLUS]
     others = [line_of(wish, rows, checkout) for wish in wishes if wish.kind != RefundKind.SURPLUS]
     lines = [line for line in (*others, *surplus) if line.amount > 0]
     given = sum((line.amount for line in lines), Decimal(0))
-    if given != event.amount:
+    if given != unbooked.amount:
         words = _("What you chose comes to %(given)s, but SumUp paid back %(told)s.")
         currency = checkout.captured_currency
-        raise RefundRefused(words % {"given": Money(given, currency), "told": Money(event.amount, currency)})
-    refund = book(event, checkout, lines, reason=reason, who=who, at=at)
+        raise RefundRefused(words % {"given": Money(given, currency), "told": Money(unbooked.amount, currency)})
+    refund = book(unbooked, checkout, lines, reason=reason, who=who, at=at)
     close_explained(checkout, who=who, at=at, decision=reason)
     return refund
 
 
-def _surplus(event: SumUpEvent, wish: Wish) -> RefundLine:
-    amount = wish.amount if wish.amount is not None else event.amount
-    return RefundLine(kind=RefundKind.SURPLUS, amount=amount or Decimal(0), currency=event.currency)
+def _surplus(report: SumUpReport, wish: Wish) -> RefundLine:
+    amount = wish.amount if wish.amount is not None else report.amount
+    return RefundLine(kind=RefundKind.SURPLUS, amount=amount or Decimal(0), currency=report.currency)

@@ -14,7 +14,7 @@ from ledger.money import Money
 from ledger.signing import sign
 from payments.cases import open_case
 from payments.locks import locked_refund
-from payments.models import Case, Refund, RefundBatch, SumUpEvent
+from payments.models import Case, Refund, RefundBatch, SumUpReport
 from payments.refunds.asking import RefundRefused, owed_wishes, request_refund
 from payments.refunds.batches import run
 from payments.refunds.sending import LONGEST_CALL, follow, send
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 
 #: A refund that waits is sent by the sweep after this time: its job was lost with its worker.
 LEFT_BEHIND = timedelta(minutes=2)
-#: What became of one is asked so often while it is unknown, and while the event of a success has not shown.
+#: What became of one is asked so often while it is unknown, and while the report of a success has not shown.
 PAUSE, LONG_PAUSE = timedelta(minutes=2), timedelta(hours=1)
 #: So long after it was sent or asked for a person is told of what has no end.
 LONGEST_DOUBT, LONGEST_WAIT = timedelta(hours=1), timedelta(days=1)
-#: The event of a success follows within a day.
-EVENT_WITHIN = timedelta(days=1)
+#: The report of a success follows within a day.
+REPORT_WITHIN = timedelta(days=1)
 SWEEP_MOST = 200
 
 
@@ -65,7 +65,7 @@ def refunds_once(*, at: datetime) -> None:
     lost = Q(state=RefundState.UNKNOWN) | Q(state=RefundState.SENDING, sent_at__lte=at - LONGEST_CALL)
     for pk in _some(ours.filter(lost).filter(Q(asked_at=None) | Q(asked_at__lte=at - PAUSE))):
         _quietly(pk, lambda pk: follow(pk, who="sweep", at=at))
-    for pk in _some(_without_event(at).filter(asked_at__lte=at - LONG_PAUSE)):
+    for pk in _some(_without_report(at).filter(asked_at__lte=at - LONG_PAUSE)):
         _quietly(pk, lambda pk: follow(pk, who="sweep", at=at))
     for pk in _some(_overdue(at)):
         _quietly(pk, lambda pk: _tell(pk, at))
@@ -79,23 +79,23 @@ def _some(rows: "models.QuerySet[Refund]") -> list[int]:
     return list(rows.values_list("pk", flat=True)[:SWEEP_MOST])
 
 
-def _without_event(at: datetime) -> "models.QuerySet[Refund]":
-    """Those that SumUp took and whose event has not shown, for a week."""
-    events = SumUpEvent.objects.filter(refund=OuterRef("pk"))
+def _without_report(at: datetime) -> "models.QuerySet[Refund]":
+    """Those that SumUp took and whose report has not shown, for a week."""
+    reports = SumUpReport.objects.filter(refund=OuterRef("pk"))
     rows = Refund.objects.filter(
-        ~Exists(events), origin=RefundOrigin.OURS, state=RefundState.SUCCEEDED, sent_at__gt=at - timedelta(days=7)
+        ~Exists(reports), origin=RefundOrigin.OURS, state=RefundState.SUCCEEDED, sent_at__gt=at - timedelta(days=7)
     )
     return rows.order_by("asked_at", "pk")
 
 
 def _overdue(at: datetime) -> "models.QuerySet[Refund]":
-    """Those about which a person must be told and has not been since."""
+    """Those that have been without an end for too long, and of which no person was told since."""
     told = Case.objects.filter(checkout=OuterRef("checkout"), kind=CaseKind.REFUND, opened_at__gte=OuterRef("sent_at"))
     asked = Case.objects.filter(
         checkout=OuterRef("checkout"), kind=CaseKind.REFUND, opened_at__gte=OuterRef("requested_at")
     )
     late = Q(state=RefundState.UNKNOWN, sent_at__lte=at - LONGEST_DOUBT) | Q(
-        state=RefundState.SUCCEEDED, pk__in=_without_event(at).filter(sent_at__lte=at - EVENT_WITHIN).values("pk")
+        state=RefundState.SUCCEEDED, pk__in=_without_report(at).filter(sent_at__lte=at - REPORT_WITHIN).values("pk")
     )
     unsent = Q(state=RefundState.REQUESTED, requested_at__lte=at - LONGEST_WAIT)
     ours = Refund.objects.filter(origin=RefundOrigin.OURS)

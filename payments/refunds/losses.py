@@ -11,12 +11,12 @@ from ledger.signing import sign
 from payments.cases import close_case
 from payments.locks import locked_with_refunds
 from payments.models import Case, Checkout, RefundLine, RefundLoss
-from payments.refunds.rows import Row, rows_of
+from payments.refunds.rows import SoldRow, rows_of
 from payments.states import RefundState
 
 
-def beyond_price(checkout: Checkout) -> list[Row]:
-    """What more went back for than its price, and nobody has taken as a loss."""
+def beyond_price(checkout: Checkout) -> list[SoldRow]:
+    """The rows for which more went back than their price, and which nobody has taken as a loss."""
     return [row for row in rows_of(checkout.order) if row.rest < 0] if checkout.is_applied else []
 
 
@@ -37,13 +37,13 @@ def _take(case: Case, who: str, reason: str, at: datetime) -> bool:
     return True
 
 
-def _of(row: Row, case: Case) -> list[RefundLoss]:
-    """What of the lines of `row`, the last that succeeded first, is beyond its price."""
-    over, found = -row.rest, list[RefundLoss]()
+def _of(row: SoldRow, case: Case) -> list[RefundLoss]:
+    """What went back for `row` beyond its price, as losses of its lines: of the latest first."""
+    over, losses = -row.rest, list[RefundLoss]()
     lines = RefundLine.objects.filter(**{f"{row.kind}_id": row.thing.pk}, loss=None)
     for line in lines.filter(refund__state=RefundState.SUCCEEDED).order_by("-refund__finished_at", "-pk"):
         part = min(over, line.amount)
         if part > Decimal(0):
-            found.append(RefundLoss(line=line, case=case, amount=part))
+            losses.append(RefundLoss(line=line, case=case, amount=part))
             over -= part
-    return found
+    return losses

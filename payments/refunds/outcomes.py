@@ -12,7 +12,7 @@ from payments.balance import has_gone_back, left_of
 from payments.cases import close_cases, open_case
 from payments.models import Checkout, Refund, RefundLoss
 from payments.refunds.mails import tell_refund
-from payments.refunds.rows import Row, key_of, owe_again, pay_back, rows_of
+from payments.refunds.rows import SoldRow, key_of, owe_again, pay_back, rows_of
 from payments.states import CaseKind, RefundKind, RefundOrigin, RefundState
 from payments.transitions import mark_failed, mark_succeeded, mark_unknown
 
@@ -58,7 +58,7 @@ def lose_sight(refund: Refund, *, words: str) -> None:
         refund.refresh_from_db()
 
 
-def whole_rows(refund: Refund, checkout: Checkout) -> list[Row]:
+def whole_rows(refund: Refund, checkout: Checkout) -> list[SoldRow]:
     """The rows that `refund` pays back as a whole, locked."""
     keys = {key_of(line) for line in refund.lines.filter(kind=RefundKind.ROW)}
     if not keys:

@@ -13,7 +13,7 @@ from ledger.locking import retried
 from ledger.signing import sign
 from orders.models import Order
 from payments.refunds.asking import RefundRefused
-from payments.refunds.rows import TABLES, Row, rows_of
+from payments.refunds.rows import TABLES, SoldRow, rows_of
 
 
 def keep(order_pk: int, keys: Collection[str], *, reason: str, who: str) -> int:
@@ -47,7 +47,7 @@ def _give(order_pk: int, keys: Collection[str], reason: str, who: str, at: datet
         raise RefundRefused(_("There is no room for it, or none of it is left.")) from full
 
 
-def _owed(order_pk: int, keys: Collection[str], reason: str, who: str) -> list[Row]:
+def _owed(order_pk: int, keys: Collection[str], reason: str, who: str) -> list[SoldRow]:
     """The rows `keys` of the order, locked, all owed and not on their way back."""
     order = Order.objects.filter(pk=order_pk).locked().get()
     sign(who=who, why=reason)

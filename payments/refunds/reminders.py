@@ -1,4 +1,7 @@
-"""Who may send money that is owed is told so by mail: a day after, then once a week; at once by who may not send it."""
+"""Who may send money back is told by mail what is owed: a day after it came to be so, then once a week.
+
+They are told at once where somebody who may not send it has called an event off.
+"""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +23,7 @@ from events.tickets.mails import voice_of
 from ledger import clock
 from orders.models import OrderLine
 from payments.models import OwedReminder
-from payments.refunds.owed import SURPLUS, Owed, Scope, owed_rows, sums_in_words
+from payments.refunds.debts import SURPLUS, OwedThing, Scope, owed_rows, sums_in_words
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +61,7 @@ def tell_called_off(entry_id: int) -> None:
 
 
 def on_called_off(entry: CalendarEntry, **_signal: object) -> None:
-    """Enqueue that, in the transaction that calls `entry` off (events.organising.calling_off sends the signal)."""
+    """Enqueue the mail about `entry`, in the transaction that calls it off (it sends the signal)."""
     tell_called_off.defer(entry_id=entry.pk)
 
 
@@ -73,8 +76,8 @@ def remind_once(*, at: datetime) -> None:
 
 
 @transaction.atomic
-def _remind(user_id: int, rows: Iterable[Owed], at: datetime) -> None:
-    """The row is locked, and written with the job in one transaction: of two workers one tells, and none is lost."""
+def _remind(user_id: int, rows: Iterable[OwedThing], at: datetime) -> None:
+    """Enqueue the mail if it is due: with the reminder locked, so that of two workers one tells, and none is lost."""
     OwedReminder.objects.bulk_create([OwedReminder(user_id=user_id)], ignore_conflicts=True)
     reminder = OwedReminder.objects.filter(user=user_id).locked().get()
     if reminder.told_at is not None and not _is_due(reminder.told_at, rows, at):
@@ -83,23 +86,24 @@ def _remind(user_id: int, rows: Iterable[Owed], at: datetime) -> None:
     tell_owed.defer(user_id=user_id, number=int(at.timestamp()))
 
 
-def _is_due(told_at: datetime, rows: Iterable[Owed], at: datetime) -> bool:
+def _is_due(told_at: datetime, rows: Iterable[OwedThing], at: datetime) -> bool:
     if told_at <= at - AGAIN:
         return True
     is_new = any(row.since is not None and row.since + FIRST > told_at for row in rows)
     return is_new and told_at <= at - FIRST
 
 
-def senders_of(rows: Iterable[Owed]) -> dict[int, list[Owed]]:
-    """By user who may send them: what a page sold its owners and finance; a payment beyond an order finance of one of
+def senders_of(rows: Iterable[OwedThing]) -> dict[int, list[OwedThing]]:
+    """Who may send which of `rows`, by user.
 
-    its pages, or an owner of all of them. Where there is nobody it is the superusers.
+    What a page sold its owners and its finance may send; a payment beyond an order the finance of any of the order's
+    pages, or an owner of all of them. Where there is nobody it is the superusers.
     """
     rows = list(rows)
     pages = _pages_of(row.order for row in rows if row.kind == SURPLUS)
     members = _members()
     above = list(User.objects.filter(is_superuser=True, is_active=True).order_by("pk").values_list("pk", flat=True))
-    found: dict[int, list[Owed]] = {}
+    found: dict[int, list[OwedThing]] = {}
     for row in rows:
         theirs = {row.page} if row.page is not None else pages.get(row.order, set())
         for user in _who(theirs, members) or above:
@@ -134,7 +138,7 @@ def _pages_of(orders: Iterable[int]) -> dict[int, set[int]]:
 # --- The mails
 
 
-def send_owed_mail(user: User, rows: Sequence[Owed], *, number: int) -> None:
+def send_owed_mail(user: User, rows: Sequence[OwedThing], *, number: int) -> None:
     """All that `user` may send, by page; `number` makes the mail another one than the one before."""
     parts = _by_page(rows)
     subject = _("%(sums)s is owed to buyers and has not been sent: %(what)s") % {
@@ -145,7 +149,7 @@ def send_owed_mail(user: User, rows: Sequence[Owed], *, number: int) -> None:
     letter("payments/mail/owed", context, subject=subject, to=user.email, number=f"owed.{user.pk}.{number}").send()
 
 
-def send_called_off_mail(user: User, entry: CalendarEntry, rows: Sequence[Owed]) -> None:
+def send_called_off_mail(user: User, entry: CalendarEntry, rows: Sequence[OwedThing]) -> None:
     """What calling `entry` off made owed."""
     context = {
         "entry": entry,
@@ -167,7 +171,7 @@ def send_called_off_mail(user: User, entry: CalendarEntry, rows: Sequence[Owed])
     ).send()
 
 
-def _by_page(rows: Sequence[Owed]) -> list[dict[str, str]]:
+def _by_page(rows: Sequence[OwedThing]) -> list[dict[str, str]]:
     """For each page, then for what no page sold: its name, the sum, of how many orders, since when on its clock."""
     pages = {page.pk: page for page in Page.objects.filter(pk__in={row.page for row in rows if row.page})}
     found = []

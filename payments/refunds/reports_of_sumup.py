@@ -22,9 +22,9 @@ from payments.balance import left_of, unexplained
 from payments.cases import close_cases, open_case
 from payments.contradictions import TRANSACTION, of_transaction, put_locked
 from payments.locks import locked_with_refunds
-from payments.models import Checkout, Refund, RefundLine, SumUpEvent
+from payments.models import Checkout, Refund, RefundLine, SumUpReport
 from payments.refunds.outcomes import fail, succeed
-from payments.refunds.rows import Row, line_for, rows_of
+from payments.refunds.rows import SoldRow, line_for, rows_of
 from payments.states import OWN, CaseKind, RefundKind, RefundOrigin, RefundState
 from payments.sumup import CHARGE_BACK, REFUND, EventAnswer, FullTransactionAnswer
 from payments.sumup.transactions import event_key
@@ -52,7 +52,7 @@ class Adopted:
     undecided: int = 0
 
 
-def adopt_events(checkout: Checkout, answer: FullTransactionAnswer, *, at: datetime, who: str) -> Adopted:
+def adopt_reports(checkout: Checkout, answer: FullTransactionAnswer, *, at: datetime, who: str) -> Adopted:
     """Take SumUp's `answer` about the transaction of `checkout` into the books; safe twice, late, and at once.
 
     Where it contradicts itself or our books a case is opened. An answer without a list of reports says nothing of
@@ -89,13 +89,13 @@ def _store(
     at: datetime,
 ) -> int:
     """Write down the reports that are new, and the new status of those that are known; answers how many are new."""
-    known = {event_key(row.event_id): row for row in SumUpEvent.objects.filter(transaction_id=answer.id)}
+    known = {event_key(row.event_id): row for row in SumUpReport.objects.filter(transaction_id=answer.id)}
     currency = answer.currency if answer.currency in PLACES else checkout.captured_currency or checkout.currency
     fresh = []
     for report in reports:
         row = known.get(report.id)
         if row is None:
-            row = SumUpEvent(
+            row = SumUpReport(
                 merchant=merchant,
                 transaction_id=answer.id,
                 event_id=report.id,
@@ -110,32 +110,32 @@ def _store(
             known[report.id] = row
             fresh.append(row)
         elif row.status != report.status:
-            SumUpEvent.objects.filter(pk=row.pk).update(status=report.status)
-    SumUpEvent.objects.bulk_create(fresh, ignore_conflicts=True)
+            SumUpReport.objects.filter(pk=row.pk).update(status=report.status)
+    SumUpReport.objects.bulk_create(fresh, ignore_conflicts=True)
     return len(fresh)
 
 
 def _storable(amount: Decimal | None, currency: str) -> Decimal | None:
-    """None for an amount beyond what the books can hold."""
+    """`amount` as the books hold it; None where it is too large for them."""
     return rounded(amount, currency) if amount is not None and abs(amount) <= MOST else None
 
 
 def _take_back(checkout: Checkout, refunds: Collection[Refund], done: Adopted, at: datetime) -> None:
     """A refund that succeeded, and whose reports all say by now that it failed, did not go back."""
     for refund in refunds:
-        reports = list(refund.sumup_events.all())
+        reports = list(refund.sumup_reports.all())
         if refund.state == RefundState.SUCCEEDED and reports and all(report.status == "FAILED" for report in reports):
             _fail(refund, checkout, done, at)
 
 
 def _take_back_unseen(checkout: Checkout, refunds: Collection[Refund], done: Adopted, at: datetime) -> None:
-    """The same for a refund whose one report said so when it was first seen: nothing had matched it before."""
+    """Nor did one whose report said that when it was first seen: such a report is matched with no refund otherwise."""
     for refund in refunds:
-        if refund.state == RefundState.SUCCEEDED and refund.sent_at and not refund.sumup_events.exists():
-            failed = SumUpEvent.objects.filter(_since(refund.sent_at), checkout=checkout, kind=REFUND, refund=None)
+        if refund.state == RefundState.SUCCEEDED and refund.sent_at and not refund.sumup_reports.exists():
+            failed = SumUpReport.objects.filter(_since(refund.sent_at), checkout=checkout, kind=REFUND, refund=None)
             report = failed.filter(status="FAILED", amount=refund.amount).first()
             if report is not None:
-                SumUpEvent.objects.filter(pk=report.pk).update(refund=refund)
+                SumUpReport.objects.filter(pk=report.pk).update(refund=refund)
                 _fail(refund, checkout, done, at)
 
 
@@ -152,28 +152,28 @@ def _since(at: datetime) -> Q:
 def _explain(checkout: Checkout, refunds: Collection[Refund], done: Adopted, who: str, at: datetime) -> None:
     """Match the reports that no refund explains with the refunds that were sent and have none, by amount and time."""
     for refund in sorted(refunds, key=_likelihood):
-        if refund.sent_at is None or refund.sumup_events.counted().exists():
+        if refund.sent_at is None or refund.sumup_reports.counted().exists():
             continue
         reports = _of_amount(unexplained(checkout).filter(_since(refund.sent_at), kind=REFUND), refund.amount)
         if not reports:
             continue
         if refund.state == RefundState.FAILED and not _fits(refund, checkout):
             continue  # another one was sent in its place: a person looks at both
-        SumUpEvent.objects.filter(pk__in=[report.pk for report in reports]).update(refund=refund)
+        SumUpReport.objects.filter(pk__in=[report.pk for report in reports]).update(refund=refund)
         done.explained += 1
         if refund.state != RefundState.SUCCEEDED:
             succeed(refund, checkout, who=who, at=at)
 
 
-def _of_amount(reports: Iterable[SumUpEvent], amount: Decimal) -> list[SumUpEvent]:
+def _of_amount(reports: Iterable[SumUpReport], amount: Decimal) -> list[SumUpReport]:
     """The first of `reports` that is of `amount`; or all of them, where that is their sum; or none."""
     reports = list(reports)
     exact = [report for report in reports if report.amount == amount]
     return exact[:1] or (reports if sum(map(_amount_of, reports)) == amount else [])
 
 
-def _amount_of(report: SumUpEvent) -> Decimal:
-    """What waits to be explained has one (rows.unexplained)."""
+def _amount_of(report: SumUpReport) -> Decimal:
+    """Each report that waits to be explained has an amount (rows.unexplained)."""
     return report.amount or Decimal(0)
 
 
@@ -184,7 +184,7 @@ def _likelihood(refund: Refund) -> tuple[int, int]:
 
 
 def _fits(refund: Refund, checkout: Checkout) -> bool:
-    """A failed refund that succeeded after all is within what was captured, beside what was sent in its place."""
+    """Whether a failed refund may have succeeded after all: with all others of ours it is within what was captured."""
     own = checkout.refunds.live().filter(origin__in=sorted(OWN)).exclude(pk=refund.pk)
     return sum((other.amount for other in own), refund.amount) <= (checkout.captured or Decimal(0))
 
@@ -229,7 +229,7 @@ def _book(checkout: Checkout, done: Adopted, who: str, at: datetime) -> None:
             _ask_a_person(checkout, report, booked=bool(lines), at=at)
 
 
-def _plain_lines(checkout: Checkout, report: SumUpEvent) -> list[RefundLine]:
+def _plain_lines(checkout: Checkout, report: SumUpReport) -> list[RefundLine]:
     """What `report` paid back, where only one answer is possible; [] where a person must say."""
     amount = _amount_of(report)
     left_before = left_of(checkout) + amount  # what is left counts `report` as gone
@@ -243,7 +243,7 @@ def _plain_lines(checkout: Checkout, report: SumUpEvent) -> list[RefundLine]:
     return [line_for(row, RefundKind.ROW, row.rest) for row in rows]
 
 
-def _rows_worth(amount: Decimal, rows: Iterable[Row], *, is_all: bool) -> list[Row]:
+def _rows_worth(amount: Decimal, rows: Iterable[SoldRow], *, is_all: bool) -> list[SoldRow]:
     """Those of `rows` that `amount` must have been for; [] where that is not plain.
 
     Where it is all that was left of the payment: each that has something left. Else each that is owed, if it is their
@@ -259,12 +259,12 @@ def _rows_worth(amount: Decimal, rows: Iterable[Row], *, is_all: bool) -> list[R
     return alone if len(alone) == 1 else []
 
 
-def _rest_of(rows: Iterable[Row]) -> Decimal:
+def _rest_of(rows: Iterable[SoldRow]) -> Decimal:
     return sum((row.rest for row in rows), Decimal(0))
 
 
 def book(
-    report: SumUpEvent, checkout: Checkout, lines: Collection[RefundLine], *, reason: str, who: str, at: datetime
+    report: SumUpReport, checkout: Checkout, lines: Collection[RefundLine], *, reason: str, who: str, at: datetime
 ) -> Refund:
     """Write down a refund that was made outside, with what it paid back; the checkout and its rows are locked."""
     refund = Refund.objects.create(
@@ -280,12 +280,12 @@ def book(
     for line in lines:
         line.refund = refund
     RefundLine.objects.bulk_create(lines)
-    SumUpEvent.objects.filter(pk=report.pk).update(refund=refund)
+    SumUpReport.objects.filter(pk=report.pk).update(refund=refund)
     succeed(refund, checkout, who=who, at=at)
     return refund
 
 
-def _ask_a_person(checkout: Checkout, report: SumUpEvent, *, booked: bool, at: datetime) -> None:
+def _ask_a_person(checkout: Checkout, report: SumUpReport, *, booked: bool, at: datetime) -> None:
     money = Money(_amount_of(report), report.currency if report.currency in PLACES else checkout.currency)
     if report.kind == CHARGE_BACK:
         words = _("The buyer's bank took %(money)s back.") % {"money": money}

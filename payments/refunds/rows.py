@@ -11,29 +11,27 @@ from django.utils.translation import gettext as _
 from events.models import CalendarEntry, Ticket, TicketType
 from events.rooms.events import event_of, lock_rooms
 from events.states import EntryKind, TicketState
-from events.transitions import Sold, mark_owed, mark_owed_again, mark_refunded, mark_voided
+from events.transitions import SoldTable, mark_owed, mark_owed_again, mark_refunded, mark_voided
 from ledger.money import Money
-from market.models import Product, ProductItem
+from market.models import Product, ProductItem, SoldThing
 from orders.models import Order
 from payments.models import Refund, RefundLine
 from payments.states import UNFINISHED, RefundKind
 
-Thing = Ticket | CalendarEntry | ProductItem
-
 #: Kind of a sold row, as refund lines name it -> its table.
-TABLES: dict[str, Sold] = {"ticket": Ticket, "booking": CalendarEntry, "item": ProductItem}
+TABLES: dict[str, SoldTable] = {"ticket": Ticket, "booking": CalendarEntry, "item": ProductItem}
 #: What a row is while its buyer can use it.
 VALID = (TicketState.CONFIRMED, TicketState.CHECKED_IN)
 NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True)
-class Row:
-    """One sold thing of an order: `gone` went back for it or is about to; `pending`: all that was left is under way."""
+class SoldRow:
+    """One sold thing of an order: `repayment` went back for it or is about to; `pending`: the rest is under way too."""
 
     kind: str
-    thing: Thing
-    gone: Decimal = NOTHING
+    thing: SoldThing
+    repayment: Decimal = NOTHING
     pending: bool = False
 
     @property
@@ -51,7 +49,7 @@ class Row:
     @property
     def rest(self) -> Decimal:
         """What of its price has not gone back."""
-        return self.price - self.gone
+        return self.price - self.repayment
 
     @property
     def money(self) -> Money:
@@ -101,7 +99,7 @@ class Row:
         return str(TicketState(self.state).label)
 
 
-def rows_of(order: Order, *, locked: bool = False) -> list[Row]:
+def rows_of(order: Order, *, locked: bool = False) -> list[SoldRow]:
     """All that `order` took, oldest first; `locked` (as the order is): with what they count against, in order."""
     tickets = Ticket.objects.filter(order=order).select_related("entry__calendar__page", "ticket_type").order_by("pk")
     bookings = (
@@ -118,14 +116,14 @@ def rows_of(order: Order, *, locked: bool = False) -> list[Row]:
         list(TicketType.objects.filter(pk__in=tickets.values("ticket_type_id")).locked().values_list("pk"))
         list(Product.objects.filter(pk__in=items.values("product_id")).locked().values_list("pk"))
         tickets, items = tickets.locked(), items.locked()
-    gone, pending = _lines_of(order)
-    things: list[tuple[str, Thing]] = [
+    repayments, pending = _lines_of(order)
+    things: list[tuple[str, SoldThing]] = [
         *(("ticket", row) for row in tickets),
         *(("booking", row) for row in bookings),
         *(("item", row) for row in items),
     ]
     return [
-        Row(kind, thing, gone[kind, thing.pk], (kind, thing.pk) in pending)
+        SoldRow(kind, thing, repayments[kind, thing.pk], (kind, thing.pk) in pending)
         for kind, thing in things
         if thing.state != TicketState.PENDING
     ]
@@ -133,15 +131,15 @@ def rows_of(order: Order, *, locked: bool = False) -> list[Row]:
 
 def _lines_of(order: Order) -> tuple[Mapping[tuple[str, int], Decimal], Collection[tuple[str, int]]]:
     """By row: what went back or is about to, and whether all of it is under way."""
-    gone: dict[tuple[str, int], Decimal] = defaultdict(Decimal)
+    repayments: dict[tuple[str, int], Decimal] = defaultdict(Decimal)
     pending = set()
     lines = RefundLine.objects.live().filter(refund__checkout__order=order).exclude(kind=RefundKind.SURPLUS)
     for line in lines.select_related("refund", "loss"):
         key = key_of(line)
-        gone[key] += line.amount - (line.loss.amount if hasattr(line, "loss") else NOTHING)
+        repayments[key] += line.amount - (line.loss.amount if hasattr(line, "loss") else NOTHING)
         if line.kind == RefundKind.ROW and line.refund.state in UNFINISHED:
             pending.add(key)
-    return gone, pending
+    return repayments, pending
 
 
 def key_of(line: RefundLine) -> tuple[str, int]:
@@ -152,14 +150,14 @@ def key_of(line: RefundLine) -> tuple[str, int]:
     raise ValueError("a surplus names no row")
 
 
-def line_for(row: Row, kind: RefundKind, amount: Decimal) -> RefundLine:
+def line_for(row: SoldRow, kind: RefundKind, amount: Decimal) -> RefundLine:
     """A line about `row`, not yet of a refund."""
     line = RefundLine(kind=kind, amount=amount, currency=row.thing.currency)
     setattr(line, f"{row.kind}_id", row.thing.pk)
     return line
 
 
-def owe(rows: Iterable[Row]) -> None:
+def owe(rows: Iterable[SoldRow]) -> None:
     """Valid rows are so no more: what is left of their price is owed; what has nothing left is cancelled.
 
     So is what is owed and has nothing left: all of its price went back out of goodwill.
@@ -170,7 +168,7 @@ def owe(rows: Iterable[Row]) -> None:
         mark_voided([row.thing.pk for row in group if row.rest <= 0], source=state, of=TABLES[kind])
 
 
-def pay_back(rows: Iterable[Row]) -> None:
+def pay_back(rows: Iterable[SoldRow]) -> None:
     """The money of `rows` went back: whatever they were, they are valid no more."""
     for kind, state, group in _grouped(rows):
         pks = [row.thing.pk for row in group]
@@ -180,24 +178,24 @@ def pay_back(rows: Iterable[Row]) -> None:
             mark_refunded(pks, of=TABLES[kind])
 
 
-def owe_again(rows: Iterable[Row]) -> None:
+def owe_again(rows: Iterable[SoldRow]) -> None:
     """What went back for `rows` came back to us: it is owed once more."""
     for kind, state, group in _grouped(rows):
         if state == TicketState.REFUNDED:
             mark_owed_again([row.thing.pk for row in group], of=TABLES[kind])
 
 
-def _grouped(rows: Iterable[Row]) -> list[tuple[str, str, list[Row]]]:
-    found: dict[tuple[str, str], list[Row]] = defaultdict(list)
+def _grouped(rows: Iterable[SoldRow]) -> list[tuple[str, str, list[SoldRow]]]:
+    groups: dict[tuple[str, str], list[SoldRow]] = defaultdict(list)
     for row in rows:
-        found[row.kind, row.state].append(row)
-    return [(kind, state, group) for (kind, state), group in sorted(found.items())]
+        groups[row.kind, row.state].append(row)
+    return [(kind, state, group) for (kind, state), group in sorted(groups.items())]
 
 
-def told_lines(refund: Refund, sold: Sequence[Row] | None = None) -> list[tuple[str, Money]]:
+def lines_in_words(refund: Refund, sold: Sequence[SoldRow] | None = None) -> list[tuple[str, Money]]:
     """What `refund` pays back, in words for its buyer, with the amount of each; `sold`: its order's rows, if known."""
     rows = {(row.kind, row.thing.pk): row for row in (rows_of(refund.checkout.order) if sold is None else sold)}
-    found = []
+    lines = []
     for line in refund.lines.all():
         if line.kind == RefundKind.SURPLUS:
             name = _("your payment beyond the order")
@@ -205,5 +203,5 @@ def told_lines(refund: Refund, sold: Sequence[Row] | None = None) -> list[tuple[
             name = rows[key_of(line)].name
             if line.kind == RefundKind.GOODWILL:
                 name = _("a part of %(name)s, which stays as it is") % {"name": name}
-        found.append((name, line.money))
-    return found
+        lines.append((name, line.money))
+    return lines

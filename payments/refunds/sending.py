@@ -1,8 +1,8 @@
 """Sending a refund to SumUp, once, and learning what became of it.
 
 One refund is one request for one checkout. It is marked as being sent, alone, just before the call: what is found so
-was perhaps sent, and only the events of SumUp's transaction, or a person, say what becomes of it. One answer says that
-nothing was done, 429: such a refund waits to be sent again, for a day, and the events are read before each try.
+was perhaps sent, and only SumUp's reports of the transaction, or a person, say what becomes of it. One answer says that
+nothing was done, 429: such a refund waits to be sent again, for a day, and the reports are read before each try.
 """
 
 import enum
@@ -26,7 +26,7 @@ from payments.merchants import PATIENT, client_for
 from payments.models import Checkout, Refund
 from payments.patience import NotAnswered, Patience
 from payments.refunds.outcomes import fail, lose_sight, succeed
-from payments.refunds.reports_of_sumup import adopt_events
+from payments.refunds.reports_of_sumup import adopt_reports
 from payments.states import RefundOrigin, RefundState
 from payments.sumup import (
     CHARGE_BACK,
@@ -94,7 +94,7 @@ def send(refund_pk: int, *, who: str, at: datetime, deadline: float = PATIENT) -
     before = _ask(refund.checkout, deadline, at, heard=lambda problem: _note_pause(refund_pk, problem, at))
     if before is None or before.gone(REFUND) is None:
         return Sent.WAITING
-    adopt_events(refund.checkout, before, at=at, who=who)
+    adopt_reports(refund.checkout, before, at=at, who=who)
     if not retried(lambda: _begin(refund_pk, before, who, at)):
         return Sent.NOT_DUE
     refund.refresh_from_db()
@@ -149,7 +149,7 @@ class _Words:
 
 
 def _call(refund: Refund, deadline: float, at: datetime) -> _Words | None:
-    """Send it; None is a yes."""
+    """Ask SumUp to pay `refund` back; None where it said yes."""
     checkout = refund.checkout
     client = client_for(checkout.merchant, deadline=deadline)
     try:
@@ -179,7 +179,7 @@ def _end(refund_pk: int, words: _Words | None, answer: FullTransactionAnswer | N
         elif refund.state == RefundState.SENDING:
             lose_sight(refund, words=words.text)
     if answer is not None:
-        adopt_events(checkout, answer, at=at, who=who)
+        adopt_reports(checkout, answer, at=at, who=who)
     refund.refresh_from_db()
     return OUTCOMES.get(RefundState(refund.state), Sent.UNKNOWN)
 
@@ -201,7 +201,7 @@ def _shows(refund: Refund, answer: FullTransactionAnswer | None) -> bool:
 
 
 def follow(refund_pk: int, *, who: str, at: datetime, deadline: float = PATIENT) -> bool:
-    """Ask SumUp what became of a refund that was sent; its events decide. False: SumUp did not say."""
+    """Ask SumUp what became of a refund that was sent; its reports decide. False: SumUp did not say."""
     refund = Refund.objects.select_related("checkout__merchant").get(pk=refund_pk)
     order_id.set(refund.checkout.order_id)
     Refund.objects.filter(pk=refund_pk).update(asked_at=at)
@@ -210,7 +210,7 @@ def follow(refund_pk: int, *, who: str, at: datetime, deadline: float = PATIENT)
     answer = _ask(refund.checkout, deadline, at)
     if answer is None or answer.events is None:
         return False
-    adopt_events(refund.checkout, answer, at=at, who=who)
+    adopt_reports(refund.checkout, answer, at=at, who=who)
     return True
 
 

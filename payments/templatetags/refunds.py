@@ -12,7 +12,7 @@ from orders.models import Order
 from payments.balance import has_brought, undecided_of
 from payments.models import Refund
 from payments.refunds.debts import Debt, Worth, debt_of, left_for, worth_of
-from payments.refunds.rows import rows_of, told_lines
+from payments.refunds.rows import lines_in_words, rows_of
 from payments.states import RefundOrigin, RefundState
 
 register = template.Library()
@@ -35,7 +35,7 @@ def refunds_of(order: Order) -> dict[str, Any]:
     sold = rows_of(order) if rows else []
     return {
         "refunds": [
-            {"refund": refund, "lines": told_lines(refund, sold), "done": refund.state == RefundState.SUCCEEDED}
+            {"refund": refund, "lines": lines_in_words(refund, sold), "done": refund.state == RefundState.SUCCEEDED}
             for refund in rows
         ]
     }

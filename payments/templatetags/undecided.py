@@ -14,7 +14,7 @@ from payments.admin.owed import scope_of
 from payments.admin.reports import SEE_SUMS, pages_of
 from payments.admin.runs import last_run
 from payments.models import Case
-from payments.refunds.owed import Scope, owed_sums, sums_in_words
+from payments.refunds.debts import Scope, owed_sums, sums_in_words
 from payments.states import CaseKind
 
 register = template.Library()

@@ -8,7 +8,7 @@ from django.conf import settings
 from events.models import Merchant
 from ledger import clock
 from payments.merchants import PATIENT, client_for
-from payments.refunds.owed import owed_sums, sums_in_words
+from payments.refunds.debts import owed_sums, sums_in_words
 from payments.sumup import KeyRefused, Refusal, SumUpProblem, skew
 from payments.watch.health import HEARTBEAT, Finding, pending_mail, reconciled_at, troubles, worker_seen_at
 

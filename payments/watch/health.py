@@ -14,7 +14,7 @@ from django.db.models import Min
 
 from ledger import clock
 from payments.models import Case, ReconcileRun
-from payments.refunds.owed import owed_sums
+from payments.refunds.debts import owed_sums
 from payments.states import CaseKind
 
 #: A worker that is alive says so more often than this.

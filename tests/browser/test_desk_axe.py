@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from events.organising.calling_off import call_off
 from orders.models import Order
-from payments.models import Case, ReconcileRun, SumUpEvent
+from payments.models import Case, ReconcileRun, SumUpReport
 from payments.reconcile.payouts import read_payouts
 from payments.reconcile.round import Round
 from payments.reconcile.running import reconcile
@@ -78,7 +78,7 @@ def test_axe_finds_nothing_on_the_pages_of_money_and_rooms(
             "front": "",
             "money": cases,
             "case": f"{cases}{Case.objects.get().pk}/change/",
-            "explain": f"payments/refund/event/{SumUpEvent.objects.get().pk}/",
+            "explain": f"payments/refund/event/{SumUpReport.objects.get().pk}/",
             "batch-start": f"payments/refund/entry/{off.pk}/",
             "owed": "payments/refund/owed/",
             "runs": runs,

@@ -148,7 +148,7 @@ POINTS: dict[str, tuple[str, str, Callable[..., Any]]] = {
     "refund marked, not sent": ("payments.refunds.sending", "_call", before),
     "refund sent, answer not stored": ("payments.refunds.sending", "_call", after),
     "refund stored, not committed": ("payments.refunds.sending", "succeed", after),
-    "refund stored, buyer not told": ("payments.refunds.mails", "told_lines", before),
+    "refund stored, buyer not told": ("payments.refunds.mails", "lines_in_words", before),
     "sweep about to settle": ("payments.jobs", "settle", before),
     "sweep about to release": ("payments.jobs", "release", before),
     "reconcile began, nothing done": ("payments.reconcile.running", "_settle_open", before),
@@ -159,9 +159,9 @@ POINTS: dict[str, tuple[str, str, Callable[..., Any]]] = {
     "listed payment settled, page not done": ("payments.reconcile.matching", "settle", after),
     "stray about to be a case": ("payments.reconcile.matching", "open_stray", before),
     "stray is a case, page not done": ("payments.reconcile.matching", "open_stray", after),
-    "refund at SumUp read, not booked": ("payments.reconcile.matching", "adopt_events", before),
+    "refund at SumUp read, not booked": ("payments.reconcile.matching", "adopt_reports", before),
     "refund at SumUp booked, not committed": ("payments.refunds.reports_of_sumup", "book", after),
-    "refund at SumUp booked, page not done": ("payments.reconcile.matching", "adopt_events", after),
+    "refund at SumUp booked, page not done": ("payments.reconcile.matching", "adopt_reports", after),
     "list read, run not ended": ("payments.reconcile.running", "_finished", before),
 }
 

@@ -11,7 +11,7 @@ from orders.releasing import request_cancel
 from payments.books.checking import read_books
 from payments.checkouts.ending import Release, release
 from payments.checkouts.settling import settle
-from payments.models import Case, Checkout, ReconcileRun, Refund, RunOutcome, SumUpEvent
+from payments.models import Case, Checkout, ReconcileRun, Refund, RunOutcome, SumUpReport
 from payments.reconcile.pace import Pace
 from payments.reconcile.round import Round
 from payments.reconcile.running import AlreadyRunning, reconcile
@@ -50,7 +50,7 @@ class World:
         ours = {row.transaction_id: row.captured for row in Checkout.objects.exclude(captured=None)}
         theirs = {row["id"]: Decimal(row["amount"]) for row in ledger["captures"]}
         assert theirs == {**ours, case.transaction_id: case.amount}
-        gone = sorted(row.amount or Decimal(0) for row in SumUpEvent.objects.all())
+        gone = sorted(row.amount or Decimal(0) for row in SumUpReport.objects.all())
         assert gone == sorted(Decimal(row["amount"]) for row in ledger["refunds"])
         assert read_books() == []
 

@@ -11,14 +11,14 @@ from hypothesis.stateful import rule
 from orders.models import Order
 from payments.balance import left_of
 from payments.checkouts.settling import accept_mismatch, can_accept
-from payments.models import Case, Checkout, Refund, SumUpEvent
+from payments.models import Case, Checkout, Refund, SumUpReport
 from payments.reconcile.pace import Pace
 from payments.reconcile.round import Round
 from payments.reconcile.running import reconcile
 from payments.refunds.asking import RefundRefused, Wish, again, request_refund, withdraw
 from payments.refunds.explaining import explain
 from payments.refunds.remedies import give_after_all, keep
-from payments.refunds.rows import Row, rows_of
+from payments.refunds.rows import SoldRow, rows_of
 from payments.refunds.sending import Sent, follow, send
 from payments.states import RefundKind
 from tests.ledger.psql import rows as stored
@@ -124,7 +124,7 @@ class Cashier(Buyers):
             keys = {row.key for row in rows}
             assert not [row for row in self.rows_of(checkout) if row.key in keys and row.is_valid]
 
-    def rows_of(self, checkout: Checkout) -> list[Row]:
+    def rows_of(self, checkout: Checkout) -> list[SoldRow]:
         return rows_of(checkout.order) if checkout.is_applied else []
 
     @there_is(REQUESTED)
@@ -308,7 +308,7 @@ class Cashier(Buyers):
     @rule(number=which, chosen=st.integers(0, 15))
     def is_explained(self, number: int, chosen: int) -> None:
         """A person says what went back at SumUp: rows whole, and the rest is a loss."""
-        event = self.one(SumUpEvent.objects.counted().filter(refund=None, amount__gt=0).exclude(checkout=None), number)
+        event = self.one(SumUpReport.objects.counted().filter(refund=None, amount__gt=0).exclude(checkout=None), number)
         if event is None or event.checkout is None or event.amount is None:
             return
         rows = [row for place, row in enumerate(self.rows_of(event.checkout)) if chosen & 1 << place % 4]

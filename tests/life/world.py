@@ -24,9 +24,9 @@ from orders.models import Order
 from payments.books.checking import read_books
 from payments.checkouts.ending import release
 from payments.checkouts.settling import Verdict, settle
-from payments.models import Checkout, Refund, SumUpEvent
+from payments.models import Checkout, Refund, SumUpReport
 from payments.refunds.jobs import refunds_once
-from payments.refunds.reports_of_sumup import adopt_events
+from payments.refunds.reports_of_sumup import adopt_reports
 from payments.refunds.rows import rows_of
 from payments.refunds.sending import follow, send
 from tests.factories import (
@@ -159,12 +159,12 @@ class World(RuleBasedStateMachine):
     def read_back(self, checkout: Checkout) -> None:
         """Take what SumUp says of refunds and chargebacks into the books: they are then those of SumUp."""
         answer = self.sumup.client().read_transaction(checkout.transaction_id)
-        adopt_events(checkout, answer, at=timezone.now(), who="reconcile")
+        adopt_reports(checkout, answer, at=timezone.now(), who="reconcile")
         ledger = self.sumup.ledger()
         made = [row for row in ledger["refunds"] if row["transaction_id"] == checkout.transaction_id]
         shown = Counter(Decimal(row["amount"]) for row in made if row["visible"] <= ledger["now"])
         assert self.refunded_for_nothing(checkout.order) == []
-        stored = SumUpEvent.objects.filter(checkout=checkout, kind__in=["REFUND", "CHARGE_BACK"])
+        stored = SumUpReport.objects.filter(checkout=checkout, kind__in=["REFUND", "CHARGE_BACK"])
         known = Counter(row.amount for row in stored)
         # What was read while SumUp's clock was ahead stays known.
         assert shown <= known <= Counter(Decimal(row["amount"]) for row in made)
@@ -232,7 +232,7 @@ class World(RuleBasedStateMachine):
                 theirs[key] = theirs.get(key, Decimal(0)) + Decimal(row["amount"])
         ours: dict[str, Decimal] = {}
         gone = Refund.objects.filter(state="succeeded").exclude(origin="elsewhere").select_related("checkout")
-        waiting = SumUpEvent.objects.counted().filter(refund=None, kind__in=["REFUND", "CHARGE_BACK"])
+        waiting = SumUpReport.objects.counted().filter(refund=None, kind__in=["REFUND", "CHARGE_BACK"])
         for each in (*gone, *waiting.select_related("checkout")):
             assert each.checkout is not None
             assert each.amount is not None

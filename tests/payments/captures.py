@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts.models import User
 from events.models import Merchant, Ticket
 from orders.models import Order
-from payments.models import Case, Checkout, Refund, RefundLine, SumUpEvent
+from payments.models import Case, Checkout, Refund, RefundLine, SumUpReport
 from payments.reconcile.pace import Pace
 from payments.reconcile.round import Round
 from payments.states import CaseKind
@@ -64,14 +64,14 @@ def a_case(kind: CaseKind, checkout: Checkout | None = None, **facts: object) ->
     return Case.objects.create(**(known | facts))
 
 
-def an_event(checkout: Checkout, number: str, amount: str | None = "12.00", **facts: object) -> SumUpEvent:
+def an_event(checkout: Checkout, number: str, amount: str | None = "12.00", **facts: object) -> SumUpReport:
     """A refund that SumUp reports of `checkout`, as it is written down."""
     known: dict[str, object] = {
         "merchant": checkout.merchant, "transaction_id": checkout.transaction_id, "event_id": number, "kind": "REFUND",
         "status": "REFUNDED", "amount": None if amount is None else Decimal(amount), "currency": "EUR",
         "checkout": checkout, "first_seen_at": timezone.now(),
     }  # fmt: skip
-    return SumUpEvent.objects.create(**(known | facts))
+    return SumUpReport.objects.create(**(known | facts))
 
 
 def a_line(refund: Refund, ticket: Ticket | None, amount: str = "12.00", kind: str = "row") -> RefundLine:

@@ -13,7 +13,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from orders.models import Order
 from payments.checkouts.settling import record_by_hand
-from payments.models import Case, Checkout, Refund, RefundLine, SumUpEvent
+from payments.models import Case, Checkout, Refund, RefundLine, SumUpReport
 from payments.refunds.rows import key_of
 from payments.states import RefundKind
 from payments.sumup import CheckoutAnswer
@@ -84,13 +84,13 @@ def a_refund_of(checkout: Checkout, state: str, *lines: tuple[str, Any, str], or
 NAMES = {"Ticket": "ticket", "CalendarEntry": "booking", "ProductItem": "item"}
 
 
-def an_event(checkout: Checkout, amount: str | None, *, kind: str = "REFUND", **columns: Any) -> SumUpEvent:
+def an_event(checkout: Checkout, amount: str | None, *, kind: str = "REFUND", **columns: Any) -> SumUpReport:
     """Something that SumUp reports of a payment, explained by no refund of ours."""
     told: dict[str, Any] = {
-        "event_id": f"e-{SumUpEvent.objects.count()}", "status": "SUCCESSFUL", "currency": checkout.currency,
+        "event_id": f"e-{SumUpReport.objects.count()}", "status": "SUCCESSFUL", "currency": checkout.currency,
         "happened_at": timezone.now(), "first_seen_at": timezone.now(), "transaction_id": checkout.transaction_id,
     }  # fmt: skip
-    return SumUpEvent.objects.create(
+    return SumUpReport.objects.create(
         merchant=checkout.merchant,
         checkout=checkout,
         kind=kind,

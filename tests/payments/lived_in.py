@@ -22,7 +22,7 @@ from payments.checkouts.opening import hosted_page
 from payments.checkouts.settling import Verdict, settle
 from payments.models import Checkout
 from payments.refunds.asking import Wish, request_refund
-from payments.refunds.reports_of_sumup import adopt_events
+from payments.refunds.reports_of_sumup import adopt_reports
 from payments.refunds.sending import send
 from payments.states import RefundKind
 from tests.factories import EventFactory, ProductFactory, RoomFactory, TicketTypeFactory, UserFactory
@@ -230,4 +230,4 @@ def _partly_paid_back_at_sumup(sumup: SimulatorProcess, order: Order) -> None:
     checkout = Checkout.objects.get(order=order)
     sumup.control(f"refund/{checkout.transaction_id}", {"amount": 1})
     answer = sumup.client().read_transaction(checkout.transaction_id)
-    adopt_events(checkout, answer, at=timezone.now(), who="reconcile")
+    adopt_reports(checkout, answer, at=timezone.now(), who="reconcile")

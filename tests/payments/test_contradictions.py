@@ -15,9 +15,9 @@ from django.utils import timezone
 from events.models import CalendarEntry, Role
 from payments.books.checking import read_books
 from payments.contradictions import Contradiction, of_payment, of_refunds, of_transaction, put_before_a_person
-from payments.models import Case, Checkout, ReconcileRun, RunOutcome, SumUpEvent
+from payments.models import Case, Checkout, ReconcileRun, RunOutcome, SumUpReport
 from payments.refunds.asking import RefundRefused, again
-from payments.refunds.reports_of_sumup import adopt_events
+from payments.refunds.reports_of_sumup import adopt_reports
 from payments.states import CaseKind
 from payments.sumup.transactions import event_key, transaction_from
 from tests.desk import member, signed_in_as
@@ -193,7 +193,7 @@ def test_what_one_list_alone_shows_is_not_booked_and_not_sent_once_more(
     sent(refund)
     sumup.faults(refund="ok")
     assert refund.state == "unknown"
-    assert SumUpEvent.objects.filter(checkout=checkout).count() == 1
+    assert SumUpReport.objects.filter(checkout=checkout).count() == 1
     with pytest.raises(RefundRefused, match="contradict"):
         again(refund.pk, reason="Once more.", who="user:1", at=timezone.now())
     assert len(sumup.ledger()["refunds"]) == 2
@@ -215,12 +215,12 @@ def test_an_event_is_one_however_its_id_is_spelt(
         if isinstance(number, int):
             decimals = {"events": [event(Decimal(number), 5)]}
         answer = transaction_from(body | decimals | {"amount": Decimal(24)})
-        adopt_events(checkout, answer, at=timezone.now(), who="reconcile")
+        adopt_reports(checkout, answer, at=timezone.now(), who="reconcile")
 
     told_as("1234")
     run(f"UPDATE payments_sumupevent SET event_id = '{stored}'")  # as an older release wrote it down
     told_as(spelling)
-    assert SumUpEvent.objects.count() == 1
+    assert SumUpReport.objects.count() == 1
     assert states_of(order) == ["confirmed"] * 2
 
 
@@ -311,12 +311,12 @@ def test_two_lists_of_events_that_differ_are_told_with_what_went_back_by_each() 
     assert keys == ["transaction events 7.00 4.00", "transaction event 5 None"]
     told_of = of_transaction(of_12(), replace(answer, events=tuple(short[:4]), code="C9", currency="CHF"))
     assert [one.words for one in told_of][1:] == [
-        "Of transaction C9 SumUp's short list of events says that 7.00 CHF went back, its detailed list says 4.00 CHF."
+        "Of transaction C9 SumUp's short list of reports says that 7.00 CHF went back, its detailed list says 4.00 CHF."
         " The short list is what is booked."
     ]
     (nameless,) = of_transaction(of_12(), replace(answer, events=tuple(short[:4])))
     assert nameless.words == (
-        "Of transaction t1 SumUp's short list of events says that 7.00 EUR went back, its detailed list says 4.00 EUR."
+        "Of transaction t1 SumUp's short list of reports says that 7.00 EUR went back, its detailed list says 4.00 EUR."
         " The short list is what is booked."
     )
 

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from django.db.utils import IntegrityError
 
-from payments.models import Checkout, RefundLine, SumUpEvent
+from payments.models import Checkout, RefundLine, SumUpReport
 from tests.ledger.lives import (
     PRICE,
     REFUND_MOVE,
@@ -189,7 +189,7 @@ def test_line_pays_back_a_row_once_in_a_refund() -> None:
 
 
 def test_report_of_sumup_is_stored_once() -> None:
-    SumUpEvent.objects.create(
+    SumUpReport.objects.create(
         merchant=a_merchant(),
         transaction_id="t",
         event_id="1",

@@ -3,9 +3,12 @@
 import importlib
 
 import pytest
+from django.contrib.auth.models import Group, Permission
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
 from payments.books.checking import breaches
-from payments.models import Checkout, SumUpEvent
+from payments.models import Checkout, SumUpReport
 from tests.ledger.psql import bare, rows, run
 from tests.payments.checkouts.test_unshown import mismatched
 from tests.payments.money import sold
@@ -42,10 +45,29 @@ def test_transaction_behind_two_payments_stays_with_the_one_that_gave_the_goods(
 def test_events_get_one_spelling_of_their_ids_where_that_is_free(sumup: SimulatorProcess) -> None:
     _order, checkout = sold(sumup)
     for number in ("1.0", "2", "3.", "4", "4.0", "a.0", "5.5", "6.0", "6.00"):
-        SumUpEvent.objects.create(
+        SumUpReport.objects.create(
             merchant=checkout.merchant, transaction_id=checkout.transaction_id, event_id=number, kind="PAYOUT",
             status="PAID_OUT", first_seen_at=checkout.created_at,
         )  # fmt: skip
     run(migration.ONE_SPELLING)
-    found = SumUpEvent.objects.order_by("pk").values_list("event_id", flat=True)
+    found = SumUpReport.objects.order_by("pk").values_list("event_id", flat=True)
     assert list(found) == ["1", "2", "3", "4", "4.0", "a.0", "5.5", "6.0", "6.00"]
+
+
+def test_who_may_see_reports_by_their_old_name_may_by_the_new_one() -> None:
+    renaming = importlib.import_module("payments.migrations.0012_sumup_report").Migration
+    before = [key for key in renaming.dependencies if key[0] == "payments"]
+    newest = MigrationExecutor(connection).loader.graph.leaf_nodes()
+    group = Group.objects.create(name="Auditors")
+    group.permissions.add(Permission.objects.get(codename="view_sumupreport"))
+
+    def held() -> list[tuple[str, str]]:
+        return list(group.permissions.values_list("codename", "content_type__model"))
+
+    MigrationExecutor(connection).migrate(before)
+    try:
+        assert held() == [("view_sumupevent", "sumupevent")]
+    finally:
+        MigrationExecutor(connection).migrate(newest)
+    assert held() == [("view_sumupreport", "sumupreport")]
+    assert not Permission.objects.filter(codename__endswith="sumupevent").exists()

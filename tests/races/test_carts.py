@@ -17,7 +17,7 @@ from accounts.models import User
 from cart.changing import set_quantity
 from events.buying import PurchaseRefusal, put_in_cart, remove_from_cart
 from events.models import CalendarEntry, Ticket
-from events.transitions import Sold, mark_reserved
+from events.transitions import SoldTable, mark_reserved
 from ledger.arrows import IllegalTransition
 from ledger.locking import LockableQuerySet, locked_by_pk, retried, sqlstate
 from orders.models import Order
@@ -127,7 +127,7 @@ def test_without_the_buyer_s_lock_two_tabs_collide(monkeypatch: pytest.MonkeyPat
     both_have_read = threading.Barrier(2)
     claim = mark_reserved
 
-    def claim_together(prices: Mapping[int, Decimal], *, order_id: int, of: Sold = Ticket) -> int:
+    def claim_together(prices: Mapping[int, Decimal], *, order_id: int, of: SoldTable = Ticket) -> int:
         if of is Ticket:
             both_have_read.wait(PATIENCE)
         return claim(prices, order_id=order_id, of=of)

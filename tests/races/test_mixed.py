@@ -18,7 +18,7 @@ from accounts.visitors import Visitor
 from cart.adopting import adopt
 from events.models import Calendar, CalendarEntry
 from events.states import HELD
-from events.transitions import Sold, mark_reserved
+from events.transitions import SoldTable, mark_reserved
 from ledger.locking import LockableQuerySet
 from market.models import Product, ProductItem
 from orders.models import Order
@@ -80,7 +80,7 @@ def test_without_the_room_s_lock_only_the_constraint_stands(monkeypatch: pytest.
     both_have_seen = threading.Barrier(2)
     claim = mark_reserved
 
-    def claim_together(prices: Mapping[int, Decimal], *, order_id: int, of: Sold = CalendarEntry) -> int:
+    def claim_together(prices: Mapping[int, Decimal], *, order_id: int, of: SoldTable = CalendarEntry) -> int:
         if of is CalendarEntry:
             both_have_seen.wait(PATIENCE)
         return claim(prices, order_id=order_id, of=of)

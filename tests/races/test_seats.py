@@ -16,7 +16,7 @@ from accounts.models import User
 from cart.contents import Cart
 from events.models import CalendarEntry, Page, Ticket
 from events.states import TicketState
-from events.transitions import Sold, mark_reserved
+from events.transitions import SoldTable, mark_reserved
 from ledger.locking import LockableQuerySet
 from orders.models import Order
 from orders.placing import ShortLines
@@ -95,7 +95,7 @@ def test_without_the_lock_two_buyers_of_one_seat_are_not_told_apart(monkeypatch:
     both_have_counted = threading.Barrier(2)
     claim = mark_reserved
 
-    def claim_together(prices: Mapping[int, Decimal], *, order_id: int, of: Sold = Ticket) -> int:
+    def claim_together(prices: Mapping[int, Decimal], *, order_id: int, of: SoldTable = Ticket) -> int:
         if of is Ticket:
             both_have_counted.wait(PATIENCE)
         return claim(prices, order_id=order_id, of=of)

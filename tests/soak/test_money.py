@@ -22,7 +22,7 @@ from orders.models import Order
 from payments.books.checking import read_books
 from payments.checkouts.opening import PageUnavailable, hosted_page
 from payments.checkouts.settling import settle
-from payments.models import Case, Checkout, Refund, RunOutcome, SumUpEvent
+from payments.models import Case, Checkout, Refund, RunOutcome, SumUpReport
 from payments.reconcile.pace import Pace
 from payments.reconcile.round import Round
 from payments.reconcile.running import AlreadyRunning, reconcile
@@ -152,13 +152,13 @@ def in_order(soak: Soak) -> dict[str, int]:
     theirs: dict[str, Decimal] = {}
     for row in ledger["refunds"]:
         theirs[row["transaction_id"]] = theirs.get(row["transaction_id"], ZERO) + Decimal(row["amount"])
-    told = SumUpEvent.objects.counted().values_list("transaction_id").annotate(sum=Sum("amount"))
+    told = SumUpReport.objects.counted().values_list("transaction_id").annotate(sum=Sum("amount"))
     assert dict(told) == dict(theirs)
     # Nothing was sent twice: each refund that we sent explains at most one of SumUp's, and each of SumUp's is explained
     # by one of ours, or was made in the dashboard.
     own = Refund.objects.filter(origin=RefundOrigin.OURS)
     succeeded = own.filter(state=RefundState.SUCCEEDED)
-    assert not succeeded.annotate(n=Count("sumup_events")).exclude(n=1).exists()
+    assert not succeeded.annotate(n=Count("sumup_reports")).exclude(n=1).exists()
     assert succeeded.count() + soak.done["touched in the dashboard"] == len(ledger["refunds"])
     unknown = own.filter(state=RefundState.UNKNOWN)
     assert own.count() == succeeded.count() + unknown.count() + own.filter(state=RefundState.FAILED).count()

@@ -19,7 +19,7 @@ from orders.models import Order
 from payments.admin.decisions import DECISIONS
 from payments.admin.refunds import ACTS
 from payments.books.reports import KINDS
-from payments.models import Checkout, Refund, RefundBatch, SumUpEvent
+from payments.models import Checkout, Refund, RefundBatch, SumUpReport
 from payments.refunds.rows import TABLES
 
 Values = Callable[[], list[Any]]
@@ -111,7 +111,7 @@ ROWS: dict[str, dict[str, Values]] = {
     "admin/payments/case/": {"name": _names(DECISIONS)},
     "admin/payments/refund/of/": {"pk": _pks(Checkout)},
     "admin/payments/refund/row/": {"kind": _names(TABLES), "pk": _pks(Ticket)},
-    "admin/payments/refund/event/": {"pk": _pks(SumUpEvent)},
+    "admin/payments/refund/event/": {"pk": _pks(SumUpReport)},
     "admin/payments/refund/entry/": {"pk": _events},
     "admin/payments/refund/batch/": {"pk": _pks(RefundBatch), "name": lambda: ["stop", "resume"]},
     "admin/payments/refund/": {"pk": _pks(Refund), "name": _names(ACTS)},

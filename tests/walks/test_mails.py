@@ -42,8 +42,8 @@ from orders.releasing import free
 from orders.states import OrderState
 from payments.checkouts.mails import tell_mismatch, tell_surplus
 from payments.models import Checkout
+from payments.refunds.debts import owed_rows
 from payments.refunds.mails import tell_refund
-from payments.refunds.owed import owed_rows
 from payments.refunds.reminders import send_owed_mail, tell_called_off
 from tests.desk import member
 from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, UserFactory

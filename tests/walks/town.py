@@ -15,7 +15,7 @@ from accounts.visitors import SESSION_KEY, Visitor
 from events.models import Calendar, CalendarEntry, PageMember, Role
 from market.models import Product
 from orders.fulfilling import fulfil
-from payments.models import Case, Checkout, RefundBatch, SumUpEvent
+from payments.models import Case, Checkout, RefundBatch, SumUpReport
 from payments.states import CaseKind
 from tests.desk import House, house, ordered
 from tests.factories import EventFactory, ProductFactory, RoomFactory, UserFactory
@@ -87,7 +87,7 @@ def _sell(home: House, room: Calendar, product: Product) -> None:
     lead("events_ticket", owed.order.tickets.get().pk, ["refund_due"], owed.order, buyer)
     run("UPDATE events_calendarentry SET state = 'cancelled' WHERE id = %s", _another(home).pk)
     RefundBatch.objects.create(entry=_another(home), reason="Ill", requested_by="user:1", requested_at=at)
-    SumUpEvent.objects.create(
+    SumUpReport.objects.create(
         merchant=owed.merchant, transaction_id=f"t-{owed.pk}", event_id="1", kind="REFUND", status="REFUNDED",
         amount=1, currency="EUR", happened_at=at, checkout=owed, first_seen_at=at,
     )  # fmt: skip

@@ -10,10 +10,10 @@ from django.utils import timezone
 from events.models import CalendarEntry, Role, Ticket
 from orders.models import Order
 from payments.checkouts.settling import settle
-from payments.models import Case, Checkout, Refund, SumUpEvent
+from payments.models import Case, Checkout, Refund, SumUpReport
 from payments.refunds.asking import RefundRefused
 from payments.refunds.remedies import give_after_all
-from payments.refunds.reports_of_sumup import adopt_events
+from payments.refunds.reports_of_sumup import adopt_reports
 from payments.refunds.sending import Sent
 from tests.desk import house, member, signed_in_as
 from tests.factories import EventFactory, UserFactory
@@ -350,8 +350,10 @@ def test_refund_from_outside_is_explained_from_its_case(
 ) -> None:
     order, checkout = sold(sumup, entry, 2)
     sumup.control(f"refund/{checkout.transaction_id}", {"amount": 15})
-    adopt_events(checkout, sumup.client().read_transaction(checkout.transaction_id), at=timezone.now(), who="reconcile")
-    case, event = Case.objects.get(), SumUpEvent.objects.get()
+    adopt_reports(
+        checkout, sumup.client().read_transaction(checkout.transaction_id), at=timezone.now(), who="reconcile"
+    )
+    case, event = Case.objects.get(), SumUpReport.objects.get()
     client, address = desk(entry), f"/admin/payments/refund/event/{event.pk}/"
     assert address in words(client, f"/admin/payments/case/{case.pk}/change/")
 

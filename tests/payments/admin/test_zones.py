@@ -37,7 +37,7 @@ from orders.fulfilling import fulfil
 from orders.mails import send_confirmation_mail
 from orders.models import Order
 from payments.cases import open_case
-from payments.models import Checkout, Refund, RefundBatch, SumUpEvent
+from payments.models import Checkout, Refund, RefundBatch, SumUpReport
 from payments.refunds.asking import Wish, request_refund
 from payments.refunds.batches import start
 from payments.refunds.mails import tell_refund
@@ -105,7 +105,7 @@ def world() -> Iterator[World]:
         checkout.refresh_from_db()
         wish = Wish(RefundKind.GOODWILL, f"ticket:{order.tickets.latest('pk').pk}", Decimal(1))
         request_refund(checkout.pk, [wish], reason="Cold", who="user:1", at=NOW, elsewhere=True)
-        SumUpEvent.objects.create(
+        SumUpReport.objects.create(
             merchant=merchant, transaction_id="t", event_id="1", kind="PAYOUT", status="PAID_OUT", amount=1,
             currency="EUR", happened_at=NOW, checkout=checkout, first_seen_at=NOW,
         )  # fmt: skip

@@ -14,7 +14,7 @@ from orders.models import Order
 from payments.checkouts.settling import Verdict
 from payments.contradictions import of_payment
 from payments.merchants import PATIENT
-from payments.models import Case, Checkout, SumUpEvent
+from payments.models import Case, Checkout, SumUpReport
 from payments.reconcile import matching
 from payments.states import CaseKind
 from payments.sumup import HistoryItem, KeyRefused, NoAnswer, UnknownTransaction
@@ -59,7 +59,7 @@ class SumUp:
         self.adopted: list[tuple[Checkout, object, datetime, str]] = []
         self.since: list[datetime] = []
         monkeypatch.setattr(matching, "client_for", self._client)
-        monkeypatch.setattr(matching, "adopt_events", self._adopt)
+        monkeypatch.setattr(matching, "adopt_reports", self._adopt)
 
     def _client(self, _merchant: Merchant, *, deadline: float) -> "SumUp":
         assert deadline == PATIENT
@@ -566,7 +566,7 @@ def test_events_are_counted_by_checkout_as_they_stand() -> None:
     an_event(one, "4", "3.00", kind="CHARGE_BACK")
     an_event(one, "5", "4.00", kind="PAYOUT")
     an_event(other, "1", "5.00")
-    SumUpEvent.objects.filter(pk=an_event(one, "6").pk).update(checkout=None)
+    SumUpReport.objects.filter(pk=an_event(one, "6").pk).update(checkout=None)
     mine: Counter[Key] = Counter(
         {
             ("REFUND", "REFUNDED", Decimal(5)): 2,

@@ -19,7 +19,7 @@ from orders.releasing import request_cancel
 from payments.books.checking import read_books
 from payments.checkouts.settling import settle
 from payments.management.commands.reconcile_payments import Bar, moment
-from payments.models import Case, Checkout, ReconcileRun, Refund, RunOutcome, SumUpEvent
+from payments.models import Case, Checkout, ReconcileRun, Refund, RunOutcome, SumUpReport
 from payments.reconcile.jobs import reconcile_hourly
 from payments.reconcile.pace import Pace
 from payments.reconcile.round import Round, chunks
@@ -56,7 +56,7 @@ def agrees_with(sumup: SimulatorProcess) -> bool:
     ours = {row.transaction_id: row.captured for row in Checkout.objects.exclude(captured=None)}
     ledger = sumup.ledger()
     assert ours == {row["id"]: Decimal(row["amount"]) for row in ledger["captures"]}
-    gone = sum((row.amount or Decimal(0) for row in SumUpEvent.objects.counted()), Decimal(0))
+    gone = sum((row.amount or Decimal(0) for row in SumUpReport.objects.counted()), Decimal(0))
     theirs = [Decimal(row["amount"]) for row in ledger["refunds"] if row["status"] != "FAILED"]
     assert gone == sum(theirs, Decimal(0))
     assert read_books() == []
@@ -171,7 +171,7 @@ def test_a_refund_and_a_chargeback_made_at_sumup_are_booked(sumup: SimulatorProc
     calls = sumup.calls("transaction")
     assert reconciled().outcome == RunOutcome.PERSON
     assert sumup.calls("transaction") == calls  # what is booked is not read again
-    gone = sum((event.amount or Decimal(0) for event in SumUpEvent.objects.counted()), Decimal(0))
+    gone = sum((event.amount or Decimal(0) for event in SumUpReport.objects.counted()), Decimal(0))
     assert gone == sum(Decimal(refund["amount"]) for refund in sumup.ledger()["refunds"])
 
 
@@ -179,10 +179,10 @@ def test_two_equal_refunds_are_both_written_down(sumup: SimulatorProcess) -> Non
     checkout = settled(sumup, ordered(number=2))
     sumup.control(f"refund/{checkout.transaction_id}", {"amount": "12"})
     reconciled()
-    assert SumUpEvent.objects.count() == 1
+    assert SumUpReport.objects.count() == 1
     sumup.control(f"refund/{checkout.transaction_id}", {"amount": "12"})
     reconciled()
-    assert SumUpEvent.objects.count() == 2
+    assert SumUpReport.objects.count() == 2
     assert Case.objects.open().get().kind == CaseKind.OUTSIDE  # which ticket either was for, only a person knows
     assert agrees_with(sumup)
 

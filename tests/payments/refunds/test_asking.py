@@ -35,7 +35,7 @@ from payments.refunds.asking import (
     write_lines,
 )
 from payments.refunds.jobs import refunds_once
-from payments.refunds.rows import Row, rows_of
+from payments.refunds.rows import SoldRow, rows_of
 from payments.refunds.sending import Sent, follow, send
 from payments.states import RefundKind
 from tests.factories import EventFactory
@@ -417,7 +417,7 @@ def test_refund_that_sumup_took_back_is_owed_again(
     sumup.faults(refund_event_delay=0 if was_read else 600)
     refund = refunded(sumup, checkout, whole(order))
     follow(refund.pk, who="sweep", at=timezone.now())
-    assert refund.sumup_events.exists() is was_read
+    assert refund.sumup_reports.exists() is was_read
     sumup.faults(refund_event_delay=0)
     sumup.shift_clock(601)
     sumup.control(f"fail_refund/{sumup.ledger()['refunds'][0]['id']}")
@@ -541,7 +541,7 @@ def bought(shop: Shop, merchant: Merchant) -> Checkout:
     return given.sold(shop)[1]
 
 
-def wish(row: Row, amount: str | None = None) -> Wish:
+def wish(row: SoldRow, amount: str | None = None) -> Wish:
     return Wish(
         RefundKind.ROW if amount is None else RefundKind.GOODWILL, row.key, None if amount is None else Decimal(amount)
     )
@@ -567,7 +567,7 @@ def test_a_refund_is_written_with_its_lines_and_its_job(bought: Checkout) -> Non
     order_id.set(None)
 
     with locks() as taken:
-        refund = asked(bought, wish(ticket), wish(bag, "1.00"), wish(second, "0.01"), at=at, left=Decimal(42))
+        refund = asked(bought, wish(ticket), wish(bag, "1.00"), wish(second, "0.01"), at=at, seen=Decimal(42))
 
     assert refund is not None
     assert order_id.get() == bought.order_id
@@ -627,7 +627,7 @@ def test_all_that_is_left_can_go_back_and_no_cent_more(bought: Checkout) -> None
 @pytest.mark.parametrize("seen", ["41.99", "42.01"])
 def test_who_saw_something_else_left_decides_anew(bought: Checkout, seen: str) -> None:
     with pytest.raises(RefundRefused, match="paid back meanwhile"):
-        asked(bought, wish(rows_of(bought.order)[0]), left=Decimal(seen))
+        asked(bought, wish(rows_of(bought.order)[0]), seen=Decimal(seen))
     assert flat(bought.order) == [VALID] * 4
 
 
@@ -710,15 +710,15 @@ def test_a_line_is_of_a_row_that_is_valid_or_owed_and_not_on_its_way(bought: Che
     ticket = next(iter(rows.values()))
     whole, part = wish(ticket), wish(ticket, "2.00")
 
-    def line(wanted: Wish, row: Row) -> RefundLine:
+    def line(wanted: Wish, row: SoldRow) -> RefundLine:
         return line_of(wanted, {row.key: row}, bought)
 
     assert (line(whole, ticket).amount, line(part, ticket).amount) == (Decimal(12), Decimal(2))
-    gone = replace(ticket, gone=Decimal("10.00"))
+    gone = replace(ticket, repayment=Decimal("10.00"))
     assert (line(whole, gone).amount, line(part, gone).amount) == (Decimal(2), Decimal(2))
-    assert line(whole, replace(ticket, gone=Decimal("12.00"))).amount == 0
+    assert line(whole, replace(ticket, repayment=Decimal("12.00"))).amount == 0
     with pytest.raises(RefundRefused, match=r"only € 1\.99 of its price is left"):
-        line(part, replace(ticket, gone=Decimal("10.01")))
+        line(part, replace(ticket, repayment=Decimal("10.01")))
     for wanted in (whole, part):
         with pytest.raises(RefundRefused, match="It cannot be paid back now"):
             line(wanted, replace(ticket, pending=True))
@@ -784,10 +784,10 @@ def test_lines_of_nothing_are_not_written(bought: Checkout) -> None:
 # --- Spreading, once more, what is owed
 
 
-def a_row(rest: str, state: str = VALID, *, pending: bool = False) -> Row:
+def a_row(rest: str, state: str = VALID, *, pending: bool = False) -> SoldRow:
     """A piece of 12.00 of which so much is left."""
-    row = Row("item", ProductItem(pk=next(PKS), price=Decimal(12), currency="EUR", state=state))
-    return replace(row, gone=Decimal(12) - Decimal(rest), pending=pending)
+    row = SoldRow("item", ProductItem(pk=next(PKS), price=Decimal(12), currency="EUR", state=state))
+    return replace(row, repayment=Decimal(12) - Decimal(rest), pending=pending)
 
 
 PKS = iter(range(1, 10**6))

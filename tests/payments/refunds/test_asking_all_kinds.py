@@ -13,11 +13,11 @@ from market.models import Product, ProductItem
 from orders.models import Order
 from payments.balance import left_of
 from payments.books.checking import read_books
-from payments.models import Case, Checkout, Refund, SumUpEvent
+from payments.models import Case, Checkout, Refund, SumUpReport
 from payments.refunds.asking import RefundRefused, Wish, again, request_refund, spread
 from payments.refunds.explaining import explain
 from payments.refunds.remedies import give_after_all, keep
-from payments.refunds.reports_of_sumup import Adopted, adopt_events
+from payments.refunds.reports_of_sumup import Adopted, adopt_reports
 from payments.refunds.rows import rows_of
 from payments.refunds.sending import Sent, follow
 from payments.states import RefundKind
@@ -41,7 +41,7 @@ GONE = (["refunded"], ["refunded"], ["refunded"] * 2)
 
 def adopt(sumup: SimulatorProcess, checkout: Checkout) -> Adopted:
     answer = sumup.client().read_transaction(checkout.transaction_id)
-    return adopt_events(checkout, answer, at=timezone.now(), who="reconcile")
+    return adopt_reports(checkout, answer, at=timezone.now(), who="reconcile")
 
 
 def open_cases(checkout: Checkout) -> list[str]:
@@ -166,7 +166,7 @@ def test_dashboard_refund_of_a_part_is_said_to_be_for_a_booking_and_a_piece(
     (booking,), pieces = keys(order, "booking"), keys(order, "item")
 
     wishes = [*wished([booking, pieces[0]]), Wish(RefundKind.GOODWILL, pieces[1], Decimal(1))]
-    explain(SumUpEvent.objects.get().pk, wishes, reason="By phone", who="user:1", at=timezone.now())
+    explain(SumUpReport.objects.get().pk, wishes, reason="By phone", who="user:1", at=timezone.now())
 
     assert states(order) == (["confirmed"], ["refunded"], ["refunded", "confirmed"])
     assert open_cases(checkout) == []
@@ -320,7 +320,7 @@ def test_money_of_a_booking_whose_event_is_on_that_went_back_outside_waits_for_a
 
     assert (states(order), open_cases(checkout)) == (ALL, ["outside"])
     assert ledgers_agree_beside(checkout)
-    told = SumUpEvent.objects.get()
+    told = SumUpReport.objects.get()
     with pytest.raises(RefundRefused, match="not called off"):
         explain(told.pk, wished(keys(order)), reason="All", who="user:1", at=timezone.now())
     with pytest.raises(RefundRefused, match="not owed"):

@@ -17,9 +17,8 @@ from payments.books.reports import report
 from payments.books.rules import MONEY_PARTS
 from payments.models import Checkout, Refund, RefundLine
 from payments.refunds.asking import RefundRefused, request_refund, withdraw
-from payments.refunds.debts import debt_of, goodwill_of, left_for, worth_of
+from payments.refunds.debts import debt_of, goodwill_of, left_for, owed_sums, worth_of
 from payments.refunds.losses import beyond_price
-from payments.refunds.owed import owed_sums
 from payments.refunds.rows import rows_of
 from payments.states import LIVE, RefundState
 from payments.templatetags.refunds import refunds_of
@@ -65,7 +64,9 @@ def largest_refund(checkout: Checkout) -> Decimal:
 #: going back, in whatever state; the second is as it was bought.
 SUMS: dict[str, Callable[[Order, Checkout, CalendarEntry], object]] = {
     "left of the payment": lambda _order, checkout, _entry: left_of(checkout),
-    "left of each row": lambda order, _checkout, _entry: [(row.gone, row.rest, row.pending) for row in rows_of(order)],
+    "left of each row": lambda order, _checkout, _entry: [
+        (row.repayment, row.rest, row.pending) for row in rows_of(order)
+    ],
     "beyond a price": lambda _order, checkout, _entry: beyond_price(checkout),
     "unexplained": lambda _order, checkout, _entry: list(unexplained(checkout)),
     "goodwill": lambda order, _checkout, _entry: goodwill_of(list(order.tickets.all())),

@@ -15,8 +15,7 @@ from orders.jobs import send_confirmation
 from orders.models import Order
 from payments.refunds.asking import Wish
 from payments.refunds.batches import run, start
-from payments.refunds.debts import Debt, Worth, debt_of, goodwill_of, left_for, worth_of
-from payments.refunds.owed import OwedSum, Scope, owed_sums
+from payments.refunds.debts import Debt, OwedSum, Scope, Worth, debt_of, goodwill_of, left_for, owed_sums, worth_of
 from payments.states import RefundKind
 from tests.desk import member, signed_in_as
 from tests.factories import EventFactory

@@ -1,4 +1,4 @@
-"""Owed and not sent, whatever made it so, is seen where people look, reminded of, and sent with one click."""
+"""OwedThing and not sent, whatever made it so, is seen where people look, reminded of, and sent with one click."""
 
 import re
 from collections.abc import Callable
@@ -23,14 +23,14 @@ from events.transitions import mark_owed
 from ledger import clock
 from ledger.models import History
 from ledger.money import Money
-from market.models import ProductItem
+from market.models import ProductItem, SoldThing
 from orders.models import Order
 from payments.checkouts.settling import settle
 from payments.locks import locked_with_refunds
 from payments.models import Case, Checkout, OwedReminder, Refund
+from payments.refunds.debts import OwedThing, Scope, by_currency, owed_rows, owed_sums
 from payments.refunds.jobs import send_owed
 from payments.refunds.outcomes import fail
-from payments.refunds.owed import Owed, Scope, by_currency, owed_rows, owed_sums
 from payments.refunds.reminders import AGAIN, FIRST, remind_once
 from tests.desk import member, signed_in_as
 from tests.factories import EventFactory, UserFactory
@@ -431,7 +431,7 @@ def euros(amount: str) -> Money:
     return Money(Decimal(amount), "EUR")
 
 
-def since(row: Ticket | CalendarEntry | ProductItem | Checkout, state: str) -> Any:
+def since(row: SoldThing | Checkout, state: str) -> Any:
     """The moment of its own move, among others that later moves of other rows, fields and states have."""
     subject, at = str(row._meta.model_name), History.objects.of(row).filter(field="state", new=state).latest("id").at
     for number, (what, pk, name, new) in enumerate(
@@ -471,11 +471,11 @@ def test_each_sold_thing_is_owed_with_what_of_its_price_is_left(shop: Shop) -> N
     found = owed_rows()
 
     expected = [
-        Owed("ticket", lone.pk, elsewhere, lone.order_id or 0, None, euros("12.00"), dates[lone]),
-        Owed("ticket", ticket.pk, page, order.pk, checkout.pk, euros("11.50"), dates[ticket]),
-        Owed("booking", booking.pk, page, order.pk, checkout.pk, euros("20.00"), dates[booking]),
-        Owed("item", bag.pk, page, order.pk, checkout.pk, euros("1.00"), dates[bag]),
-        Owed("item", theirs.pk, page, other_order.pk, other.pk, euros("0.01"), dates[theirs]),
+        OwedThing("ticket", lone.pk, elsewhere, lone.order_id or 0, None, euros("12.00"), dates[lone]),
+        OwedThing("ticket", ticket.pk, page, order.pk, checkout.pk, euros("11.50"), dates[ticket]),
+        OwedThing("booking", booking.pk, page, order.pk, checkout.pk, euros("20.00"), dates[booking]),
+        OwedThing("item", bag.pk, page, order.pk, checkout.pk, euros("1.00"), dates[bag]),
+        OwedThing("item", theirs.pk, page, other_order.pk, other.pk, euros("0.01"), dates[theirs]),
     ]
     assert found == expected
     assert first.pk < checkout.pk
@@ -524,7 +524,7 @@ def test_a_payment_beyond_its_order_is_owed_with_what_is_left_of_it(surpluses: l
     assert owed_surpluses() == {whole.pk: "12.00", part.pk: "8.50", nearly.pk: "1.00"}
 
     first = owed_rows()[0]
-    assert first == Owed("surplus", whole.pk, None, whole.order_id, whole.pk, euros("12.00"), since_when)
+    assert first == OwedThing("surplus", whole.pk, None, whole.order_id, whole.pk, euros("12.00"), since_when)
     (summed,) = owed_sums()
     assert (summed.kind, summed.number, summed.money) == ("surplus", 3, euros("21.50"))
     mine = Scope([], Q(order=part.order_id))

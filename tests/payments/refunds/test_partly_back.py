@@ -10,7 +10,7 @@ from payments.admin.decisions import DECISIONS
 from payments.checkouts.settling import accept_mismatch, give_again, settle
 from payments.models import Case, Checkout
 from payments.refunds.asking import Wish
-from payments.refunds.reports_of_sumup import adopt_events
+from payments.refunds.reports_of_sumup import adopt_reports
 from payments.states import RefundKind
 from tests.factories import EventFactory
 from tests.payments.money import ledgers_agree, refunded
@@ -30,7 +30,7 @@ def a_part_goes_back(sumup: SimulatorProcess, checkout: Checkout) -> None:
     checkout.refresh_from_db()
     sumup.control(f"refund/{checkout.transaction_id}", {"amount": 5})
     answer = sumup.client().read_transaction(checkout.transaction_id)
-    adopt_events(checkout, answer, at=timezone.now(), who="reconcile")
+    adopt_reports(checkout, answer, at=timezone.now(), who="reconcile")
 
 
 def the_rest_goes_back(sumup: SimulatorProcess, checkout: Checkout) -> None:

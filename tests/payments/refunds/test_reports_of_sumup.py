@@ -13,12 +13,12 @@ from django.utils import timezone
 from events.models import CalendarEntry, Ticket
 from ledger.models import History
 from payments.balance import left_of
-from payments.models import Case, Checkout, Refund, RefundLine, SumUpEvent
+from payments.models import Case, Checkout, Refund, RefundLine, SumUpReport
 from payments.refunds import reports_of_sumup
 from payments.refunds.asking import RefundRefused, Wish
 from payments.refunds.explaining import explain
 from payments.refunds.jobs import refunds_once
-from payments.refunds.reports_of_sumup import Adopted, adopt_events
+from payments.refunds.reports_of_sumup import Adopted, adopt_reports
 from payments.refunds.sending import Sent
 from payments.states import CaseKind, RefundKind
 from payments.sumup import EventAnswer
@@ -48,7 +48,7 @@ def dashboard(sumup: SimulatorProcess, checkout: Checkout, amount: float | None 
 
 def adopt(sumup: SimulatorProcess, checkout: Checkout) -> Adopted:
     answer = sumup.client().read_transaction(checkout.transaction_id)
-    return adopt_events(checkout, answer, at=timezone.now(), who="reconcile")
+    return adopt_reports(checkout, answer, at=timezone.now(), who="reconcile")
 
 
 def open_cases(checkout: Checkout) -> list[str]:
@@ -123,7 +123,7 @@ def test_person_says_what_it_was_for_once(sumup: SimulatorProcess, entry: Calend
     order, checkout = sold(sumup, entry, 2)
     dashboard(sumup, checkout, 15)
     adopt(sumup, checkout)
-    event, tickets = SumUpEvent.objects.get(), list(order.tickets.order_by("pk"))
+    event, tickets = SumUpReport.objects.get(), list(order.tickets.order_by("pk"))
 
     def say(*wishes: Wish) -> Refund:
         return explain(event.pk, wishes, reason="Agreed by phone", who="user:1", at=timezone.now())
@@ -166,7 +166,7 @@ def test_chargeback_after_a_refund_is_a_loss_that_a_person_takes(sumup: Simulato
     adopt(sumup, checkout)
     assert open_cases(checkout) == ["outside"]
 
-    event = SumUpEvent.objects.get(kind="CHARGE_BACK")
+    event = SumUpReport.objects.get(kind="CHARGE_BACK")
     explain(event.pk, [Wish(RefundKind.SURPLUS)], reason="A loss", who="user:1", at=timezone.now())
 
     assert (states_of(order), open_cases(checkout), left_of(checkout)) == (["confirmed"], [], Decimal(4))
@@ -232,7 +232,7 @@ def test_dashboard_refund_that_failed_is_owed_again(sumup: SimulatorProcess, ent
     assert adopt(sumup, checkout) == Adopted()
 
     assert (states_of(order), open_cases(checkout)) == (["refund_due"], ["refund"])
-    assert SumUpEvent.objects.get().status == "FAILED"
+    assert SumUpReport.objects.get().status == "FAILED"
     assert ledgers_agree(sumup)
 
 
@@ -251,8 +251,8 @@ def test_our_own_events_explain_our_own_refunds(sumup: SimulatorProcess, entry: 
 
     assert adopt(sumup, checkout).explained >= 1
     assert adopt(sumup, checkout) == Adopted()
-    assert SumUpEvent.objects.filter(refund=None).count() == 0
-    assert {row.amount == row.refund.amount for row in SumUpEvent.objects.all() if row.refund} == {True}
+    assert SumUpReport.objects.filter(refund=None).count() == 0
+    assert {row.amount == row.refund.amount for row in SumUpReport.objects.all() if row.refund} == {True}
     assert Refund.objects.filter(origin="dashboard").count() == 0
 
 
@@ -273,8 +273,8 @@ def test_answer_without_events_changes_nothing(
         events=None,
         raw={},
     )
-    assert adopt_events(checkout, silent, at=timezone.now(), who="reconcile") == Adopted()
-    assert SumUpEvent.objects.count() == 0
+    assert adopt_reports(checkout, silent, at=timezone.now(), who="reconcile") == Adopted()
+    assert SumUpReport.objects.count() == 0
 
 
 @pytest.mark.parametrize("act", ["refund", "chargeback"])
@@ -284,20 +284,20 @@ def test_adopted_by_many_at_once_it_is_booked_once(sumup: SimulatorProcess, entr
     answer = sumup.client().read_transaction(checkout.transaction_id)
 
     works: list[Callable[[], Adopted]] = [
-        lambda: adopt_events(checkout, answer, at=timezone.now(), who="reconcile")
+        lambda: adopt_reports(checkout, answer, at=timezone.now(), who="reconcile")
     ] * 6
     found = [done for done in at_once(works) if isinstance(done, Adopted)]
 
     assert len(found) == 6
     assert sum(done.booked for done in found) == 1
-    assert (Refund.objects.count(), SumUpEvent.objects.count(), states_of(order)) == (1, 1, ["refunded"] * 2)
+    assert (Refund.objects.count(), SumUpReport.objects.count(), states_of(order)) == (1, 1, ["refunded"] * 2)
 
 
 def test_sweep_takes_the_events_of_our_successes_in(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     order, checkout = sold(sumup, entry, 1)
     refund = refunded(sumup, checkout, whole(order))
     refunds_once(at=timezone.now() + timedelta(hours=2))
-    assert refund.sumup_events.count() == 1
+    assert refund.sumup_reports.count() == 1
 
 
 # --- Each step alone, on rows and events made by hand
@@ -327,8 +327,8 @@ def state_of(*refunds: Refund) -> list[str]:
     return [again(refund).state for refund in refunds]
 
 
-def explained(*events: SumUpEvent) -> list[int | None]:
-    return [SumUpEvent.objects.get(pk=event.pk).refund_id for event in events]
+def explained(*events: SumUpReport) -> list[int | None]:
+    return [SumUpReport.objects.get(pk=event.pk).refund_id for event in events]
 
 
 def done() -> Adopted:
@@ -341,7 +341,7 @@ def lines_of(rows: Iterable[RefundLine]) -> list[tuple[str, int | None, Decimal,
 
 
 def adopted(checkout: Checkout, *events: EventAnswer, **facts: object) -> Adopted:
-    return adopt_events(checkout, captures.answer(*events, **facts), at=timezone.now(), who="reconcile")
+    return adopt_reports(checkout, captures.answer(*events, **facts), at=timezone.now(), who="reconcile")
 
 
 @pytest.mark.django_db
@@ -382,7 +382,7 @@ def test_adopting_makes_way_books_and_opens_contradictions() -> None:
 def test_events_of_what_brought_nothing_are_written_down_alone() -> None:
     checkout = captures.a_capture("expired", transaction_id="t1")
     assert adopted(checkout, captures.told("1"), amount=Decimal(99)) == Adopted(stored=1)
-    assert (Refund.objects.count(), Case.objects.count(), SumUpEvent.objects.count()) == (0, 0, 1)
+    assert (Refund.objects.count(), Case.objects.count(), SumUpReport.objects.count()) == (0, 0, 1)
 
 
 def stored(checkout: Checkout, *events: EventAnswer, **facts: object) -> int:
@@ -404,7 +404,7 @@ def test_an_event_is_written_down_once_and_its_status_kept_up_to_date() -> None:
     for event, status in ((kept, "REFUNDED"), (changed, "FAILED"), (elsewhere, "REFUNDED")):
         event.refresh_from_db()
         assert event.status == status
-    new = SumUpEvent.objects.get(transaction_id="t1", event_id="3")
+    new = SumUpReport.objects.get(transaction_id="t1", event_id="3")
     assert (new.kind, new.status, new.amount, new.currency) == ("CHARGE_BACK", "PAID", Decimal("5.00"), "EUR")
     assert (new.merchant, new.checkout, new.refund, new.happened_at) == (checkout.merchant, checkout, None, at)
 
@@ -419,7 +419,7 @@ def test_an_event_is_in_the_currency_that_sumup_tells_else_in_that_of_the_paymen
 ) -> None:
     checkout = captures.a_capture(captured_currency=captured) if captured else captures.a_capture("expired")
     assert stored(checkout, captures.told("1", "1.005"), currency=told) == 1
-    event = SumUpEvent.objects.get()
+    event = SumUpReport.objects.get()
     assert (event.currency, event.amount) == (currency, Decimal("1.01"))
 
 
@@ -430,7 +430,7 @@ def test_an_event_is_in_the_currency_that_sumup_tells_else_in_that_of_the_paymen
 )
 def test_an_amount_that_no_payment_can_have_is_not_written_down(amount: str | None, kept: str | None) -> None:
     assert stored(captures.a_capture(), captures.told("1", amount)) == 1
-    assert SumUpEvent.objects.get().amount == (None if kept is None else Decimal(kept))
+    assert SumUpReport.objects.get().amount == (None if kept is None else Decimal(kept))
 
 
 @pytest.mark.django_db
@@ -443,7 +443,7 @@ def test_an_event_that_a_rival_writes_down_at_this_moment_is_one(monkeypatch: py
 
     monkeypatch.setattr(reports_of_sumup, "rounded", rival)
     stored(checkout, captures.told("1"))
-    assert SumUpEvent.objects.get().status == "RIVAL"
+    assert SumUpReport.objects.get().status == "RIVAL"
 
 
 @pytest.mark.django_db
@@ -486,7 +486,7 @@ def test_what_sumup_took_back_before_it_was_read_is_taken_back() -> None:
     second = a_sent("succeeded", checkout, "2.00", ticket, "goodwill")
     numbers = iter("abcdefghijkl")
 
-    def event(amount: str, of: Checkout = checkout, **facts: object) -> SumUpEvent:
+    def event(amount: str, of: Checkout = checkout, **facts: object) -> SumUpReport:
         return captures.an_event(of, next(numbers), amount, **({"status": "FAILED"} | facts))
 
     others = [
@@ -756,7 +756,7 @@ def test_what_is_explained_waits_for_nobody() -> None:
     event, at = captures.an_event(checkout, "1"), timezone.now()
     reports_of_sumup.close_explained(checkout, who="user:1", at=at, decision="Agreed")
     assert open_cases(checkout) == ["outside", "goods"]
-    SumUpEvent.objects.filter(pk=event.pk).update(refund=a_sent("succeeded", checkout, "12.00"))
+    SumUpReport.objects.filter(pk=event.pk).update(refund=a_sent("succeeded", checkout, "12.00"))
     reports_of_sumup.close_explained(checkout, who="user:1", at=at, decision="Agreed")
     case.refresh_from_db()
     assert (case.closed_at, case.closed_by, case.decision) == (at, "user:1", "Agreed")

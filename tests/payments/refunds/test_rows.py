@@ -8,10 +8,10 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from events.models import Ticket
-from market.models import ProductItem
+from market.models import ProductItem, SoldThing
 from payments.balance import has_gone_back, left_of, unexplained
 from payments.models import Case, Checkout, RefundLoss
-from payments.refunds.rows import TABLES, Row, Thing, line_for, owe, owe_again, pay_back, rows_of, told_lines
+from payments.refunds.rows import TABLES, SoldRow, line_for, lines_in_words, owe, owe_again, pay_back, rows_of
 from payments.states import RefundKind
 from tests.factories import EventFactory, ProductFactory, TicketTypeFactory, UserFactory
 from tests.ledger.lives import PRICE, a_booking, a_checkout, a_ticket, an_item
@@ -24,7 +24,7 @@ __all__ = ["shop"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 
 
-def things(shop: Shop) -> tuple[Checkout, Ticket, Thing, ProductItem, ProductItem]:
+def things(shop: Shop) -> tuple[Checkout, Ticket, SoldThing, ProductItem, ProductItem]:
     """What one order took and what paid for it; another order lies before it and one behind."""
     shop.product.stock = 9
     shop.product.save()
@@ -35,8 +35,8 @@ def things(shop: Shop) -> tuple[Checkout, Ticket, Thing, ProductItem, ProductIte
     return checkout, order.tickets.get(), order.bookings.get(), bag, second
 
 
-def told(rows: list[Row]) -> list[tuple[str, int, str, bool]]:
-    return [(row.kind, row.thing.pk, str(row.gone), row.pending) for row in rows]
+def told(rows: list[SoldRow]) -> list[tuple[str, int, str, bool]]:
+    return [(row.kind, row.thing.pk, str(row.repayment), row.pending) for row in rows]
 
 
 # --- Which rows
@@ -143,7 +143,7 @@ def test_a_whole_row_is_pending_while_its_refund_is_unfinished(
     order, checkout = sold(shop)
     a_refund_of(checkout, state, ("row", order.tickets.get(), "12.00"))
 
-    assert [(str(row.gone), row.pending) for row in rows_of(order)] == [(gone, pending)] + [("0", False)] * 3
+    assert [(str(row.repayment), row.pending) for row in rows_of(order)] == [(gone, pending)] + [("0", False)] * 3
 
 
 def test_money_beyond_the_order_is_of_no_row(shop: Shop) -> None:
@@ -152,7 +152,7 @@ def test_money_beyond_the_order_is_of_no_row(shop: Shop) -> None:
     assert not surplus.is_applied
     a_refund_of(surplus, "succeeded", ("surplus", None, "42.00"))
 
-    assert {row.gone for row in rows_of(order)} == {Decimal(0)}
+    assert {row.repayment for row in rows_of(order)} == {Decimal(0)}
 
 
 def test_a_line_names_its_row(shop: Shop) -> None:
@@ -225,13 +225,13 @@ def test_a_page_that_took_nothing_and_can_take_nothing_has_gone_back(state: str,
 # --- What becomes of them
 
 
-def row(thing: Thing, gone: str = "0", *, pending: bool = False) -> Row:
+def row(thing: SoldThing, gone: str = "0", *, pending: bool = False) -> SoldRow:
     thing.refresh_from_db()
     kind = {"Ticket": "ticket", "CalendarEntry": "booking", "ProductItem": "item"}[type(thing).__name__]
-    return Row(kind, thing, Decimal(gone), pending)
+    return SoldRow(kind, thing, Decimal(gone), pending)
 
 
-def states(rows: list[Row]) -> list[str]:
+def states(rows: list[SoldRow]) -> list[str]:
     return [TABLES[each.kind]._default_manager.values_list("state", flat=True).get(pk=each.thing.pk) for each in rows]
 
 
@@ -306,13 +306,15 @@ def test_a_refund_is_told_by_its_lines(shop: Shop, django_assert_num_queries: Dj
     rows = rows_of(order)
     names = {each.key: each.name for each in rows}
 
-    lines = told_lines(refund)
+    lines = lines_in_words(refund)
 
     assert [(name, str(money)) for name, money in lines] == [
         (names[f"ticket:{ticket.pk}"], "€ 12.00"),
         (f"a part of {names[f'item:{bag.pk}']}, which stays as it is", "€ 1.00"),
     ]
-    assert [(name, str(money)) for name, money in told_lines(beyond)] == [("your payment beyond the order", "€ 42.00")]
+    assert [(name, str(money)) for name, money in lines_in_words(beyond)] == [
+        ("your payment beyond the order", "€ 42.00")
+    ]
     refund.refresh_from_db()
     with django_assert_num_queries(1):
-        assert told_lines(refund, rows) == lines
+        assert lines_in_words(refund, rows) == lines

@@ -12,7 +12,7 @@ import payments.refunds.sending
 from events.models import Merchant
 from ledger.models import History
 from ledger.tracing import order_id
-from payments.models import Case, Checkout, Refund, SumUpEvent
+from payments.models import Case, Checkout, Refund, SumUpReport
 from payments.refunds.asking import RefundRefused, again
 from payments.refunds.sending import LONGEST_CALL, LONGEST_PUT_OFF, PUT_OFF, Sent, follow, send
 from payments.states import CaseKind
@@ -129,7 +129,7 @@ def test_what_sumup_shows_before_is_taken_in_first(books: Books) -> None:
     assert tried(refund) is Sent.SUCCEEDED
 
     assert refund.events_before == Decimal("1.50")
-    (event,) = SumUpEvent.objects.all()
+    (event,) = SumUpReport.objects.all()
     assert (event.checkout, event.amount) == (books.checkout, Decimal("1.50"))
 
 
@@ -256,7 +256,7 @@ def test_a_no_after_which_sumups_books_show_it_is_a_yes(books: Books) -> None:
 
     assert tried(refund) is Sent.SUCCEEDED
 
-    assert refund.sumup_events.count() == 1
+    assert refund.sumup_reports.count() == 1
     assert not History.objects.of(refund).filter(new="failed").exists()
     assert not Case.objects.exists()
 
