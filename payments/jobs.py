@@ -1,4 +1,7 @@
-"""Jobs of payments: questions that could not be answered at once, and the sweep of all that is unsettled."""
+"""Jobs of payments: questions that could not be answered at once, and the sweep of all that is unsettled.
+
+The worker looks for tasks in this module alone: it imports each other one that has some.
+"""
 
 import contextlib
 import logging
@@ -17,6 +20,9 @@ from payments.checkouts.settling import PAUSE, Verdict, settle
 from payments.merchants import WrongAccount, ensure_site_merchant
 from payments.models import Checkout
 from payments.patience import NotAnswered, Patience
+from payments.reconcile import jobs as reconcile_jobs  # noqa: F401
+from payments.refunds import batches, mails, reminders, sending  # noqa: F401
+from payments.refunds import jobs as refund_jobs  # noqa: F401
 from payments.sumup import SumUpProblem
 
 log = logging.getLogger(__name__)

@@ -1,13 +1,17 @@
 """The protocol of states and locks: nobody else assigns a state, and locks are taken in one order everywhere."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.db import transaction
 
+from dev.shape import ROOMS
 from events.models import CalendarEntry, Ticket, TicketType
 from orders.models import Order
 from tests.factories import EventFactory, TicketTypeFactory
@@ -17,7 +21,6 @@ from tests.payments.lived_in import live_in
 from tests.simulator import SimulatorProcess
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ["accounts", "cart", "config", "events", "ledger", "market", "orders", "payments"]
 #: The one statement that moves a state.
 HOME = "ledger/moves.py"
 BORN = {"draft", "pending", "awaiting_payment", "new", "requested"}
@@ -153,6 +156,113 @@ def test_walk_finds_a_whole_save() -> None:
     assert list(whole_saves("ticket.save()")) == [1]
     for harmless in ("ticket.save(update_fields=['holder'])", "ticket.save(force_insert=True)", "picture.save(path)"):
         assert list(whole_saves(harmless)) == []
+
+
+# --- No module of ours is named by a string
+
+#: Where Django, or the queue's table, asks for names: what to load, which address leads where, which job a row is of.
+NAMES = {"config/settings.py", "config/urls.py", "config/wsgi.py", "config/keeping.py"}
+DOTTED = re.compile(rf"({'|'.join(ROOMS)})(\.\w+)+(:\w+)?")
+BY_NAME = {"configure_task", "import_string", "import_module", "__import__"}
+
+
+def named_by_string(source: str) -> Iterator[tuple[int, str]]:
+    """(line, what) of each string that names a module of ours, and of each call that finds something by its name.
+
+    A job says its name where it is made, and a key of a model above says which ("orders.Order").
+    """
+    allowed = set[int]()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="task"), keywords=keywords):
+                allowed |= {id(keyword.value) for keyword in keywords if keyword.arg == "name"}
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="models")), args=[model, *_rest]):
+                allowed.add(id(model))
+            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in BY_NAME:
+                yield node.lineno, name
+            case ast.Constant(value=str(text)) if DOTTED.fullmatch(text) and id(node) not in allowed:
+                yield node.lineno, text
+
+
+def test_no_module_is_named_by_a_string() -> None:
+    product = [(name, text) for name, text in sources() if name not in NAMES and not name.startswith("dev/")]
+    assert [f"{name}:{line} {what}" for name, text in product for line, what in named_by_string(text)] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'JOB = "payments.refund_jobs.send_refund"',
+        'app.configure_task(JOB, queue="payments")',
+        'import_string("x")',
+        'importlib.import_module(f"{room}.jobs")',
+        'app.task(queue="events.jobs")',
+    ],
+)
+def test_walk_finds_each_way_to_name_a_module(source: str) -> None:
+    assert list(named_by_string(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '@app.task(name="payments.jobs.sweep", queue="payments")\ndef sweep(): ...',
+        'models.ForeignKey("orders.Order", models.PROTECT)',
+        'reverse("admin:payments_owed")',
+        '"""As events.jobs does."""',
+    ],
+)
+def test_walk_lets_be_what_names_no_module(source: str) -> None:
+    assert not list(named_by_string(source))
+
+
+# --- The worker knows each job, by the name that it has for ever: workers of two versions take from one queue
+
+JOBS = [
+    "accounts.jobs.clear_expired",
+    "config.jobs.clear_finished",
+    "events.jobs.lapse_carts",
+    "events.jobs.tell_about_booking",
+    "events.jobs.tell_called_off",
+    "events.jobs.tell_moved",
+    "events.jobs.tell_new_holder",
+    "events.jobs.tell_other_time",
+    "events.jobs.tidy_pictures",
+    "market.jobs.lapse_items",
+    "orders.jobs.remind_unpaid",
+    "orders.jobs.send_confirmation",
+    "orders.jobs.tell_lapsed",
+    "orders.jobs.tell_unpaid",
+    "payments.jobs.ask_about",
+    "payments.jobs.rescue",
+    "payments.jobs.sweep",
+    "payments.mails.tell_mismatch",
+    "payments.mails.tell_refund",
+    "payments.mails.tell_surplus",
+    "payments.owed_jobs.remind",
+    "payments.owed_jobs.tell_called_off",
+    "payments.owed_jobs.tell_owed",
+    "payments.reconcile_jobs.clear",
+    "payments.reconcile_jobs.reconcile_hourly",
+    "payments.refund_jobs.run_batch",
+    "payments.refund_jobs.send_owed",
+    "payments.refund_jobs.send_refund",
+    "payments.refund_jobs.sweep_refunds",
+]
+LIST_TASKS = """
+import django
+django.setup()
+from procrastinate.contrib.django import app
+print(*(name for name in app.tasks if "builtin" not in name))
+"""
+
+
+def test_the_worker_knows_each_job_by_its_name() -> None:
+    """In a process of its own: here other tests have imported what the worker may not find."""
+    command = [sys.executable, "-c", LIST_TASKS]
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+    output = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    assert sorted(output.split()) == JOBS
 
 
 # --- One order of locks

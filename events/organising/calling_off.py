@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
-from procrastinate.contrib.django import app
+from django.dispatch import Signal
 
 from events.jobs import tell_called_off, tell_moved, tell_other_time
 from events.models import CalendarEntry, Ticket, TicketType
@@ -14,8 +14,8 @@ from events.transitions import call_off_event, mark_owed, mark_voided
 from ledger.money import Money, total
 from ledger.signing import sign
 
-#: The job that tells who sends money back, by its name: it stands above this room.
-TELL_SENDERS = "payments.owed_jobs.tell_called_off"
+#: Sent, with `entry`, in the transaction that calls an event off whose money others must send back.
+called_off_for_others = Signal()
 #: What a valid ticket may be when its event is called off.
 VALID = (TicketState.CONFIRMED, TicketState.CHECKED_IN)
 
@@ -65,7 +65,7 @@ def call_off(pk: int, *, money_back: bool, who: str, why: str, may_send: bool = 
         for order in sorted({row.order_id for row in valid if row.order_id}):
             tell_called_off.defer(entry_id=entry.pk, order_id=order)
         if money_back and effect.worth.amount and not may_send:
-            app.configure_task(TELL_SENDERS, queue="mail").defer(entry_id=entry.pk)
+            called_off_for_others.send(CalendarEntry, entry=entry)
         return effect
 
 

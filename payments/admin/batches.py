@@ -1,7 +1,5 @@
 """Paying back a called-off event in the admin: what it comes to, a reason, its progress, to be stopped and resumed."""
 
-from typing import TYPE_CHECKING
-
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,13 +14,10 @@ from events.models import CalendarEntry
 from events.scoping import SEE_EVENTS, team_of
 from events.states import EntryState
 from ledger import clock
-from payments.admin.orders import DECIDE
+from payments.admin.orders import DECIDE, MoneyAdmin
 from payments.models import RefundBatch
 from payments.refunds.batches import owed_orders, resume, shares_of, start, stop, sums
 from payments.states import RefundState
-
-if TYPE_CHECKING:
-    from payments.admin.refunds import RefundAdmin
 
 #: Results that the page lists; the sums count all.
 SHOWN = 200
@@ -43,7 +38,7 @@ def entry_for(request: HttpRequest, pk: int) -> CalendarEntry:
     return entry
 
 
-def start_view(desk: "RefundAdmin", request: HttpRequest, pk: int) -> HttpResponse:
+def start_view(desk: MoneyAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """What would go back, an order each (GET); begin (POST)."""
     entry = entry_for(request, pk)
     running = RefundBatch.objects.filter(entry=entry, finished_at=None).first()
@@ -70,7 +65,7 @@ def start_view(desk: "RefundAdmin", request: HttpRequest, pk: int) -> HttpRespon
     return TemplateResponse(request, "admin/foyer/batch_start.html", context, status=422 if form.is_bound else 200)
 
 
-def batch_view(desk: "RefundAdmin", request: HttpRequest, pk: int) -> HttpResponse:
+def batch_view(desk: MoneyAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """How far it is; htmx asks for the progress alone."""
     batch = _batch(request, pk)
     shares = shares_of(batch)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -15,14 +14,12 @@ from events.admin.reasons import ReasonForm
 from ledger import clock
 from ledger.locking import Contention
 from ledger.money import Money, total
+from payments.admin.orders import MoneyAdmin
 from payments.admin.refund_scope import Reach, reach_of
 from payments.models import Checkout
 from payments.refunds.asking import RefundRefused, Wish, request_refund
 from payments.refunds.rows import TABLES, Row, left_of
 from payments.states import RefundKind
-
-if TYPE_CHECKING:
-    from payments.admin.refunds import RefundAdmin
 
 MOST = 100
 
@@ -41,7 +38,7 @@ class Part:
         return total((row.rest_money for row in self.rows), self.reach.checkout.captured_currency)
 
 
-def bulk_view(desk: "RefundAdmin", request: HttpRequest) -> HttpResponse:
+def bulk_view(desk: MoneyAdmin, request: HttpRequest) -> HttpResponse:
     """What is chosen in a list (`order` and `row` in the address): who, what, how much; then a reason, and each is
 
     written down by itself. What the user may not pay back is not among it, and the page says how much that is.

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -19,13 +18,9 @@ from events.local_times import told
 from events.scoping import team_of
 from orders.models import Order
 from payments.admin.inlines import as_a_whole
-from payments.admin.orders import DECIDE
+from payments.admin.orders import DECIDE, MoneyAdmin
 from payments.refunds.jobs import send_owed
-from payments.refunds.owed import Owed, Scope, by_currency, owed_rows
-from payments.refunds.owed_mails import joined
-
-if TYPE_CHECKING:
-    from payments.admin.refunds import RefundAdmin
+from payments.refunds.owed import Owed, Scope, owed_rows, sums_in_words
 
 #: Orders that the page lists; the sum counts all, and all are sent.
 SHOWN = 200
@@ -49,7 +44,7 @@ def scope_of(request: HttpRequest) -> Scope | None:
     return Scope(pages, as_a_whole(request, DECIDE, "order_id")) if pages else None
 
 
-def owed_view(desk: "RefundAdmin", request: HttpRequest) -> HttpResponse:
+def owed_view(desk: MoneyAdmin, request: HttpRequest) -> HttpResponse:
     """What is owed (GET); send all that was shown (POST): if it has changed meanwhile, it is shown again instead."""
     scope = scope_of(request)
     if scope is None:
@@ -61,7 +56,7 @@ def owed_view(desk: "RefundAdmin", request: HttpRequest) -> HttpResponse:
         if request.POST.get("seen") == seen:
             parts = [(pk, [row.key for row in of]) for pk, of in groupby(rows, lambda row: row.checkout) if pk]
             send_owed.defer(parts=parts, reason=form.cleaned_data["reason"], who=f"user:{request.user.pk}")
-            messages.success(request, _("%(sums)s is about to be sent.") % {"sums": joined(by_currency(rows))})
+            messages.success(request, _("%(sums)s is about to be sent.") % {"sums": sums_in_words(rows)})
             return redirect("admin:payments_refund_changelist")
         messages.error(request, _("What is owed has changed meanwhile. Nothing was sent: look once more."))
     context = {
@@ -69,7 +64,7 @@ def owed_view(desk: "RefundAdmin", request: HttpRequest) -> HttpResponse:
         "title": _("Send what is owed"),
         "opts": desk.opts,
         "shares": _shares(rows),
-        "sums": joined(by_currency(rows)),
+        "sums": sums_in_words(rows),
         "seen": seen,
         "form": form,
     }
@@ -90,7 +85,7 @@ def _shares(rows: Sequence[Owed]) -> list[Share]:
     return [
         Share(
             orders[pk],
-            joined(by_currency(by_order[pk])),
+            sums_in_words(by_order[pk]),
             told(by_order[pk][0].since, orders[pk].lines.all()[0].page.time_zone) if by_order[pk][0].since else "",
         )
         for pk in first

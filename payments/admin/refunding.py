@@ -1,7 +1,7 @@
 """Paying back in the admin: choose what, see what it comes to, confirm. Each page works without JavaScript."""
 
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from ledger import clock
 from ledger.locking import Contention
 from ledger.money import Money, total
+from payments.admin.orders import MoneyAdmin
 from payments.admin.refund_forms import ELSEWHERE, GIVE, KEEP, ExplainForm, RefundForm, SurplusForm
 from payments.admin.refund_scope import Reach, reach_of
 from payments.models import Checkout, SumUpEvent
@@ -24,13 +25,10 @@ from payments.refunds.remedies import give_after_all, keep
 from payments.refunds.rows import TABLES, left_of, unexplained
 from payments.states import RefundKind
 
-if TYPE_CHECKING:
-    from payments.admin.refunds import RefundAdmin
-
 BUSY = gettext_lazy("So much happens to this order at this moment that your turn did not come. Please try again.")
 
 
-def refund_view(desk: "RefundAdmin", request: HttpRequest, pk: int) -> HttpResponse:
+def refund_view(desk: MoneyAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """What to do with the money of one payment: the form (GET), what it comes to (POST), and doing it (confirmed)."""
     reach = reach_of(request, pk)
     checkout = reach.checkout
@@ -64,7 +62,7 @@ def _facts(reach: Reach) -> dict[str, Any]:
     return shown
 
 
-def _preview(desk: "RefundAdmin", request: HttpRequest, form: RefundForm, context: dict[str, Any]) -> HttpResponse:
+def _preview(desk: MoneyAdmin, request: HttpRequest, form: RefundForm, context: dict[str, Any]) -> HttpResponse:
     """The same once more with its sum, to be confirmed."""
     cleaned, checkout = form.cleaned_data, context["checkout"]
     keys = cleaned.get("rows", [])
@@ -151,7 +149,7 @@ def row_view(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     return redirect(f"{reverse('admin:payments_refund_of', args=[checkout.pk])}?row={key}")
 
 
-def explain_view(desk: "RefundAdmin", request: HttpRequest, pk: int) -> HttpResponse:
+def explain_view(desk: MoneyAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """Say what a refund or chargeback from outside was for."""
     event = SumUpEvent.objects.filter(pk=pk, checkout__isnull=False).first()
     if event is None or event.checkout_id is None:
@@ -179,7 +177,7 @@ def explain_view(desk: "RefundAdmin", request: HttpRequest, pk: int) -> HttpResp
     return _page(desk, request, "explain.html", {**context, "form": form}, 422 if form.is_bound else 200)
 
 
-def _page(desk: "RefundAdmin", request: HttpRequest, name: str, context: dict[str, Any], status: int) -> HttpResponse:
+def _page(desk: MoneyAdmin, request: HttpRequest, name: str, context: dict[str, Any], status: int) -> HttpResponse:
     shared = {**desk.admin_site.each_context(request), "title": _("Pay back"), "opts": desk.opts}
     shared["subtitle"] = context["order"].short_code
     return TemplateResponse(request, f"admin/foyer/{name}", {**shared, **context}, status=status)

@@ -30,9 +30,9 @@ from payments.admin.owed import owed_view
 from payments.admin.refunding import explain_view, refund_view, row_view
 from payments.books.timeline import refund_steps
 from payments.models import Refund, SumUpEvent
-from payments.refunds.asking import RefundRefused, withdraw
+from payments.refunds.asking import RefundRefused, again, withdraw
 from payments.refunds.rows import told_lines
-from payments.refunds.sending import again, follow
+from payments.refunds.sending import follow
 from payments.states import RefundOrigin, RefundState
 
 

@@ -6,21 +6,16 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.utils.translation import gettext as _
-from procrastinate.contrib.django import app
 
 from ledger.locking import retried
 from ledger.money import PLACES, Money, rounded
 from ledger.signing import sign
-from ledger.tracing import order_id
-from orders.models import Order
-from payments.models import Checkout, Refund, RefundBatch, RefundLine
-from payments.refunds.outcomes import succeed
+from payments.models import Case, Checkout, Refund, RefundBatch, RefundLine
+from payments.refunds.outcomes import fail, succeed
 from payments.refunds.rows import Row, key_of, left_of, line_for, owe, rows_of
-from payments.states import CheckoutState, RefundKind, RefundOrigin, RefundState
+from payments.refunds.sending import follow, lock, send_refund
+from payments.states import CaseKind, CheckoutState, RefundKind, RefundOrigin, RefundState
 from payments.transitions import mark_withdrawn
-
-#: The job that sends, by its name: it stands above this module.
-SENDING = "payments.refund_jobs.send_refund"
 
 
 class RefundRefused(Exception):
@@ -97,18 +92,8 @@ def request_locked(
     if elsewhere:
         succeed(refund, checkout, who=who, at=at)
     else:
-        app.configure_task(SENDING, queue="payments", queueing_lock=f"refund:{refund.pk}").defer(refund_pk=refund.pk)
+        send_refund.configure(queueing_lock=f"refund:{refund.pk}").defer(refund_pk=refund.pk)
     return refund
-
-
-def lock(checkout_pk: int) -> Checkout:
-    """The checkout with its order, both locked, and its refunds, in the agreed order."""
-    order = Order.objects.filter(checkouts=checkout_pk).locked().get()
-    order_id.set(order.pk)
-    checkout = Checkout.objects.filter(pk=checkout_pk).select_related("merchant").locked().get()
-    checkout.order = order
-    list(checkout.refunds.locked().values_list("pk"))
-    return checkout
 
 
 def _check(checkout: Checkout, *, elsewhere: bool) -> None:
@@ -215,3 +200,29 @@ def _withdraw(refund_pk: int, reason: str, who: str, at: datetime) -> bool:
     sign(who=who, why=reason)
     refund = Refund.objects.get(pk=refund_pk)
     return refund.state == RefundState.REQUESTED and bool(mark_withdrawn(refund, at=at))
+
+
+def again(refund_pk: int, *, reason: str, who: str, at: datetime) -> Refund | None:
+    """A person sends a refund once more that failed, or of which SumUp's events, read just now, show nothing.
+
+    It is a new refund with the same lines; one of unknown outcome is taken for failed first. Raises RefundRefused.
+    """
+    refund = Refund.objects.get(pk=refund_pk)
+    if refund.state == RefundState.UNKNOWN and not follow(refund_pk, who=who, at=at):
+        raise RefundRefused(_("SumUp does not say at the moment whether it was paid back. Nothing was sent."))
+    return retried(lambda: _again(refund_pk, reason, who, at))
+
+
+def _again(refund_pk: int, reason: str, who: str, at: datetime) -> Refund | None:
+    checkout = lock(Refund.objects.get(pk=refund_pk).checkout_id)
+    sign(who=who, why=reason)
+    refund = Refund.objects.get(pk=refund_pk)
+    if refund.state == RefundState.UNKNOWN:
+        if Case.objects.open().filter(checkout=checkout, kind=CaseKind.CONTRADICTION).exists():
+            raise RefundRefused(_("SumUp's books on this payment contradict each other: decide about that first."))
+        fail(refund, checkout, words=_("SumUp shows nothing of it; sent again by a person."), at=at)
+    if refund.state != RefundState.FAILED:
+        raise RefundRefused(
+            _("This refund is %(state)s: there is nothing to send again.") % {"state": refund.get_state_display()}
+        )
+    return request_locked(checkout.pk, wishes_of(refund), reason, who, at, False, refund.batch)

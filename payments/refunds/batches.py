@@ -19,15 +19,13 @@ from ledger.locking import Contention
 from ledger.money import Money, total
 from orders.models import Order
 from payments.models import Checkout, Refund, RefundBatch
+from payments.patience import NotAnswered, Patience
 from payments.refunds.asking import RefundRefused, Wish, request_refund
 from payments.refunds.rows import Row, rows_of
-from payments.refunds.sending import Sent, send
+from payments.refunds.sending import Sent, pause_of, send
 from payments.states import UNFINISHED, RefundKind
 
 log = logging.getLogger(__name__)
-
-#: The job that runs a batch, by its name: it stands above this module.
-RUNNING = "payments.refund_jobs.run_batch"
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,14 @@ def resume(batch: RefundBatch) -> bool:
 
 
 def _enqueue(batch: RefundBatch) -> None:
-    app.configure_task(RUNNING, queue="payments", lock=f"batch:{batch.pk}").defer(batch_pk=batch.pk)
+    run_batch.configure(lock=f"batch:{batch.pk}").defer(batch_pk=batch.pk)
+
+
+@app.task(name="payments.refund_jobs.run_batch", queue="payments", retry=Patience(max_attempts=6, exponential_wait=4))
+def run_batch(batch_pk: int) -> None:
+    """Pay back what a called-off entry owes; again after a while when SumUp could not be asked."""
+    if not run(batch_pk):
+        raise NotAnswered(pause_of(Refund.objects.filter(batch=batch_pk)))
 
 
 def run(batch_pk: int) -> bool:

@@ -10,9 +10,10 @@ from ledger.locking import retried
 from ledger.money import Money
 from ledger.signing import sign
 from payments.models import Refund, RefundLine, SumUpEvent
-from payments.refunds.asking import RefundRefused, Wish, line_of, lock
+from payments.refunds.asking import RefundRefused, Wish, line_of
 from payments.refunds.reports_of_sumup import book, close_explained
 from payments.refunds.rows import rows_of, unexplained
+from payments.refunds.sending import lock
 from payments.states import RefundKind
 
 

@@ -1,11 +1,11 @@
-"""Jobs of refunds: the sending of each, and the sweep of all that has no end yet."""
+"""Jobs of refunds: asking for all that is owed, and the sweep of what has no end yet."""
 
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import models
-from django.db.models import Exists, F, Max, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from procrastinate.contrib.django import app
 
 from ledger import clock
@@ -14,10 +14,9 @@ from ledger.money import Money
 from ledger.signing import sign
 from payments.cases import open_case
 from payments.models import Case, Refund, RefundBatch, SumUpEvent
-from payments.patience import NotAnswered, Patience
-from payments.refunds.asking import RefundRefused, lock, owed_wishes, request_refund
+from payments.refunds.asking import RefundRefused, owed_wishes, request_refund
 from payments.refunds.batches import run
-from payments.refunds.sending import LONGEST_CALL, Sent, follow, send
+from payments.refunds.sending import LONGEST_CALL, follow, lock, send
 from payments.states import CaseKind, RefundOrigin, RefundState
 
 log = logging.getLogger(__name__)
@@ -31,26 +30,6 @@ LONGEST_DOUBT, LONGEST_WAIT = timedelta(hours=1), timedelta(days=1)
 #: The event of a success follows within a day.
 EVENT_WITHIN = timedelta(days=1)
 SWEEP_MOST = 200
-
-
-@app.task(name="payments.refund_jobs.send_refund", queue="payments", retry=Patience(max_attempts=6, exponential_wait=4))
-def send_refund(refund_pk: int) -> None:
-    """Send one refund; again after a while when SumUp could not be asked what it knows of the payment, or was busy."""
-    if send(refund_pk, who="refund", at=clock.now()) is Sent.WAITING:
-        raise NotAnswered(_pause_of(Refund.objects.filter(pk=refund_pk)))
-
-
-@app.task(name="payments.refund_jobs.run_batch", queue="payments", retry=Patience(max_attempts=6, exponential_wait=4))
-def run_batch(batch_pk: int) -> None:
-    """Pay back what a called-off entry owes; again after a while when SumUp could not be asked."""
-    if not run(batch_pk):
-        raise NotAnswered(_pause_of(Refund.objects.filter(batch=batch_pk)))
-
-
-def _pause_of(refunds: "models.QuerySet[Refund]") -> float | None:
-    """Seconds until the last of those that wait may be sent; None where SumUp did not ask for a pause."""
-    last = refunds.filter(state=RefundState.REQUESTED).aggregate(last=Max("not_before"))["last"]
-    return float((last - clock.now()).total_seconds()) if last else None
 
 
 @app.task(name="payments.refund_jobs.send_owed", queue="payments", lock="owed")

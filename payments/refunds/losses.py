@@ -10,8 +10,8 @@ from ledger.locking import retried
 from ledger.signing import sign
 from payments.cases import close_case
 from payments.models import Case, Checkout, RefundLine, RefundLoss
-from payments.refunds.asking import lock
 from payments.refunds.rows import Row, rows_of
+from payments.refunds.sending import lock
 from payments.states import RefundState
 
 

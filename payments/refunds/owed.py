@@ -101,6 +101,10 @@ def by_currency(found: Iterable[OwedSum | Owed]) -> list[Money]:
     return [total((row.money for row in rows if row.money.currency == code), code) for code in codes]
 
 
+def sums_in_words(rows: Iterable[OwedSum | Owed]) -> str:
+    return ", ".join(str(money) for money in by_currency(rows))
+
+
 def _all(scope: Scope) -> list[QuerySet[Any]]:
     return [*(_sold(kind, scope.pages) for kind in TABLES), _surplus(scope.orders)]
 

@@ -12,19 +12,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.utils.translation import gettext as _
+from django.db.models import Max, QuerySet
+from procrastinate.contrib.django import app
 
+from ledger import clock
 from ledger.locking import retried
 from ledger.signing import sign
 from ledger.tracing import order_id
+from orders.models import Order
 from payments.cases import open_merchant_case
 from payments.merchants import PATIENT, client_for
-from payments.models import Case, Checkout, Refund
-from payments.refunds.asking import RefundRefused, lock, request_locked, wishes_of
+from payments.models import Checkout, Refund
+from payments.patience import NotAnswered, Patience
 from payments.refunds.outcomes import fail, lose_sight, succeed
 from payments.refunds.reports_of_sumup import adopt_events
 from payments.refunds.rows import left_of
-from payments.states import CaseKind, RefundOrigin, RefundState
+from payments.states import RefundOrigin, RefundState
 from payments.sumup import (
     CHARGE_BACK,
     REFUND,
@@ -63,6 +66,19 @@ OUTCOMES = {
 }
 
 
+@app.task(name="payments.refund_jobs.send_refund", queue="payments", retry=Patience(max_attempts=6, exponential_wait=4))
+def send_refund(refund_pk: int) -> None:
+    """Send one refund; again after a while when SumUp could not be asked what it knows of the payment, or was busy."""
+    if send(refund_pk, who="refund", at=clock.now()) is Sent.WAITING:
+        raise NotAnswered(pause_of(Refund.objects.filter(pk=refund_pk)))
+
+
+def pause_of(refunds: QuerySet[Refund]) -> float | None:
+    """Seconds until the last of those that wait may be sent; None where SumUp did not ask for a pause."""
+    last = refunds.filter(state=RefundState.REQUESTED).aggregate(last=Max("not_before"))["last"]
+    return float((last - clock.now()).total_seconds()) if last else None
+
+
 def send(refund_pk: int, *, who: str, at: datetime, deadline: float = PATIENT) -> Sent:
     """Send a requested refund, once; safe to call at any time, by anyone, twice at once.
 
@@ -85,6 +101,16 @@ def send(refund_pk: int, *, who: str, at: datetime, deadline: float = PATIENT) -
     words = _call(refund, deadline, at)
     answer = _ask(refund.checkout, deadline, at) if words is not None else None
     return retried(lambda: _end(refund_pk, words, answer, who, at))
+
+
+def lock(checkout_pk: int) -> Checkout:
+    """The checkout with its order, both locked, and its refunds, in the agreed order."""
+    order = Order.objects.filter(checkouts=checkout_pk).locked().get()
+    order_id.set(order.pk)
+    checkout = Checkout.objects.filter(pk=checkout_pk).select_related("merchant").locked().get()
+    checkout.order = order
+    list(checkout.refunds.locked().values_list("pk"))
+    return checkout
 
 
 def _note_pause(refund_pk: int, problem: SumUpProblem, at: datetime) -> None:
@@ -207,29 +233,3 @@ def _leave_behind(refund_pk: int, who: str) -> None:
     refund = Refund.objects.get(pk=refund_pk)
     if refund.state == RefundState.SENDING:
         lose_sight(refund, words="The answer was never written down.")
-
-
-def again(refund_pk: int, *, reason: str, who: str, at: datetime) -> Refund | None:
-    """A person sends a refund once more that failed, or of which SumUp's events, read just now, show nothing.
-
-    It is a new refund with the same lines; one of unknown outcome is taken for failed first. Raises RefundRefused.
-    """
-    refund = Refund.objects.get(pk=refund_pk)
-    if refund.state == RefundState.UNKNOWN and not follow(refund_pk, who=who, at=at):
-        raise RefundRefused(_("SumUp does not say at the moment whether it was paid back. Nothing was sent."))
-    return retried(lambda: _again(refund_pk, reason, who, at))
-
-
-def _again(refund_pk: int, reason: str, who: str, at: datetime) -> Refund | None:
-    checkout = lock(Refund.objects.get(pk=refund_pk).checkout_id)
-    sign(who=who, why=reason)
-    refund = Refund.objects.get(pk=refund_pk)
-    if refund.state == RefundState.UNKNOWN:
-        if Case.objects.open().filter(checkout=checkout, kind=CaseKind.CONTRADICTION).exists():
-            raise RefundRefused(_("SumUp's books on this payment contradict each other: decide about that first."))
-        fail(refund, checkout, words=_("SumUp shows nothing of it; sent again by a person."), at=at)
-    if refund.state != RefundState.FAILED:
-        raise RefundRefused(
-            _("This refund is %(state)s: there is nothing to send again.") % {"state": refund.get_state_display()}
-        )
-    return request_locked(checkout.pk, wishes_of(refund), reason, who, at, False, refund.batch)

@@ -14,8 +14,7 @@ from payments.admin.owed import scope_of
 from payments.admin.reports import SEE_SUMS, pages_of
 from payments.admin.runs import last_run
 from payments.models import Case
-from payments.refunds.owed import Scope, by_currency, owed_sums
-from payments.refunds.owed_mails import joined
+from payments.refunds.owed import Scope, owed_sums, sums_in_words
 from payments.states import CaseKind
 
 register = template.Library()
@@ -48,8 +47,8 @@ def owed_here(request: HttpRequest) -> dict[str, str] | None:
     pages = set() if team_of(request).is_superuser else team_of(request).pages(SEE_MONEY - DECIDE)
     others = pages - set(mine.pages or ()) if mine else pages
     found = {
-        "to_send": joined(by_currency(owed_sums(mine))) if mine else "",
-        "others": joined(by_currency(owed_sums(Scope(others, Q(pk__in=[]))))) if others else "",
+        "to_send": sums_in_words(owed_sums(mine)) if mine else "",
+        "others": sums_in_words(owed_sums(Scope(others, Q(pk__in=[])))) if others else "",
     }
     return found if any(found.values()) else None
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from events.models import Merchant
 from ledger import clock
 from payments.merchants import PATIENT, client_for
-from payments.refunds.owed import by_currency, owed_sums
+from payments.refunds.owed import owed_sums, sums_in_words
 from payments.sumup import KeyRefused, Refusal, SumUpProblem, skew
 from payments.watch.health import HEARTBEAT, Finding, pending_mail, reconciled_at, troubles, worker_seen_at
 
@@ -90,6 +90,6 @@ def _owed() -> Finding:
     sums = owed_sums()
     if not sums:
         return Finding("owed", "nothing")
-    money = ", ".join(str(amount) for amount in by_currency(sums))
+    money = sums_in_words(sums)
     number = sum(row.number for row in sums)
     return Finding("owed", f"{money} to buyers, for {number} things: the admin's front page sends it.")

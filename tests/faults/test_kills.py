@@ -20,8 +20,9 @@ from payments.checkouts.opening import hosted_page
 from payments.checkouts.settling import settle
 from payments.jobs import rescue, sweep_once
 from payments.models import Case, Checkout, Refund
+from payments.refunds.asking import again
 from payments.refunds.jobs import refunds_once
-from payments.refunds.sending import Sent, again, send
+from payments.refunds.sending import Sent, send
 from tests.dev.test_launcher import free_port
 from tests.factories import EventFactory, UserFactory
 from tests.faults.child import NOWHERE, POINTS, Child, kill_at

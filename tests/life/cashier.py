@@ -14,11 +14,11 @@ from payments.models import Case, Checkout, Refund, SumUpEvent
 from payments.reconcile.pace import Pace
 from payments.reconcile.round import Round
 from payments.reconcile.running import reconcile
-from payments.refunds.asking import RefundRefused, Wish, request_refund, withdraw
+from payments.refunds.asking import RefundRefused, Wish, again, request_refund, withdraw
 from payments.refunds.explaining import explain
 from payments.refunds.remedies import give_after_all, keep
 from payments.refunds.rows import Row, left_of, rows_of
-from payments.refunds.sending import Sent, again, follow, send
+from payments.refunds.sending import Sent, follow, send
 from payments.states import RefundKind
 from tests.ledger.psql import rows as stored
 from tests.life.buyers import Buyers

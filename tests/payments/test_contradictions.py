@@ -16,9 +16,8 @@ from events.models import CalendarEntry, Role
 from payments.books.checking import read_books
 from payments.contradictions import Contradiction, of_payment, of_refunds, of_transaction, put_before_a_person
 from payments.models import Case, Checkout, ReconcileRun, RunOutcome, SumUpEvent
-from payments.refunds.asking import RefundRefused
+from payments.refunds.asking import RefundRefused, again
 from payments.refunds.reports_of_sumup import adopt_events
-from payments.refunds.sending import again
 from payments.states import CaseKind
 from payments.sumup.transactions import event_key, transaction_from
 from tests.desk import member, signed_in_as

@@ -22,6 +22,7 @@ from pytest_django import Settings
 import accounts.mails
 from accounts.adapter import Adapter
 from accounts.models import User
+from dev.shape import ROOMS
 from events.models import CalendarEntry, Page, Role, Ticket
 from events.organising.calling_off import call_off
 from events.tickets.handing_on import send_on
@@ -42,8 +43,7 @@ from orders.states import OrderState
 from payments.models import Checkout
 from payments.refunds.mails import tell_mismatch, tell_refund, tell_surplus
 from payments.refunds.owed import owed_rows
-from payments.refunds.owed_jobs import tell_called_off
-from payments.refunds.owed_mails import send_owed_mail
+from payments.refunds.reminders import send_owed_mail, tell_called_off
 from tests.desk import member
 from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, UserFactory
 from tests.ledger.lives import a_checkout, a_refund
@@ -177,11 +177,10 @@ def test_the_walk_meets_every_mail_template() -> None:
 
 def test_nobody_else_makes_a_mail() -> None:
     """What does not go through accounts.mails has none of its headers."""
-    folders = ("accounts", "cart", "config", "events", "ledger", "market", "orders", "payments")
     makers = re.compile(r"EmailMultiAlternatives\(|EmailMessage\(|send_mail\(|mail_admins|mail_managers")
     found = {
         str(path.relative_to(configured.BASE_DIR))
-        for folder in folders
+        for folder in ROOMS
         for path in (Path(configured.BASE_DIR) / folder).rglob("*.py")
         if makers.search(path.read_text())
     }

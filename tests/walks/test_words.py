@@ -8,9 +8,10 @@ from django.apps import apps
 from django.conf import settings
 from django.test import Client
 
+from dev.shape import ROOMS
+
 TEMPLATES = Path(settings.BASE_DIR) / "templates"
 DEMO_TEMPLATES = Path(settings.BASE_DIR) / "dev" / "templates"
-ROOMS = ("accounts", "cart", "events", "ledger", "market", "orders", "payments", "config", "dev")
 #: What is marked for translation, in templates and in code.
 TOLD = re.compile(
     r"""translate "((?:[^"\\]|\\.)*)"|{% blocktranslate[^%]*%}(.*?){% endblocktranslate|\b_\(\s*"((?:[^"\\]|\\.)*)\"""",

@@ -41,7 +41,7 @@ from payments.models import Checkout, Refund, RefundBatch, SumUpEvent
 from payments.refunds.asking import Wish, request_refund
 from payments.refunds.batches import start
 from payments.refunds.mails import tell_refund
-from payments.refunds.owed_jobs import tell_called_off, tell_owed
+from payments.refunds.reminders import tell_called_off, tell_owed
 from payments.states import CaseKind, RefundKind
 from payments.transitions import mark_paid
 from tests.desk import member, signed_in_as

@@ -23,8 +23,8 @@ from payments.models import Case, Checkout, Refund, RefundLine
 from payments.refunds.asking import (
     RefundRefused,
     Wish,
+    again,
     line_of,
-    lock,
     owed_wishes,
     request_refund,
     spread,
@@ -34,7 +34,7 @@ from payments.refunds.asking import (
 )
 from payments.refunds.jobs import refunds_once
 from payments.refunds.rows import Row, left_of, rows_of
-from payments.refunds.sending import Sent, again, follow, send
+from payments.refunds.sending import Sent, follow, lock, send
 from payments.states import RefundKind
 from tests.factories import EventFactory
 from tests.jobs import run_jobs

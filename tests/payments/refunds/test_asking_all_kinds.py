@@ -13,12 +13,12 @@ from market.models import Product, ProductItem
 from orders.models import Order
 from payments.books.checking import read_books
 from payments.models import Case, Checkout, Refund, SumUpEvent
-from payments.refunds.asking import RefundRefused, Wish, request_refund, spread
+from payments.refunds.asking import RefundRefused, Wish, again, request_refund, spread
 from payments.refunds.explaining import explain
 from payments.refunds.remedies import give_after_all, keep
 from payments.refunds.reports_of_sumup import Adopted, adopt_events
 from payments.refunds.rows import left_of, rows_of
-from payments.refunds.sending import Sent, again, follow
+from payments.refunds.sending import Sent, follow
 from payments.states import RefundKind
 from tests.factories import UserFactory
 from tests.jobs import run_jobs

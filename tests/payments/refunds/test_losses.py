@@ -10,7 +10,8 @@ from events.models import Role
 from payments.books.checking import read_books
 from payments.books.proof import proof_of
 from payments.models import Case, Checkout, Refund, RefundLine, RefundLoss
-from payments.refunds.sending import Sent, again, follow
+from payments.refunds.asking import again
+from payments.refunds.sending import Sent, follow
 from tests.desk import member, signed_in_as
 from tests.payments.admin.test_refunds import words
 from tests.payments.mixed import Shop, failed, keys, shop, sold, states

@@ -27,11 +27,11 @@ from market.models import ProductItem
 from orders.models import Order
 from payments.checkouts.settling import settle
 from payments.models import Case, Checkout, OwedReminder, Refund
-from payments.refunds.asking import lock
 from payments.refunds.jobs import send_owed
 from payments.refunds.outcomes import fail
 from payments.refunds.owed import Owed, Scope, by_currency, owed_rows, owed_sums
-from payments.refunds.owed_jobs import AGAIN, FIRST, remind_once
+from payments.refunds.reminders import AGAIN, FIRST, remind_once
+from payments.refunds.sending import lock
 from tests.desk import member, signed_in_as
 from tests.factories import EventFactory, UserFactory
 from tests.jobs import run_jobs

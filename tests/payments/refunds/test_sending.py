@@ -13,8 +13,8 @@ from events.models import Merchant
 from ledger.models import History
 from ledger.tracing import order_id
 from payments.models import Case, Checkout, Refund, SumUpEvent
-from payments.refunds.asking import RefundRefused
-from payments.refunds.sending import LONGEST_CALL, LONGEST_PUT_OFF, PUT_OFF, Sent, again, follow, send
+from payments.refunds.asking import RefundRefused, again
+from payments.refunds.sending import LONGEST_CALL, LONGEST_PUT_OFF, PUT_OFF, Sent, follow, send
 from payments.states import CaseKind
 from payments.sumup import FullTransactionAnswer, KeyRefused, NoAnswer, SumUpProblem
 from payments.sumup.problems import Refusal

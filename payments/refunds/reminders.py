@@ -1,20 +1,26 @@
 """Who may send money that is owed is told so by mail: a day after, then once a week; at once by who may not send it."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from procrastinate.contrib.django import app
 
+from accounts.mails import in_subject, letter
 from accounts.models import User
 from events.jobs import MAIL_RETRY
-from events.models import CalendarEntry, PageMember, Role, Ticket
+from events.local_times import told
+from events.models import CalendarEntry, Page, PageMember, Role, Ticket
+from events.tickets.mails import voice_of
 from ledger import clock
 from orders.models import OrderLine
 from payments.models import OwedReminder
-from payments.refunds.owed import SURPLUS, Owed, Scope, owed_rows
-from payments.refunds.owed_mails import send_called_off_mail, send_owed_mail
+from payments.refunds.owed import SURPLUS, Owed, Scope, owed_rows, sums_in_words
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +55,11 @@ def tell_called_off(entry_id: int) -> None:
     rows = [row for row in owed_rows(Scope([entry.calendar.page_id])) if row.kind == "ticket" and row.pk in tickets]
     for user_id, theirs in senders_of(rows).items():
         send_called_off_mail(User.objects.get(pk=user_id), entry, theirs)
+
+
+def on_called_off(entry: CalendarEntry, **_signal: object) -> None:
+    """Enqueue that, in the transaction that calls `entry` off (events.organising.calling_off sends the signal)."""
+    tell_called_off.defer(entry_id=entry.pk)
 
 
 def remind_once(*, at: datetime) -> None:
@@ -117,4 +128,59 @@ def _pages_of(orders: Iterable[int]) -> dict[int, set[int]]:
     found: dict[int, set[int]] = {}
     for order, page in OrderLine.objects.filter(order__in=set(orders)).values_list("order", "page"):
         found.setdefault(order, set()).add(page)
+    return found
+
+
+# --- The mails
+
+
+def send_owed_mail(user: User, rows: Sequence[Owed], *, number: int) -> None:
+    """All that `user` may send, by page; `number` makes the mail another one than the one before."""
+    parts = _by_page(rows)
+    subject = _("%(sums)s is owed to buyers and has not been sent: %(what)s") % {
+        "sums": sums_in_words(rows),
+        "what": in_subject(*(part["name"] for part in parts)),
+    }
+    context = {"parts": parts, "url": settings.SITE_URL + reverse("admin:payments_owed")}
+    letter("payments/mail/owed", context, subject=subject, to=user.email, number=f"owed.{user.pk}.{number}").send()
+
+
+def send_called_off_mail(user: User, entry: CalendarEntry, rows: Sequence[Owed]) -> None:
+    """What calling `entry` off made owed."""
+    context = {
+        "entry": entry,
+        "sums": sums_in_words(rows),
+        "orders": len({row.order for row in rows}),
+        "url": settings.SITE_URL + reverse("admin:payments_batch_start", args=[entry.pk]),
+    }
+    subject = _("Called off, %(sums)s to send back: %(title)s") % {
+        "sums": context["sums"],
+        "title": in_subject(entry.title),
+    }
+    letter(
+        "payments/mail/owed_called_off",
+        context,
+        subject=subject,
+        to=user.email,
+        number=f"owed-called-off.{entry.pk}.{user.pk}",
+        voice=voice_of([entry.calendar.page]),
+    ).send()
+
+
+def _by_page(rows: Sequence[Owed]) -> list[dict[str, str]]:
+    """For each page, then for what no page sold: its name, the sum, of how many orders, since when on its clock."""
+    pages = {page.pk: page for page in Page.objects.filter(pk__in={row.page for row in rows if row.page})}
+    found = []
+    for pk in sorted({row.page for row in rows}, key=lambda pk: (pk is None, pages[pk].name if pk else "")):
+        theirs = [row for row in rows if row.page == pk]
+        orders = len({row.order for row in theirs})
+        oldest = min((row.since for row in theirs if row.since), default=None)
+        found.append(
+            {
+                "name": pages[pk].name if pk else _("Orders that were paid twice"),
+                "sums": sums_in_words(theirs),
+                "orders": ngettext("%(n)d order", "%(n)d orders", orders) % {"n": orders},
+                "since": told(oldest, pages[pk].time_zone if pk else "UTC") if oldest else "",
+            }
+        )
     return found
