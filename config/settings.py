@@ -71,7 +71,7 @@ INSTALLED_APPS = [
     "pgtrigger",
     "procrastinate.contrib.django",
     "config",
-    *(["dev"] if DEBUG else []),
+    *(["dev"] if DEBUG else []),  # production imports nothing of it
     "ledger",
     "accounts",
     "events",
