@@ -20,3 +20,8 @@ def move(
         name = rows.model._meta.model_name
         raise IllegalTransition(f"{len(pks) - arrived} {name} rows cannot go from {source} to {target}")
     return moved
+
+
+def move_one(row: models.Model, *, source: str, target: str, **changes: object) -> int:
+    """Move one row, as `move` does."""
+    return move(type(row)._default_manager.all(), [row.pk], source=source, target=target, **changes)

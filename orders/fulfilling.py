@@ -1,6 +1,6 @@
 """Giving what was paid for: the order becomes paid and what it took valid, once; the mail is enqueued with it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -14,12 +14,12 @@ from events.transitions import (
     mark_unfulfillable,
     mark_unfulfillable_late,
 )
-from ledger.moves import move
 from market.models import ProductItem
 from orders.goods import Copies, Goods, locked_goods
 from orders.jobs import send_confirmation
 from orders.models import Order
 from orders.states import OrderState
+from orders.transitions import mark_paid
 
 Row = TypeVar("Row", Ticket, CalendarEntry, ProductItem)
 #: What lies in a cart or came to nothing: a row in such a state is not given to anybody.
@@ -35,7 +35,7 @@ def fulfil(order: Order, *, at: datetime) -> bool:
     """
     if order.state == OrderState.PAID:
         return False
-    if not move(Order.objects.all(), [order.pk], source=order.state, target=OrderState.PAID, paid_at=at):
+    if not mark_paid(order, at=at):
         return False
     if order.state == OrderState.AWAITING_PAYMENT:
         _give(locked_goods(order, state=TicketState.RESERVED))
@@ -47,11 +47,13 @@ def fulfil(order: Order, *, at: datetime) -> bool:
 
 def _give(goods: Goods) -> None:
     """What is reserved is held already; only an event that was called off meanwhile cannot be given."""
-    takes_place = {pk for pk, entry in goods.entries.items() if entry.state == EntryState.CONFIRMED}
-    mark_confirmed([ticket.pk for ticket in goods.tickets if ticket.entry_id in takes_place])
-    gone = [ticket for ticket in goods.tickets if ticket.entry_id not in takes_place]
-    mark_unfulfillable([ticket.pk for ticket in gone if ticket.price])
-    mark_released([ticket.pk for ticket in gone if not ticket.price])
+    valid, owed, free = list[int](), list[int](), list[int]()
+    for ticket in goods.tickets:
+        takes_place = goods.entries[ticket.entry_id].state == EntryState.CONFIRMED
+        (valid if takes_place else owed if ticket.price else free).append(ticket.pk)
+    mark_confirmed(valid)
+    mark_unfulfillable(owed)
+    mark_released(free)
     mark_confirmed([booking.pk for booking in goods.bookings], of=CalendarEntry)
     mark_confirmed([item.pk for item in goods.items], of=ProductItem)
 
@@ -67,14 +69,22 @@ def _give_late_of(
     of: type[Row], rows: Sequence[Row], copies: Copies, fitting: Callable[[list[Row]], list[int]]
 ) -> None:
     """Confirm those of `rows` that fit and owe the others. What was ordered again as a copy is not given twice."""
-    again = {copies[row.pk] for row in rows if row.pk in copies and row.state not in IDLE}
-    paid = [row for row in rows if row.pk not in copies]
-    given = fitting([row for row in paid if row.pk not in again])
-    gone = [row.pk for row in rows if row.state == TicketState.PENDING and copies.get(row.pk) in given]
+    paid = {row.pk: row for row in rows if row.pk not in copies}
+    again = _ordered_again(rows, copies)
+    given = fitting([row for pk, row in paid.items() if pk not in again])
     mark_confirmed_late(given, of=of)
-    if gone:
-        of._default_manager.filter(pk__in=gone).delete()
-    mark_unfulfillable_late([row.pk for row in paid if row.pk not in given and row.price], of=of)
+    _empty_carts(of, [row.pk for row in rows if row.state == TicketState.PENDING and copies.get(row.pk) in given])
+    mark_unfulfillable_late([pk for pk, row in paid.items() if row.price and pk not in given], of=of)
+
+
+def _ordered_again(rows: Sequence[Row], copies: Copies) -> set[int]:
+    """What of `copies` is somebody's by now, by what it is a copy of."""
+    return {copies[row.pk] for row in rows if row.pk in copies and row.state not in IDLE}
+
+
+def _empty_carts(of: type[Row], pks: Collection[int]) -> None:
+    if pks:
+        of._default_manager.filter(pk__in=pks).delete()
 
 
 def _seated(tickets: list[Ticket], goods: Goods, at: datetime) -> list[int]:
@@ -99,13 +109,16 @@ def _roomed(bookings: list[CalendarEntry], at: datetime) -> list[int]:
 
     They are of one order, which held all of them at once: none is in another's way.
     """
-    coming = [row for row in bookings if row.starts_at > at and row.room_id and row.blocks]
+    coming = [
+        (row.pk, row.room_id, Span(row.blocks.lower, row.blocks.upper))
+        for row in bookings
+        if row.starts_at > at and row.room_id and row.blocks
+    ]
     if not coming:
         return []
-    spans = {row.pk: Span(row.blocks.lower, row.blocks.upper) for row in coming if row.blocks}
-    rooms = {row.room_id for row in coming if row.room_id}
-    busy = busy_in(rooms, min(span.start for span in spans.values()), max(span.end for span in spans.values()))
-    return [row.pk for row in coming if row.room_id and not is_taken(spans[row.pk], busy[row.room_id])]
+    _pks, rooms, spans = zip(*coming, strict=True)
+    busy = busy_in(set(rooms), min(span.start for span in spans), max(span.end for span in spans))
+    return [pk for pk, room, span in coming if not is_taken(span, busy[room])]
 
 
 def _in_stock(items: list[ProductItem], goods: Goods) -> list[int]:

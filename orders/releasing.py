@@ -7,11 +7,11 @@ from django.db import transaction
 from events.models import CalendarEntry
 from events.states import TicketState
 from events.transitions import mark_released
-from ledger.moves import move
 from market.models import ProductItem
 from orders.goods import locked_goods
 from orders.models import Order
 from orders.states import OrderState
+from orders.transitions import mark_ended
 
 
 def ending_of(order: Order, *, at: datetime) -> OrderState | None:
@@ -37,7 +37,7 @@ def request_cancel(order: Order, *, at: datetime) -> bool:
 
 def free(order: Order, *, ending: OrderState) -> int:
     """End an unpaid order and free what it holds; answers how many rows. The order is locked and cannot be paid."""
-    if not move(Order.objects.all(), [order.pk], source=OrderState.AWAITING_PAYMENT, target=ending):
+    if not mark_ended(order, ending=ending):
         return 0
     goods = locked_goods(order, state=TicketState.RESERVED)
     tickets = mark_released([ticket.pk for ticket in goods.tickets])

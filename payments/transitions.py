@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from ledger.moves import move
+from ledger.moves import move_one
 from payments.models import Checkout, Refund
 from payments.states import CheckoutState, RefundState
 
@@ -14,9 +14,8 @@ Answer = Mapping[str, object] | None
 
 def mark_open(checkout: Checkout, *, sumup_id: str, hosted_url: str, status: str, answer: Answer = None) -> int:
     """SumUp made it: it can be paid."""
-    return move(
-        Checkout.objects.all(),
-        [checkout.pk],
+    return move_one(
+        checkout,
         source=CheckoutState.NEW,
         target=CheckoutState.OPEN,
         sumup_id=sumup_id,
@@ -29,25 +28,12 @@ def mark_open(checkout: Checkout, *, sumup_id: str, hosted_url: str, status: str
 
 def mark_refused(checkout: Checkout, *, words: str) -> int:
     """SumUp said no to making it: it was never payable."""
-    return move(
-        Checkout.objects.all(),
-        [checkout.pk],
-        source=CheckoutState.NEW,
-        target=CheckoutState.REFUSED,
-        problem=words[:400],
-    )
+    return move_one(checkout, source=CheckoutState.NEW, target=CheckoutState.REFUSED, problem=words[:400])
 
 
 def mark_expired(checkout: Checkout, *, status: str, answer: Answer = None) -> int:
     """It can no longer be paid, in SumUp's own word."""
-    return move(
-        Checkout.objects.all(),
-        [checkout.pk],
-        source=checkout.state,
-        target=CheckoutState.EXPIRED,
-        sumup_status=status,
-        **_told(answer),
-    )
+    return move_one(checkout, source=checkout.state, target=CheckoutState.EXPIRED, sumup_status=status, **_told(answer))
 
 
 def mark_paid(
@@ -62,9 +48,8 @@ def mark_paid(
     answer: Answer = None,
 ) -> int:
     """The capture is recorded: what was asked for came in, or money beside it that was told whole."""
-    return move(
-        Checkout.objects.all(),
-        [checkout.pk],
+    return move_one(
+        checkout,
         source=checkout.state,
         target=CheckoutState.PAID,
         sumup_id=sumup_id,
@@ -93,9 +78,8 @@ def mark_mismatch(
 
     `captured` is None where no money can be told of it.
     """
-    return move(
-        Checkout.objects.all(),
-        [checkout.pk],
+    return move_one(
+        checkout,
         source=checkout.state,
         target=CheckoutState.MISMATCH,
         sumup_status=status,
@@ -117,9 +101,8 @@ def _told(answer: Answer) -> dict[str, object]:
 
 def mark_sending(refund: Refund, *, events_before: Decimal, is_rest: bool, at: datetime) -> int:
     """It is about to be sent: from here on only SumUp's reports say whether it was."""
-    return move(
-        Refund.objects.all(),
-        [refund.pk],
+    return move_one(
+        refund,
         source=RefundState.REQUESTED,
         target=RefundState.SENDING,
         events_before=events_before,
@@ -131,9 +114,8 @@ def mark_sending(refund: Refund, *, events_before: Decimal, is_rest: bool, at: d
 
 def mark_put_off(refund: Refund, *, words: str, until: datetime) -> int:
     """SumUp was too busy to do anything with it: it was not sent, and waits until then to be."""
-    return move(
-        Refund.objects.all(),
-        [refund.pk],
+    return move_one(
+        refund,
         source=RefundState.SENDING,
         target=RefundState.REQUESTED,
         sent_at=None,
@@ -146,45 +128,19 @@ def mark_put_off(refund: Refund, *, words: str, until: datetime) -> int:
 
 def mark_succeeded(refund: Refund, *, at: datetime) -> int:
     """The money went back."""
-    return move(
-        Refund.objects.all(),
-        [refund.pk],
-        source=refund.state,
-        target=RefundState.SUCCEEDED,
-        finished_at=at,
-        words="",
-    )
+    return move_one(refund, source=refund.state, target=RefundState.SUCCEEDED, finished_at=at, words="")
 
 
 def mark_failed(refund: Refund, *, words: str, at: datetime) -> int:
     """The money did not go back, in SumUp's words or a person's."""
-    return move(
-        Refund.objects.all(),
-        [refund.pk],
-        source=refund.state,
-        target=RefundState.FAILED,
-        finished_at=at,
-        words=words[:400],
-    )
+    return move_one(refund, source=refund.state, target=RefundState.FAILED, finished_at=at, words=words[:400])
 
 
 def mark_unknown(refund: Refund, *, words: str) -> int:
     """It was sent, and no answer came that says what became of it."""
-    return move(
-        Refund.objects.all(),
-        [refund.pk],
-        source=RefundState.SENDING,
-        target=RefundState.UNKNOWN,
-        words=words[:400],
-    )
+    return move_one(refund, source=RefundState.SENDING, target=RefundState.UNKNOWN, words=words[:400])
 
 
 def mark_withdrawn(refund: Refund, *, at: datetime) -> int:
     """Taken back before it was sent."""
-    return move(
-        Refund.objects.all(),
-        [refund.pk],
-        source=RefundState.REQUESTED,
-        target=RefundState.WITHDRAWN,
-        finished_at=at,
-    )
+    return move_one(refund, source=RefundState.REQUESTED, target=RefundState.WITHDRAWN, finished_at=at)

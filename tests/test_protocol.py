@@ -93,6 +93,12 @@ def test_nobody_but_a_move_assigns_a_state() -> None:
     assert found == []
 
 
+def test_nobody_but_the_arrows_moves() -> None:
+    """Each room's transitions.py has a function for each arrow; whoever moves a row calls that."""
+    movers = {name for name, text in sources() if re.search(r"^from ledger\.moves import", text, re.MULTILINE)}
+    assert movers == {"events/transitions.py", "orders/transitions.py", "payments/transitions.py"}
+
+
 def test_a_move_does_assign_a_state() -> None:
     assert [what for _line, what in assignments((ROOT / HOME).read_text())] != []
 

@@ -1,5 +1,6 @@
 """Calling off an event that has sold tickets, and moving one: what its holders lose, get back and are told."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -7,8 +8,8 @@ from decimal import Decimal
 from django.db import transaction
 from django.dispatch import Signal
 
-from events.jobs import tell_called_off, tell_moved, tell_other_time
 from events.models import CalendarEntry, Ticket, TicketType
+from events.organising.mails import tell_called_off, tell_moved, tell_other_time
 from events.states import HELD, TicketState
 from events.transitions import call_off_event, mark_owed, mark_voided
 from ledger.money import Money, total
@@ -58,15 +59,19 @@ def call_off(pk: int, *, money_back: bool, who: str, why: str, may_send: bool = 
         valid = list(Ticket.objects.filter(entry=entry, state__in=VALID).locked())
         call_off_event(entry)
         for state in VALID:
-            rows = [row for row in valid if row.state == state]
-            owed = [row.pk for row in rows if money_back and row.price > Decimal(0)]
-            mark_owed(owed, source=state)
-            mark_voided([row.pk for row in rows if row.pk not in set(owed)], source=state)
+            _take_back([row for row in valid if row.state == state], state, money_back=money_back)
         for order in sorted({row.order_id for row in valid if row.order_id}):
             tell_called_off.defer(entry_id=entry.pk, order_id=order)
         if money_back and effect.worth.amount and not may_send:
             called_off_for_others.send(CalendarEntry, entry=entry)
         return effect
+
+
+def _take_back(rows: Collection[Ticket], state: str, *, money_back: bool) -> None:
+    """Tickets in `state` are valid no more: the price of those that cost something is owed, or kept."""
+    owed = {row.pk for row in rows if money_back and row.price > Decimal(0)}
+    mark_owed(owed, source=state)
+    mark_voided([row.pk for row in rows if row.pk not in owed], source=state)
 
 
 def tell_holders(

@@ -14,13 +14,12 @@ from django.db.models import DateTimeField, F, Func, Value
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from events.local_times import FIRST_DAY, LAST_DAY
 from events.models import CalendarEntry, EntryQuerySet, Page
 from events.selling import Obstacle, Offer, offers_of
 from events.states import EntryState
 from ledger.money import Money
 
-#: Days that an address may ask for; anything else means today.
-FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
 LONGEST_SEARCH = 100
 #: Until then a night belongs to the day on which it began.
 MORNING = time(6)

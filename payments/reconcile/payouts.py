@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Count, DateField, DateTimeField, Exists, F, Func, Max, Min, OuterRef, Q, Subquery, Sum
@@ -83,45 +83,54 @@ def _told(client: Client, first: date, last: date, before: Callable[[], None]) -
 
 def _store(merchant: Merchant, answers: Sequence[PayoutAnswer], run: Round) -> None:
     """Store what is new, and SumUp's word where it is another; a dry run says how many of each."""
+    usable = _storable(merchant, answers, run)
+    theirs = Payout.objects.filter(merchant=merchant, payout_id__in=[row.id for row in usable])
+    known = dict(theirs.values_list("payout_id", "status"))
+    fresh = [row for row in usable if row.id not in known]
+    changed = [row for row in usable if known.get(row.id, row.status[:60]) != row.status[:60]]
+    run.counts["payouts"] += len(fresh)
+    if changed:
+        run.counts["payouts changed"] += len(changed)
+    if not run.is_dry:
+        _write(merchant, fresh, changed, run.clock())
+    elif fresh or changed:
+        run.told(f"{merchant.code}: {len(fresh)} payouts would be stored and {len(changed)} changed.")
+
+
+def _write(
+    merchant: Merchant, fresh: Collection[PayoutAnswer], changed: Collection[PayoutAnswer], at: datetime
+) -> None:
+    # Two runs at once meet in the same rows.
+    Payout.objects.bulk_create((_row(merchant, row, at) for row in fresh), ignore_conflicts=True)
+    for row in changed:
+        Payout.objects.filter(merchant=merchant, payout_id=row.id).update(status=row.status[:60])
+
+
+def _storable(merchant: Merchant, answers: Sequence[PayoutAnswer], run: Round) -> list[PayoutAnswer]:
+    """Those that the table can hold; that there are others is told."""
     usable = [row for row in answers if row.currency in PLACES and max(abs(row.amount), abs(row.fee)) <= MOST]
     if left_out := len(answers) - len(usable):
         words = f"{merchant.code}: {left_out} of SumUp's payouts cannot be stored (amount or currency)."
         log.warning("%s", words)
         run.told(words)
         run.counts["payouts left out"] += left_out
-    known = {
-        row.payout_id: row for row in Payout.objects.filter(merchant=merchant, payout_id__in=[r.id for r in usable])
-    }
-    fresh = [row for row in usable if row.id not in known]
-    changed = [row for row in usable if row.id in known and known[row.id].status != row.status[:60]]
-    run.counts["payouts"] += len(fresh)
-    if changed:
-        run.counts["payouts changed"] += len(changed)
-    if run.is_dry:
-        if fresh or changed:
-            run.told(f"{merchant.code}: {len(fresh)} payouts would be stored and {len(changed)} changed.")
-        return
-    Payout.objects.bulk_create(
-        [
-            Payout(
-                merchant=merchant,
-                payout_id=row.id,
-                kind=row.type[:60],
-                status=row.status[:60],
-                amount=rounded(row.amount, row.currency),
-                fee=rounded(row.fee, row.currency),
-                currency=row.currency,
-                date=row.date,
-                reference=row.reference[:255],
-                transaction_code=row.transaction_code[:255],
-                first_seen_at=run.clock(),
-            )
-            for row in fresh
-        ],
-        ignore_conflicts=True,  # two runs at once
+    return usable
+
+
+def _row(merchant: Merchant, answer: PayoutAnswer, at: datetime) -> Payout:
+    return Payout(
+        merchant=merchant,
+        payout_id=answer.id,
+        kind=answer.type[:60],
+        status=answer.status[:60],
+        amount=rounded(answer.amount, answer.currency),
+        fee=rounded(answer.fee, answer.currency),
+        currency=answer.currency,
+        date=answer.date,
+        reference=answer.reference[:255],
+        transaction_code=answer.transaction_code[:255],
+        first_seen_at=at,
     )
-    for row in changed:
-        Payout.objects.filter(pk=known[row.id].pk).update(status=row.status[:60])
 
 
 def _link(merchant: Merchant) -> None:

@@ -3,7 +3,7 @@
 from django.utils.translation import gettext as _
 from procrastinate.contrib.django import app
 
-from events.jobs import MAIL_RETRY
+from accounts.mails import MAIL_RETRY
 from orders.mails import order_letter
 from payments.models import Refund
 from payments.refunds.rows import lines_in_words

@@ -14,9 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from procrastinate.contrib.django import app
 
-from accounts.mails import in_subject, letter
+from accounts.mails import MAIL_RETRY, in_subject, letter
 from accounts.models import User
-from events.jobs import MAIL_RETRY
 from events.local_times import told
 from events.models import CalendarEntry, Page, PageMember, Role, Ticket
 from events.tickets.mails import voice_of

@@ -25,15 +25,9 @@ from accounts.models import User
 from dev.shape import ROOMS
 from events.models import CalendarEntry, Page, Role, Ticket
 from events.organising.calling_off import call_off
+from events.organising.mails import tell_about_booking, tell_called_off, tell_moved, tell_other_time
 from events.tickets.handing_on import send_on
-from events.tickets.mails import (
-    Whereabouts,
-    send_about_booking_mail,
-    send_called_off_mail,
-    send_moved_mail,
-    send_other_time_mail,
-    send_ticket_mail,
-)
+from events.tickets.mails import tell_new_holder
 from events.tickets.paper import grouped
 from orders.fulfilling import fulfil
 from orders.mails import send_confirmation_mail, send_lapsed_mail, send_unpaid_mail
@@ -44,7 +38,8 @@ from payments.checkouts.mails import tell_mismatch, tell_surplus
 from payments.models import Checkout
 from payments.refunds.debts import owed_rows
 from payments.refunds.mails import tell_refund
-from payments.refunds.reminders import send_owed_mail, tell_called_off
+from payments.refunds.reminders import send_owed_mail
+from payments.refunds.reminders import tell_called_off as tell_senders
 from tests.desk import member
 from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, UserFactory
 from tests.ledger.lives import a_checkout, a_refund
@@ -131,16 +126,16 @@ def owed(house: Sent) -> None:
 
 def owed_called_off(house: Sent) -> None:
     owner(house)
-    tell_called_off(entry_id=off(house).pk)
+    tell_senders(entry_id=off(house).pk)
 
 
 def moved(house: Sent) -> None:
-    send_moved_mail(house.entry.pk, house.paid.pk, old=Whereabouts(house.entry.starts_at + timedelta(days=1), "Attic"))
+    tell_moved(house.entry.pk, house.paid.pk, (house.entry.starts_at + timedelta(days=1)).isoformat(), "Attic")
 
 
 def other_time(house: Sent) -> None:
     booking = house.paid.bookings.get()
-    send_other_time_mail(booking.pk, old=Whereabouts(booking.starts_at, "", zone="Asia/Tokyo"))
+    tell_other_time(booking.pk, booking.starts_at.isoformat(), "", "Asia/Tokyo")
 
 
 #: How each kind of mail is sent.
@@ -151,13 +146,13 @@ WAYS: dict[str, Callable[[Sent], object]] = {
     "account/email/signup_code_message": lambda _house: Adapter().send_mail(
         "account/email/signup_code", "new@post.test", {"code": "1234-5678"}
     ),
-    "events/mail/about_booking": lambda house: send_about_booking_mail(
+    "events/mail/about_booking": lambda house: tell_about_booking(
         house.paid.bookings.get().pk, words="The key\nis at the bar."
     ),
-    "events/mail/called_off": lambda house: send_called_off_mail(off(house).pk, house.paid.pk),
+    "events/mail/called_off": lambda house: tell_called_off(off(house).pk, house.paid.pk),
     "events/mail/moved": moved,
     "events/mail/other_time": other_time,
-    "events/mail/sent": lambda house: send_ticket_mail(sent_on(house)),
+    "events/mail/sent": lambda house: tell_new_holder(sent_on(house)),
     "orders/mail/confirmation": lambda house: send_confirmation_mail(house.paid.pk),
     "orders/mail/lapsed": lambda house: send_lapsed_mail(lapsed(house)),
     "orders/mail/unpaid": lambda house: send_unpaid_mail(waiting(house).pk),

@@ -11,7 +11,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.test import Client
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-import events.jobs
+import events.organising.mails
 from events.local_times import told
 from events.models import BookingRules, Calendar, CalendarEntry, Merchant, OpeningHours, PeakPrice, Role
 from tests.desk import House, answered, change, house, member, sent, signed_in_as
@@ -186,7 +186,7 @@ def test_who_booked_a_blocked_day_is_told_once_in_the_organiser_s_words(organise
     for said in ("1 buyer is told by mail.", "0 buyers are told by mail."):  # a second click
         assert said in answered(organiser, outside, {}, words="Works: take <another> day.").content.decode()
     mail.outbox.clear()
-    events.jobs.tell_about_booking(**jobs.get().args)
+    events.organising.mails.tell_about_booking(**jobs.get().args)
     (sent_mail,) = mail.outbox
     assert "Works: take <another> day." in str(sent_mail.body)
     assert f"/orders/{home.order.code}/" in str(sent_mail.body)

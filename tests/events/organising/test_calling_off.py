@@ -106,7 +106,7 @@ def test_buyer_and_receiver_are_told_each_for_themselves(home: House) -> None:
     send_on(home.ticket, to="jo@example.org", holder="", who="user:1", at=timezone.now())
     call_off(home.entry.pk, money_back=True, who="user:1", why="Rain.")
     mail.outbox.clear()
-    events.jobs.tell_called_off(entry_id=home.entry.pk, order_id=home.order.pk)
+    events.organising.mails.tell_called_off(entry_id=home.entry.pk, order_id=home.order.pk)
 
     told = {sent.to[0]: str(sent.body) for sent in mail.outbox}
     assert set(told) == {"alpha-buyer@example.org", "jo@example.org"}
@@ -125,7 +125,7 @@ def test_holders_are_told_of_a_new_time(organiser: Client, home: House) -> None:
     assert "1 buyer is told by mail." in answer.content.decode()
     job = ProcrastinateJob.objects.get(task_name="events.jobs.tell_moved")
     mail.outbox.clear()
-    events.jobs.tell_moved(**job.args)
+    events.organising.mails.tell_moved(**job.args)
     (told,) = mail.outbox
     assert "It is now: Tuesday 1 June 2027, 20:00–22:00 CEST, The barn" in str(told.body)
     assert [name for name, _content, _kind in told.attachments] == ["event.ics"]
@@ -177,7 +177,7 @@ def test_a_later_end_alone_is_told_as_one(organiser: Client, home: House) -> Non
     data = sent(organiser, change(home.entry), ends_at="2027-06-01T23:00")
     answered(organiser, change(home.entry), data, tell="send")
     mail.outbox.clear()
-    events.jobs.tell_moved(**ProcrastinateJob.objects.get(task_name="events.jobs.tell_moved").args)
+    events.organising.mails.tell_moved(**ProcrastinateJob.objects.get(task_name="events.jobs.tell_moved").args)
     old, new = re.findall(r"It (?:was|is now): (.+)", str(mail.outbox[0].body))
     later = "Tuesday 1 June 2027, 23:00 CEST"
     assert (later in old, later in new) == (False, True)

@@ -12,7 +12,7 @@ from django.core import mail
 from django.test import Client
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-import events.jobs
+import events.organising.mails
 from events.models import Calendar, CalendarEntry, Page, Role, TicketType
 from events.organising.zones import same_hour
 from ledger.models import History
@@ -135,14 +135,14 @@ def test_hours_kept_move_each_moment_with_history_and_each_holder_is_told(stage:
 
     (job,) = jobs("tell_moved")
     mail.outbox.clear()
-    events.jobs.tell_moved(**job.args)
+    events.organising.mails.tell_moved(**job.args)
     body = str(mail.outbox[0].body)
     assert "takes place at another time" in body
     assert "It was: Friday 15 January 2027, 20:30 CET" in body
     assert re.search(r"It is now: Friday 15 January 2027, 20:30–\d\d:\d\d GMT", body)
     first, *_rest = jobs("tell_other_time")
     mail.outbox.clear()
-    events.jobs.tell_other_time(**first.args)
+    events.organising.mails.tell_other_time(**first.args)
     (told,) = mail.outbox
     assert "is at another time or place than we told you" in str(told.body)
     assert "10:00 CET" in str(told.body)
@@ -159,7 +159,7 @@ def test_moments_kept_move_nothing_and_the_other_hour_is_told(stage: Stage) -> N
     assert not History.objects.filter(field__endswith="_at", actor__startswith="user:").exists()
     (job,) = jobs("tell_moved")
     mail.outbox.clear()
-    events.jobs.tell_moved(**job.args)
+    events.organising.mails.tell_moved(**job.args)
     body = str(mail.outbox[0].body)
     assert "at the same moment as before" in body
     assert "20:30 CET" in body

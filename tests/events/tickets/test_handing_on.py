@@ -13,8 +13,8 @@ from fpdf.fonts import TTFFont
 from icalendar import Calendar
 
 from accounts.models import User
-from events.jobs import tell_new_holder
 from events.models import CalendarEntry, Ticket
+from events.tickets.mails import tell_new_holder
 from events.tickets.paper import Paper, grouped, tickets_pdf
 from events.transitions import call_off_event, mark_checked_in
 from ledger.models import History

@@ -24,15 +24,10 @@ from django.urls import reverse
 from accounts.models import User
 from events.models import CalendarEntry, Merchant, Page, Role, Ticket
 from events.organising.calling_off import call_off
+from events.organising.mails import tell_called_off, tell_moved, tell_other_time
 from events.scoping import ScopedAdmin
 from events.tickets.handing_on import send_on
-from events.tickets.mails import (
-    Whereabouts,
-    send_called_off_mail,
-    send_moved_mail,
-    send_other_time_mail,
-    send_ticket_mail,
-)
+from events.tickets.mails import tell_new_holder
 from orders.fulfilling import fulfil
 from orders.mails import send_confirmation_mail
 from orders.models import Order
@@ -41,7 +36,8 @@ from payments.models import Checkout, Refund, RefundBatch, SumUpReport
 from payments.refunds.asking import Wish, request_refund
 from payments.refunds.batches import start
 from payments.refunds.mails import tell_refund
-from payments.refunds.reminders import tell_called_off, tell_owed
+from payments.refunds.reminders import tell_called_off as tell_senders
+from payments.refunds.reminders import tell_owed
 from payments.states import CaseKind, RefundKind
 from payments.transitions import mark_paid
 from tests.desk import member, signed_in_as
@@ -232,14 +228,14 @@ def test_mails_are_on_the_pages_clock(world: World) -> None:
     entry, order = world.entry, world.order
     send_confirmation_mail(order.pk)
     tell_refund(refund_id=Refund.objects.get().pk)
-    send_moved_mail(entry.pk, order.pk, old=Whereabouts(STARTS + timedelta(days=2), ""))
-    send_other_time_mail(world.booking.pk, old=Whereabouts(STARTS + timedelta(days=2), ""))
+    tell_moved(entry.pk, order.pk, (STARTS + timedelta(days=2)).isoformat(), "")
+    tell_other_time(world.booking.pk, (STARTS + timedelta(days=2)).isoformat(), "", "")
     send_on(world.tickets[0], to="friend@example.org", holder="A friend", who="user:1", at=NOW)
-    send_ticket_mail(world.tickets[0].pk)
+    tell_new_holder(world.tickets[0].pk)
     call_off(entry.pk, money_back=True, who="user:1", why="Rain", may_send=False)
-    send_called_off_mail(entry.pk, order.pk)
+    tell_called_off(entry.pk, order.pk)
     now_in_the_database()
-    tell_called_off(entry_id=entry.pk)
+    tell_senders(entry_id=entry.pk)
     tell_owed(user_id=world.owner.pk, number=1)
     texts = sent_mails()
     assert in_utc(texts) == {}

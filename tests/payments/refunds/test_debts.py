@@ -7,7 +7,7 @@ from django.core import mail
 from django.db import transaction
 from pytest_django import DjangoAssertNumQueries
 
-import events.jobs
+import events.organising.mails
 from events.models import Role, Ticket
 from events.organising.calling_off import call_off
 from ledger.money import Money
@@ -86,7 +86,7 @@ def test_calling_off_shows_and_tells_what_is_left_to_go_back(sumup: SimulatorPro
     call_off(entry.pk, money_back=True, who="user:1", why="Rain")
     for paid_back in (False, True):
         mail.outbox.clear()
-        events.jobs.tell_called_off(entry_id=entry.pk, order_id=first.pk)
+        events.organising.mails.tell_called_off(entry_id=entry.pk, order_id=first.pk)
         assert "We owe you € 19.00" in str(mail.outbox[0].body)
         if not paid_back:
             run(start(entry, reason="Rain", who="user:1", at=later()).pk)
@@ -99,7 +99,7 @@ def test_called_off_ticket_of_which_all_went_back_is_owed_nothing(sumup: Simulat
     refunded(sumup, checkout, [goodwill(keys(order)[0], "12")])
     call_off(entry.pk, money_back=True, who="user:1", why="Rain")
     mail.outbox.clear()
-    events.jobs.tell_called_off(entry_id=entry.pk, order_id=order.pk)
+    events.organising.mails.tell_called_off(entry_id=entry.pk, order_id=order.pk)
 
     assert "We owe you" not in str(mail.outbox[0].body)
     assert owed_sums() == []
