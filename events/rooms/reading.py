@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.utils.translation import gettext as _
 
-from events.programme.listing import FIRST_DAY, LAST_DAY
+from events.local_times import FIRST_DAY, LAST_DAY
 from events.rooms.slots import Span
 
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z")

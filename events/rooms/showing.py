@@ -9,7 +9,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from events.programme.listing import FIRST_DAY, LAST_DAY
+from events.local_times import FIRST_DAY, LAST_DAY
 from events.rooms.hours import RoomHours
 from events.rooms.reading import BadTime, read_moment, written, written_moment
 from events.rooms.slots import DAY, Span, is_taken
