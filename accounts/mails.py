@@ -10,11 +10,14 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
+from procrastinate import RetryStrategy
 
 from config.environment import is_public
 
 #: Titles in a subject are cut to so many letters: what follows them is to be seen, too.
 TITLE = 70
+#: A mail server that is away is asked again for about a day.
+MAIL_RETRY = RetryStrategy(max_attempts=12, exponential_wait=3)
 #: No holiday notice comes back (RFC 3834; Exchange reads its own).
 BY_A_MACHINE = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from procrastinate.contrib.django import app
 
-from events.jobs import MAIL_RETRY
+from accounts.mails import MAIL_RETRY
 from ledger import clock
 from orders.mails import send_confirmation_mail, send_lapsed_mail, send_unpaid_mail
 from orders.models import LEAST_LEFT, Order

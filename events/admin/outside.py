@@ -17,10 +17,10 @@ from django.utils.translation import gettext_lazy as _
 from procrastinate.exceptions import AlreadyEnqueued
 
 from events.admin.asking import Question, question_page
-from events.jobs import tell_about_booking
 from events.local_times import told
 from events.models import Calendar, CalendarEntry
 from events.organising.desk import link
+from events.organising.mails import tell_about_booking
 from events.rooms import RoomHours, Span
 from events.scoping import ScopedAdmin
 from events.states import HELD

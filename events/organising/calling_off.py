@@ -7,8 +7,8 @@ from decimal import Decimal
 from django.db import transaction
 from procrastinate.contrib.django import app
 
-from events.jobs import tell_called_off, tell_moved, tell_other_time
 from events.models import CalendarEntry, Ticket, TicketType
+from events.organising.mails import tell_called_off, tell_moved, tell_other_time
 from events.states import HELD, TicketState
 from events.transitions import call_off_event, mark_owed, mark_voided
 from ledger.money import Money, total

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from django.db import transaction
 
-from events.jobs import tell_new_holder
 from events.models import CalendarEntry, Ticket, TicketQuerySet, new_ticket_code
 from events.states import TicketState
+from events.tickets.mails import tell_new_holder
 from ledger.signing import sign
 
 

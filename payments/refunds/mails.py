@@ -3,7 +3,7 @@
 from django.utils.translation import gettext as _
 from procrastinate.contrib.django import app
 
-from events.jobs import MAIL_RETRY
+from accounts.mails import MAIL_RETRY
 from ledger.money import Money
 from orders.mails import order_letter
 from payments.checkouts.money_came import came_of

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from procrastinate.contrib.django import app
 
+from accounts.mails import MAIL_RETRY
 from accounts.models import User
-from events.jobs import MAIL_RETRY
 from events.models import CalendarEntry, PageMember, Role, Ticket
 from ledger import clock
 from orders.models import OrderLine

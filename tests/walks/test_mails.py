@@ -20,19 +20,13 @@ from django.utils import timezone
 from pytest_django import Settings
 
 import accounts.mails
+import events.jobs
 from accounts.adapter import Adapter
 from accounts.models import User
 from events.models import CalendarEntry, Page, Role, Ticket
 from events.organising.calling_off import call_off
+from events.organising.mails import Whereabouts, send_moved_mail, send_other_time_mail
 from events.tickets.handing_on import send_on
-from events.tickets.mails import (
-    Whereabouts,
-    send_about_booking_mail,
-    send_called_off_mail,
-    send_moved_mail,
-    send_other_time_mail,
-    send_ticket_mail,
-)
 from events.tickets.paper import grouped
 from orders.fulfilling import fulfil
 from orders.mails import send_confirmation_mail, send_lapsed_mail, send_unpaid_mail
@@ -149,13 +143,13 @@ WAYS: dict[str, Callable[[Sent], object]] = {
     "account/email/signup_code_message": lambda _house: Adapter().send_mail(
         "account/email/signup_code", "new@post.test", {"code": "1234-5678"}
     ),
-    "events/mail/about_booking": lambda house: send_about_booking_mail(
+    "events/mail/about_booking": lambda house: events.jobs.tell_about_booking(
         house.paid.bookings.get().pk, words="The key\nis at the bar."
     ),
-    "events/mail/called_off": lambda house: send_called_off_mail(off(house).pk, house.paid.pk),
+    "events/mail/called_off": lambda house: events.jobs.tell_called_off(off(house).pk, house.paid.pk),
     "events/mail/moved": moved,
     "events/mail/other_time": other_time,
-    "events/mail/sent": lambda house: send_ticket_mail(sent_on(house)),
+    "events/mail/sent": lambda house: events.jobs.tell_new_holder(sent_on(house)),
     "orders/mail/confirmation": lambda house: send_confirmation_mail(house.paid.pk),
     "orders/mail/lapsed": lambda house: send_lapsed_mail(lapsed(house)),
     "orders/mail/unpaid": lambda house: send_unpaid_mail(waiting(house).pk),

@@ -21,18 +21,13 @@ from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
+import events.jobs
 from accounts.models import User
 from events.models import CalendarEntry, Merchant, Page, Role, Ticket
 from events.organising.calling_off import call_off
+from events.organising.mails import Whereabouts, send_moved_mail, send_other_time_mail
 from events.scoping import ScopedAdmin
 from events.tickets.handing_on import send_on
-from events.tickets.mails import (
-    Whereabouts,
-    send_called_off_mail,
-    send_moved_mail,
-    send_other_time_mail,
-    send_ticket_mail,
-)
 from orders.fulfilling import fulfil
 from orders.mails import send_confirmation_mail
 from orders.models import Order
@@ -235,9 +230,9 @@ def test_mails_are_on_the_pages_clock(world: World) -> None:
     send_moved_mail(entry.pk, order.pk, old=Whereabouts(STARTS + timedelta(days=2), ""))
     send_other_time_mail(world.booking.pk, old=Whereabouts(STARTS + timedelta(days=2), ""))
     send_on(world.tickets[0], to="friend@example.org", holder="A friend", who="user:1", at=NOW)
-    send_ticket_mail(world.tickets[0].pk)
+    events.jobs.tell_new_holder(world.tickets[0].pk)
     call_off(entry.pk, money_back=True, who="user:1", why="Rain", may_send=False)
-    send_called_off_mail(entry.pk, order.pk)
+    events.jobs.tell_called_off(entry.pk, order.pk)
     now_in_the_database()
     tell_called_off(entry_id=entry.pk)
     tell_owed(user_id=world.owner.pk, number=1)
