@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 TYPED = "%Y-%m-%dT%H:%M"
 MIDNIGHT, LAST_MINUTE = time(0), time(23, 59)
-#: Days that an address may ask for; anything else means today.
+#: Days that an address may ask for.
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
 
 

@@ -19,9 +19,10 @@ from events.admin.asking import Asked, Question, asked_first
 from events.admin.calling_off import calling_off_view
 from events.admin.entry_forms import with_link
 from events.models import CalendarEntry
+from events.organising.desk import DeskAdmin
 from events.payees import payee_of, unpayable
 from events.rooms.events import RoomTaken, hold_room, lock_rooms
-from events.scoping import ScopedAdmin, sign_for
+from events.scoping import sign_for
 from events.states import EntryState
 from events.transitions import call_off_event, publish, unpublish, was_ordered
 from ledger.arrows import IllegalTransition
@@ -112,7 +113,7 @@ def why_not(arrow: Arrow, entry: CalendarEntry) -> str:
     return gettext("“%(title)s” holds tickets.") % title
 
 
-def arrow_view(model_admin: ScopedAdmin[Any], request: HttpRequest, pk: int, name: str) -> HttpResponse:
+def arrow_view(model_admin: DeskAdmin[CalendarEntry], request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Ask (GET), then do (POST). Another page's event is not found; who may only look is refused."""
     entry = model_admin.get_queryset(request).filter(pk=pk).first()
     arrow = ARROWS.get(name)
@@ -166,7 +167,7 @@ def costs_something(entry: CalendarEntry) -> bool:
 
 
 def _follow_all(
-    arrow: Arrow, model_admin: ScopedAdmin[Any], request: HttpRequest, rows: QuerySet[CalendarEntry]
+    arrow: Arrow, model_admin: DeskAdmin[CalendarEntry], request: HttpRequest, rows: QuerySet[CalendarEntry]
 ) -> None:
     done = 0
     # The list shows what one may see; the actions are for what one may change.
@@ -186,7 +187,7 @@ def _follow_all(
 
 
 def _to_be_moved(
-    arrow: Arrow, desk: ScopedAdmin[Any], request: HttpRequest, rows: QuerySet[Any]
+    arrow: Arrow, desk: DeskAdmin[CalendarEntry], request: HttpRequest, rows: QuerySet[Any]
 ) -> list[CalendarEntry]:
     """Those of `rows` that would go along `arrow` now."""
     mine = rows.filter(desk.scope(request, desk.edits), state=arrow.source).select_related("calendar__page")
@@ -194,7 +195,7 @@ def _to_be_moved(
 
 
 def _question_of(arrow: Arrow) -> Asked:
-    def question(desk: ScopedAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> Question:
+    def question(desk: DeskAdmin[CalendarEntry], request: HttpRequest, rows: QuerySet[Any]) -> Question:
         found = _to_be_moved(arrow, desk, request, rows)
         words = ngettext("%(n)d of %(all)d chosen events.", "%(n)d of %(all)d chosen events.", len(found))
         said = [words % {"n": len(found), "all": rows.count()}, str(arrow.question)]
@@ -206,13 +207,13 @@ def _question_of(arrow: Arrow) -> Asked:
 
 @admin.action(description=_("Publish the selected drafts"), permissions=["change"])
 @asked_first(_question_of(ARROWS["publish"]))
-def publish_all(model_admin: ScopedAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> None:
+def publish_all(model_admin: DeskAdmin[CalendarEntry], request: HttpRequest, rows: QuerySet[Any]) -> None:
     _follow_all(ARROWS["publish"], model_admin, request, rows)
 
 
 @admin.action(description=_("Send the selected events back to draft"), permissions=["change"])
 @asked_first(_question_of(ARROWS["back-to-draft"]))
-def unpublish_all(model_admin: ScopedAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> None:
+def unpublish_all(model_admin: DeskAdmin[CalendarEntry], request: HttpRequest, rows: QuerySet[Any]) -> None:
     _follow_all(ARROWS["back-to-draft"], model_admin, request, rows)
 
 

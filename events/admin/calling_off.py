@@ -1,7 +1,5 @@
 """Call off an event in the admin: first what it would do, then the reason and whether the money goes back."""
 
-from typing import Any
-
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from events.admin.reasons import ReasonForm
 from events.models import CalendarEntry
 from events.organising.calling_off import call_off, effect_of
-from events.scoping import PAY_BACK, ScopedAdmin
+from events.organising.desk import DeskAdmin
+from events.scoping import PAY_BACK
 from ledger.arrows import IllegalTransition
 
 BACK, KEPT = "back", "kept"
@@ -29,7 +28,7 @@ class CallOffForm(ReasonForm):
     field_order = ("money", "reason")
 
 
-def calling_off_view(model_admin: ScopedAdmin[Any], request: HttpRequest, entry: CalendarEntry) -> HttpResponse:
+def calling_off_view(model_admin: DeskAdmin[CalendarEntry], request: HttpRequest, entry: CalendarEntry) -> HttpResponse:
     """Show what it would do (GET), then do it (POST); who may change `entry` has been asked already."""
     may_send = model_admin.within(request, PAY_BACK, entry)
     form = CallOffForm(request.POST if request.method == "POST" else None)

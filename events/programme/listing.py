@@ -15,12 +15,14 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from events.local_times import FIRST_DAY, LAST_DAY
-from events.models import CalendarEntry, EntryQuerySet, Page
+from events.models import Calendar, CalendarEntry, EntryQuerySet, Page
 from events.selling import Obstacle, Offer, offers_of
 from events.states import EntryState
 from ledger.money import Money
 
 LONGEST_SEARCH = 100
+#: Coming events that a room's page shows.
+EVENTS_OF_ROOM = 6
 #: Until then a night belongs to the day on which it began.
 MORNING = time(6)
 
@@ -181,6 +183,12 @@ def as_listed(entry: CalendarEntry, offers: list[Offer], *, at: datetime) -> Lis
         several_prices=bool(prices) and prices[0] != prices[-1],
         availability=_availability(entry, offers, open_offers, at),
     )
+
+
+def events_context(room: Calendar, *, at: datetime) -> dict[str, object]:
+    """What is on in `room`, below the times on its page, for everybody."""
+    entries = coming(CalendarEntry.objects.filter(calendar=room), at=at)
+    return {"events": listed(entries.order_by("starts_at", "pk")[:EVENTS_OF_ROOM], at=at)}
 
 
 def _amount(price: Money) -> Decimal:

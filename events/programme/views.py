@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 
+from accounts.visitors import visitor_of
 from events.models import Calendar, CalendarEntry, CalendarQuerySet, EntryQuerySet, Page
 from events.payees import takes_payments
 from events.programme.listing import (
@@ -16,6 +17,7 @@ from events.programme.listing import (
     Wanted,
     as_listed,
     coming,
+    events_context,
     listed,
     month_of,
     past,
@@ -25,7 +27,8 @@ from events.programme.listing import (
 )
 from events.programme.paging import Uncounted
 from events.rooms import RoomHours
-from events.rooms.views import room
+from events.rooms.showing import RoomWanted
+from events.rooms.views import room_context
 from events.selling import offers_of
 from events.tickets.invitations import CONTENT_TYPE, ics
 from ledger import clock
@@ -64,11 +67,12 @@ def calendar(request: HttpRequest, page_slug: str, slug: str) -> HttpResponse:
     shown = get_object_or_404(
         Calendar.objects.select_related("page"), page__slug=page_slug, page__is_published=True, slug=slug
     )
+    now = clock.now()
     if shown.is_bookable and "past" not in request.GET:
         hours = RoomHours.of(shown)
         if hours.rules is not None:
-            return room(request, hours)
-    now = clock.now()
+            context = room_context(hours, visitor_of(request), RoomWanted.of(request.GET.dict()), at=now)
+            return render(request, "events/room.html", context | events_context(shown, at=now))
     entries = CalendarEntry.objects.filter(calendar=shown)
     context = _programme(request, entries, Calendar.objects.none(), pages=[shown.page], at=now)
     return render(request, "events/calendar.html", context | {"calendar": shown, "page": shown.page})

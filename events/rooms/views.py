@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -14,22 +14,12 @@ from accounts.visitors import Visitor, keep_cart, opens_carts, visitor_of
 from events.booking import TimeRefusal, put_booking_in_cart
 from events.buying import PurchaseRefusal
 from events.models import Calendar, CalendarEntry
-from events.programme.listing import coming, listed
+from events.programme.listing import events_context
 from events.rooms import RoomHours, Span, busy_in
 from events.rooms.reading import BadTime, read_time
 from events.rooms.showing import Own, RoomWanted, Standing, Time, busy_around, shown
 from events.states import HELD, EntryState
 from ledger import clock
-
-#: Coming events that a room's page shows below its times.
-EVENTS_SHOWN = 6
-
-
-def room(request: HttpRequest, hours: RoomHours) -> HttpResponse:
-    """The page of a bookable calendar (events.programme.views.calendar found it)."""
-    now = clock.now()
-    context = room_context(hours, visitor_of(request), RoomWanted.of(request.GET.dict()), at=now)
-    return render(request, "events/room.html", context | events_context(hours.calendar, at=now))
 
 
 @form_of(lambda page_slug, slug: reverse("calendar", args=[page_slug, slug]))
@@ -93,12 +83,6 @@ def room_context(hours: RoomHours, visitor: Visitor, wanted: RoomWanted, *, at: 
         "yours": yours,
         "access_note": next((row.access_note for row in yours if row.is_valid), ""),
     }
-
-
-def events_context(calendar: Calendar, *, at: datetime) -> dict[str, object]:
-    """What is on in the room, for everybody."""
-    entries = coming(CalendarEntry.objects.filter(calendar=calendar), at=at)
-    return {"events": listed(entries.order_by("starts_at", "pk")[:EVENTS_SHOWN], at=at)}
 
 
 def _nearest(hours: RoomHours, refusal: Exception) -> list[Time]:
