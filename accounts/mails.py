@@ -11,8 +11,6 @@ from django.template.loader import render_to_string
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from config.environment import is_public
-
 #: Titles in a subject are cut to so many letters: what follows them is to be seen, too.
 TITLE = 70
 #: No holiday notice comes back (RFC 3834; Exchange reads its own).
@@ -34,6 +32,7 @@ def letter(
 
     `number` names it: sent twice under one number (the worker was killed in between) it is one mail to a mailbox.
     """
+    host = settings.MAIL_HOST
     told = {
         **context,
         "subject": one_line(subject),
@@ -47,7 +46,7 @@ def letter(
         from_email=_sender(voice),
         to=[to],
         reply_to=[one_line(address) for address in voice.answers_to],
-        headers={"Message-ID": f"<{number}@{host()}>" if number else make_msgid(domain=host()), **BY_A_MACHINE},
+        headers={"Message-ID": f"<{number}@{host}>" if number else make_msgid(domain=host), **BY_A_MACHINE},
     )
     mail.attach_alternative(render_to_string(f"{template}.html", told), "text/html")
     return mail
@@ -56,12 +55,6 @@ def letter(
 def site_name() -> str:
     """What the site calls itself in mails: the name of its sender (EMAIL_URL, `?from=`)."""
     return parseaddr(settings.DEFAULT_FROM_EMAIL)[0] or urlsplit(settings.SITE_URL).netloc
-
-
-def host() -> str:
-    """Where our mails come from: the site's host, or the sender's where that one has no name in the world."""
-    name = urlsplit(settings.SITE_URL).hostname or ""
-    return name if is_public(name) else parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
 
 
 def _sender(voice: Voice) -> str:

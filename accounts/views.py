@@ -8,7 +8,6 @@ from allauth.account.utils import get_next_redirect_url
 from allauth.account.views import ConfirmLoginCodeView, LoginView
 from allauth.core import ratelimit
 from allauth.core.exceptions import RateLimited
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
@@ -28,7 +27,6 @@ from accounts.codes import CodeProcess, signed_in_by_code
 from accounts.forms import EnterCodeForm, SignInForm
 from accounts.requests import signed_in
 from accounts.watching import sign_in_failed
-from dev.demo.accounts import DEMO_ACCOUNTS, DEMO_PASSWORD
 from ledger import clock
 
 log = logging.getLogger(__name__)
@@ -67,10 +65,8 @@ class SignInView(LoginView):  # type: ignore[misc]  # allauth ships no types
         return response
 
     def get_context_data(self, **kwargs: object) -> dict[str, object]:
-        context: dict[str, object] = super().get_context_data(**kwargs) | {"next": self.get_next_url()}
-        if settings.DEBUG:
-            context |= {"demo_accounts": DEMO_ACCOUNTS, "demo_password": DEMO_PASSWORD}
-        return context
+        context: dict[str, object] = super().get_context_data(**kwargs)
+        return context | {"next": self.get_next_url()}
 
 
 class EnterCodeView(ConfirmLoginCodeView):  # type: ignore[misc]  # allauth ships no types

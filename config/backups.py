@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from dev.postgres import Binaries, last_line, with_programs
+from config.programs import Binaries, last_line, with_programs
 
 #: What libpq reads from its environment: nothing of it, a password least of all, stands in a list of processes.
 VARIABLES = {

@@ -1,48 +1,76 @@
-"""What the doctor looks at of the machine: static files, the data folder, the sender, clocks, backups, tables."""
+"""The doctor: looks at a deployment, its settings, files, database and mail, and at the shop; says what to do."""
 
 import filecmp
 import ipaddress
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage, staticfiles_storage
 from django.core.exceptions import ValidationError
+from django.core.mail import get_connection
 from django.core.validators import validate_email
-from django.db import connection
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
 from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
 
 from config import keeping
 from config.backups import noted
+from config.programs import OLDEST_MAJOR
 from ledger import clock
+from payments.watch.doctor import look_at_merchants, look_at_work
+from payments.watch.health import Finding, in_words
 
 #: A night's backup that was missed is told the day after.
 BACKUP_MOST = timedelta(days=2)
 FREE_LEAST = 500_000_000
+#: Where mail goes when it goes to nobody.
+NOWHERE = ("console", "filebased", "locmem", "dummy")
 #: Names that no mail server of the world has (RFC 2606).
 EXAMPLES = ("example.com", "example.net", "example.org", "example")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at; `advice` is what to do, "" when it is well."""
+def examine(*, at: datetime) -> Iterator[Finding]:
+    """All findings, one after the other; a database that does not answer, or is of an earlier version, ends it."""
+    yield from _address()
+    yield from _files(at)
+    try:
+        missing = yield from _database()
+        yield from _size_and_clock()
+    except DatabaseError as error:
+        yield Finding("database", f"It does not answer: {str(error).splitlines()[0]}", "Mend DATABASE_URL.")
+        return
+    if missing:
+        return
+    yield from look_at_merchants()
+    yield _mail()
+    yield _sender()
+    yield from look_at_work(at=at)
 
-    name: str
-    words: str
-    advice: str = ""
 
-    @property
-    def is_well(self) -> bool:
-        return not self.advice
+def _address() -> Iterator[Finding]:
+    parts = urlsplit(settings.SITE_URL)
+    webhook = settings.SITE_URL + reverse("sumup_webhook")
+    if parts.scheme != "https":
+        yield Finding("address", f"SumUp is told {webhook}", "Set SITE_URL to the site's https:// address.")
+    elif is_local(parts.hostname or ""):
+        yield Finding("address", f"SumUp is told {webhook}", "Set SITE_URL to an address that SumUp can reach.")
+    else:
+        yield Finding("address", f"SumUp calls {webhook}")
+    if settings.DEBUG:
+        yield Finding("debug", "DEBUG is on: this is a demo.", "Set DEBUG=0 where real money is taken.")
+    else:
+        yield Finding("debug", "DEBUG is off.")
 
 
-def look_at_files(*, at: datetime) -> Iterator[Finding]:
+def _files(at: datetime) -> Iterator[Finding]:
     """What lies in folders: nothing of it asks the database."""
     yield _static()
     yield _data_folder()
@@ -109,14 +137,29 @@ def _backup(at: datetime) -> Finding:
     except OSError as error:
         words = f"{mark}: {error.strerror}"
     else:
-        words = f"the last was made {told(age)} ago"
+        words = f"the last was made {in_words(age)} ago"
         if age <= BACKUP_MOST:
             return Finding("backup", words)
     advice = f"Run manage.py backup every night; if another program makes them, let it touch {mark}."
     return Finding("backup", words, "" if settings.DEBUG else advice)
 
 
-def look_at_sender() -> Finding:
+def _mail() -> Finding:
+    backend = settings.EMAIL_BACKEND.split(".")[-2]
+    if backend in NOWHERE:
+        advice = "" if settings.DEBUG else "Set EMAIL_URL to a mail server: nobody gets a ticket or a sign-in code."
+        return Finding("mail", f"Mail goes to nobody ({backend}).", advice)
+    where = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    try:
+        mailer = get_connection()
+        mailer.open()
+        mailer.close()
+    except OSError as error:  # smtplib's errors are OSErrors
+        return Finding("mail", f"{where}: {type(error).__name__}: {error}", "Mend EMAIL_URL, or the mail server.")
+    return Finding("mail", f"{where} takes our mail.")
+
+
+def _sender() -> Finding:
     """Who mails are from: servers refuse what comes of no domain, and an answer goes nowhere."""
     sender = settings.DEFAULT_FROM_EMAIL
     address = parseaddr(sender)[1]
@@ -138,7 +181,22 @@ def is_local(host: str) -> bool:
         return "." not in host or host.endswith((".local", ".localhost", ".internal", ".lan", ".test", ".invalid"))
 
 
-def look_at_database() -> Iterator[Finding]:
+def _database() -> Generator[Finding, None, int]:
+    """Answers how many migrations are missing."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version_num")
+        (number,) = cursor.fetchone() or ("0",)
+    major = int(number) // 10000
+    old = "" if major >= OLDEST_MAJOR else f"Foyer needs PostgreSQL {OLDEST_MAJOR} or newer."
+    yield Finding("database", f"PostgreSQL {major}", old)
+    executor = MigrationExecutor(connection)
+    missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    words = f"{missing} are missing" if missing else "all are in"
+    yield Finding("migrations", words, "Run manage.py migrate." if missing else "")
+    return missing
+
+
+def _size_and_clock() -> Iterator[Finding]:
     """Its letters, its clock (which /readyz judges), and what is large in it."""
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_encoding")
@@ -157,10 +215,3 @@ def look_at_database() -> Iterator[Finding]:
 def size(number: int) -> str:
     """Bytes for people."""
     return filesizeformat(number).replace("\xa0", " ")
-
-
-def told(age: timedelta) -> str:
-    hours = int(age.total_seconds() // 3600)
-    if hours >= 48:
-        return f"{hours // 24} days"
-    return f"{hours} hours" if hours else f"{int(age.total_seconds() // 60)} minutes"

@@ -4,6 +4,7 @@ A secret may also stand in a file, named by ``<NAME>_FILE`` (container secrets).
 """
 
 import os
+from email.utils import parseaddr
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,8 @@ def is_public(host: str) -> bool:
 def mail(name: str, default: str, *, host: str = "") -> dict[str, object]:
     """Django's EMAIL_* settings from one address: `smtp+tls://user:password@host:587`,
     `smtps://…`, `smtp://…`, `console:`, `memory:`, `file:///folder`; `?from=` names the sender, who else is of the
-    site's own `host`, and of no place in the world where that has no public name."""
+    site's own `host`, and of no place in the world where that has no public name. MAIL_HOST is where our mails come
+    from: the site's host, or the sender's where that one has no name in the world."""
     value = text(name, default).strip()
     parts = _parts(name, value)
     scheme = parts.scheme
@@ -117,9 +119,10 @@ def mail(name: str, default: str, *, host: str = "") -> dict[str, object]:
         )
     if by_smtp and parts.path.strip("/"):
         raise _unreadable(name)
-    own = f"Foyer <tickets@{host if is_public(host) else 'foyer.example'}>"
-    sender = _options(name, parts, {"from"}).get("from", own)
-    settings: dict[str, object] = {"DEFAULT_FROM_EMAIL": sender, "SERVER_EMAIL": sender}
+    public = host if is_public(host) else ""
+    sender = _options(name, parts, {"from"}).get("from", f"Foyer <tickets@{public or 'foyer.example'}>")
+    place = public or parseaddr(sender)[1].rpartition("@")[2]
+    settings: dict[str, object] = {"DEFAULT_FROM_EMAIL": sender, "SERVER_EMAIL": sender, "MAIL_HOST": place}
     if by_smtp:
         settings |= {
             "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",

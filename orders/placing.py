@@ -1,11 +1,10 @@
 """Placing an order: the cart is read under lock, priced from what was locked, and claimed all or nothing."""
 
 import hmac
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from operator import itemgetter
 from uuid import UUID
 
 from django.conf import settings
@@ -102,46 +101,74 @@ def _place(user: User, pages: Collection[Page] | None, token: UUID, seen: str, a
     if not cart.groups:
         raise EmptyCart
     if known:
-        wanted = [group.page.pk for group in cart.groups]
-        awaiting = Order.objects.of_user(user).awaiting().of_pages(wanted).first()
-        if awaiting is not None:
-            raise OrderAwaiting(awaiting)
+        _refuse_second(user, cart)
+    return _claim(user, cart, _agreed(cart, seen), token, at)
+
+
+def _refuse_second(user: User, cart: Cart) -> None:
+    """One order of the same pages is paid or ended before the next is placed."""
+    awaiting = Order.objects.of_user(user).awaiting().of_pages([group.page.pk for group in cart.groups]).first()
+    if awaiting is not None:
+        raise OrderAwaiting(awaiting)
+
+
+def _agreed(cart: Cart, seen: str) -> list[Claim]:
+    """What is claimed of `cart`, when that is what the buyer has seen; raises when it is not, or nothing is left."""
     claims = [Claim(line) for line in cart.lines if line.fits]
     if not hmac.compare_digest(seen.encode(), digest((claim.line, claim.line.fits) for claim in claims).encode()):
         raise ShortLines if hmac.compare_digest(seen.encode(), cart.digest().encode()) else CartChanged
     if not claims:
         raise ShortLines
-    return _claim(user, cart, claims, token, at)
+    return claims
 
 
 def _locked_cart(user: User, pages: Collection[Page] | None, at: datetime) -> Cart:
     """The cart built from locked rows: what they count against first, table by table, then the rows themselves."""
     keys = _pending_keys(user, pages)
-    booked, sold = keys[LineKind.BOOKING], keys[LineKind.PRODUCT]
-    locked_by_pk(Calendar.objects.all(), {room for _pk, room, _type in booked})
+    tickets, bookings, items = keys[LineKind.TICKET], keys[LineKind.BOOKING], keys[LineKind.PRODUCT]
+    locked_by_pk(Calendar.objects.all(), bookings.parents)
     entries = locked_by_pk(
-        CalendarEntry.objects.select_related("calendar__page__merchant"),
-        {entry for _pk, entry, _type in keys[LineKind.TICKET]} | {pk for pk, _room, _type in booked},
+        CalendarEntry.objects.select_related("calendar__page__merchant"), tickets.parents | bookings.pks
     )
-    plain = {entry for _pk, entry, type_ in keys[LineKind.TICKET] if not type_}
-    with_types = set(TicketType.objects.filter(entry__in=plain).values_list("entry", flat=True)) if plain else set()
-    types = locked_by_pk(TicketType.objects.all(), {type_ for _pk, _entry, type_ in keys[LineKind.TICKET] if type_})
-    products = locked_by_pk(Product.objects.select_related("page__merchant"), {product for _pk, product, _type in sold})
-    tickets = locked_by_pk(Ticket.objects.pending_for(user), {pk for pk, *_rest in keys[LineKind.TICKET]}).values()
-    items = locked_by_pk(ProductItem.objects.pending_for(user), {pk for pk, *_rest in sold}).values()
-    for ticket in tickets:
+    _note_types(entries, tickets.untyped)
+    types = locked_by_pk(TicketType.objects.all(), tickets.types)
+    products = locked_by_pk(Product.objects.select_related("page__merchant"), items.parents)
+    own_tickets = list(locked_by_pk(Ticket.objects.pending_for(user), tickets.pks).values())
+    own_items = list(locked_by_pk(ProductItem.objects.pending_for(user), items.pks).values())
+    for ticket in own_tickets:
         ticket.entry = entries[ticket.entry_id]
-        ticket.entry.has_types = ticket.entry_id in with_types
         ticket.ticket_type = types[ticket.ticket_type_id] if ticket.ticket_type_id else None
-    for item in items:
+    for item in own_items:
         item.product = products[item.product_id]
-    bookings = [entries[pk] for pk, *_rest in booked if pk in entries]
-    mine = [row for row in bookings if row.state == EntryState.PENDING and row.user_id == user.pk]
-    return build(with_rooms(list(tickets), mine, list(items)), at=at)
+    own_bookings = [
+        row
+        for pk, row in entries.items()
+        if pk in bookings.pks and row.state == EntryState.PENDING and row.user_id == user.pk
+    ]
+    return build(with_rooms(own_tickets, own_bookings, own_items), at=at)
 
 
-def _pending_keys(user: User, pages: Collection[Page] | None) -> dict[LineKind, list[tuple[int, int, int | None]]]:
-    """(pk, what it counts against, ticket type) of each pending row of `user`, by kind: one query."""
+def _note_types(entries: Mapping[int, CalendarEntry], untyped: Collection[int]) -> None:
+    """Whether events that are bought at their own price sell by types by now: one query, where there are such."""
+    if untyped:
+        with_types = set(TicketType.objects.filter(entry__in=untyped).values_list("entry", flat=True))
+        for pk in untyped:
+            entries[pk].has_types = pk in with_types
+
+
+@dataclass
+class Keys:
+    """The pending rows of one kind, what they count against (an event, a room, a product), and tickets' types."""
+
+    pks: set[int] = field(default_factory=set)
+    parents: set[int] = field(default_factory=set)
+    types: set[int] = field(default_factory=set)
+    #: Events of tickets that have no type.
+    untyped: set[int] = field(default_factory=set)
+
+
+def _pending_keys(user: User, pages: Collection[Page] | None) -> dict[LineKind, Keys]:
+    """The keys of each pending row of `user`, by kind: one query."""
     nothing = Value(None, output_field=BigIntegerField())
     tickets = Ticket.objects.pending_for(user)
     bookings = CalendarEntry.objects.in_cart_of(Visitor(user=user))
@@ -156,10 +183,16 @@ def _pending_keys(user: User, pages: Collection[Page] | None) -> dict[LineKind, 
         items.annotate(kind_=Value(LineKind.PRODUCT), of_=F("product_id"), type_=nothing),
     ]
     first, *others = [rows.order_by().values_list(*names) for rows in parts]
-    found: dict[LineKind, list[tuple[int, int, int | None]]] = {kind: [] for kind in LineKind}
-    for kind, pk, of, type_ in sorted(first.union(*others, all=True), key=itemgetter(1)):
-        found[LineKind(kind)].append((pk, of, type_))
-    return found
+    keys = {kind: Keys() for kind in LineKind}
+    for kind, pk, parent, type_ in first.union(*others, all=True):
+        of_kind = keys[LineKind(kind)]
+        of_kind.pks.add(pk)
+        of_kind.parents.add(parent)
+        if type_:
+            of_kind.types.add(type_)
+        else:
+            of_kind.untyped.add(parent)
+    return keys
 
 
 def _claim(user: User, cart: Cart, claims: Sequence[Claim], token: UUID, at: datetime) -> Order:

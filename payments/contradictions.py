@@ -14,8 +14,8 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from ledger.locking import retried
-from orders.models import Order
 from payments.cases import write_case
+from payments.locks import locked_checkout
 from payments.models import Case, Checkout
 from payments.states import CaseKind
 from payments.sumup import CHARGE_BACK, REFUND, EventAnswer, FullTransactionAnswer, HistoryItem
@@ -115,8 +115,7 @@ def put_before_a_person(
 
 
 def _put(checkout_pk: int, source: str, found: Collection[Contradiction], who: str, at: datetime) -> int:
-    list(Order.objects.filter(checkouts=checkout_pk).locked().values_list("pk"))
-    checkout = Checkout.objects.filter(pk=checkout_pk).locked().get()
+    _order, checkout = locked_checkout(checkout_pk)
     return put_locked(checkout, source, found, who=who, at=at)
 
 

@@ -15,6 +15,7 @@ from procrastinate.exceptions import AlreadyEnqueued
 from ledger import clock
 from orders.models import Order
 from payments.cases import open_lost_key_cases
+from payments.checkouts import mails as checkout_mails  # noqa: F401
 from payments.checkouts.ending import release
 from payments.checkouts.settling import PAUSE, Verdict, settle
 from payments.merchants import WrongAccount, ensure_site_merchant

@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 from django.db import transaction
 
+from dev.shape import ROOMS
 from events.models import CalendarEntry, Ticket, TicketType
+from ledger.locking import ORDER
 from orders.models import Order
 from tests.factories import EventFactory, TicketTypeFactory
 from tests.ledger.lives import a_checkout, a_ticket
-from tests.ledger.watching import ORDER, watched
+from tests.ledger.watching import watched
 from tests.payments.lived_in import live_in
 from tests.simulator import SimulatorProcess
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ["accounts", "cart", "config", "events", "ledger", "market", "orders", "payments"]
 #: The one statement that moves a state.
 HOME = "ledger/moves.py"
 BORN = {"draft", "pending", "awaiting_payment", "new", "requested"}

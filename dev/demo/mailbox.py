@@ -99,12 +99,12 @@ def demo_only(view: View) -> View:
 @demo_only
 def mail_list(request: HttpRequest) -> HttpResponse:
     kept = bool(getattr(settings, "EMAIL_FILE_PATH", None))
-    return render(request, "accounts/mail_list.html", {"mails": outbox(), "kept": kept})
+    return render(request, "dev/mail_list.html", {"mails": outbox(), "kept": kept})
 
 
 @demo_only
 def mail(request: HttpRequest, key: str) -> HttpResponse:
-    return render(request, "accounts/mail.html", {"mail": find(key)})
+    return render(request, "dev/mail.html", {"mail": find(key)})
 
 
 @demo_only

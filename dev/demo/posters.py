@@ -1,6 +1,6 @@
 """Draws the demo's event pictures: flat posters of a small venue, the same bytes on every run.
 
-`python -m dev.demo.posters static/demo` writes them (1280 x 720 webp, at most 60 KB each). They are kept in the
+`python -m dev.demo.posters dev/demo/pictures` writes them (1280 x 720 webp, at most 60 KB each). They are kept in the
 repository, so nothing draws at run time; this is how to change them.
 """
 

@@ -1,6 +1,6 @@
 """Draws the pictures of the demo's products, in the manner of the events' posters.
 
-`python -m dev.demo.products static/demo` writes them.
+`python -m dev.demo.products dev/demo/pictures` writes them.
 """
 
 import math

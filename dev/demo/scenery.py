@@ -263,7 +263,7 @@ ORDERS = (
 REFUND = "mug and poster"
 OUTSIDE = "record and candle"
 
-#: What each picture of static/demo shows.
+#: What each picture of dev/demo/pictures shows.
 SHOWN = {
     "candle": "A lit candle in the dark",
     "ceramics": "Three painted clay jugs on a shelf",

@@ -2,10 +2,10 @@
 
 from datetime import datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from allauth.account.models import EmailAddress
-from django.conf import settings
 from django.core.files import File
 from django.db import transaction
 
@@ -33,6 +33,8 @@ from ledger.signing import sign
 from market.models import Product
 from payments.merchants import client_for, ensure_site_merchant
 
+#: One picture of each thing that is shown (dev.demo.posters draws them).
+PICTURES = Path(__file__).parent / "pictures"
 #: How many people bought before anybody comes.
 GUESTS = 14
 
@@ -192,6 +194,6 @@ def _product(product: DemoProduct, position: int) -> None:
 
 def _show(row: Pictured, name: str) -> None:
     """Give a new row a picture of the demo, by the way that all pictures take."""
-    with (settings.BASE_DIR / "static" / "demo" / f"{name}.webp").open("rb") as file:
+    with (PICTURES / f"{name}.webp").open("rb") as file:
         row.picture.save(name, File(file), save=False)
     row.picture_alt = SHOWN[name]

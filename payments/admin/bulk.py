@@ -16,10 +16,11 @@ from ledger.locking import Contention
 from ledger.money import Money, total
 from payments.admin.orders import MoneyAdmin
 from payments.admin.refund_scope import Reach, reach_of
+from payments.balance import left_of
 from payments.models import Checkout
 from payments.refunds.asking import RefundRefused, Wish, request_refund
 from payments.refunds.debts import by_currency
-from payments.refunds.rows import TABLES, SoldRow, left_of
+from payments.refunds.rows import TABLES, SoldRow
 from payments.states import RefundKind
 
 MOST = 100

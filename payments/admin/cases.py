@@ -3,13 +3,17 @@
 from collections.abc import Collection
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from events.models import Booking, Page, Ticket
@@ -19,10 +23,11 @@ from events.states import TicketState
 from ledger import clock
 from ledger.money import Money
 from market.models import ProductItem
-from payments.admin.decisions import decision_view, offered
+from payments.admin.decisions import DECISIONS, offered
 from payments.admin.orders import DECIDE, MoneyAdmin
 from payments.admin.ways_out import ways_out
 from payments.models import Case
+from payments.reconcile.strays import LinkRefusal
 from payments.refunds.debts import SURPLUS, Scope, owed_sums
 
 #: Where what is owed is listed, by kind: the model, and the list's parameter for the state.
@@ -64,7 +69,36 @@ class CaseAdmin(MoneyAdmin):
         return [path("<int:pk>/decide/<slug:name>/", view, name="payments_case_decide"), *super().get_urls()]
 
     def decision(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
-        return decision_view(self, request, pk, name)
+        """Ask for the reason (GET), then do it (POST). Another page's case is not found; who only looks is refused."""
+        case = self.get_queryset(request).filter(pk=pk).first()
+        decision = DECISIONS.get(name)
+        if case is None or decision is None or decision.kind != case.kind:
+            raise Http404
+        if not self.may_decide(request, case):
+            raise PermissionDenied
+        form = decision.form(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            try:
+                is_done = decision.do(case, who=f"user:{request.user.pk}", data=form.cleaned_data, at=clock.now())
+            except LinkRefusal as refusal:
+                form.add_error("code", str(refusal))
+            else:
+                if is_done:
+                    messages.success(request, str(decision.done))
+                else:
+                    messages.error(request, gettext("Nothing was done: this was decided or answered meanwhile."))
+                return redirect("admin:payments_case_change", case.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": decision.label,
+            "subtitle": str(case),
+            "case": case,
+            "decision": decision,
+            "form": form,
+            "opts": self.opts,
+        }
+        status = 422 if form.is_bound else 200
+        return TemplateResponse(request, "admin/foyer/decision.html", context, status=status)
 
     def may_decide(self, request: HttpRequest, row: Case) -> bool:
         return self.within(request, DECIDE, row)

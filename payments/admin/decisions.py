@@ -3,31 +3,20 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from django import forms
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.utils.functional import Promise
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.reasons import ReasonForm
-from ledger import clock
+from payments.balance import unexplained
 from payments.cases import close_case
 from payments.checkouts.ending import free_anyway
 from payments.checkouts.settling import accept_mismatch, can_accept, give_again, is_whole
 from payments.models import Case, Checkout
-from payments.reconcile.strays import LinkRefusal, link
+from payments.reconcile.strays import link
 from payments.refunds.losses import beyond_price, take_loss
-from payments.refunds.rows import unexplained
 from payments.states import CaseKind, CheckoutState
-
-if TYPE_CHECKING:
-    from payments.admin import CaseAdmin
 
 
 @dataclass(frozen=True)
@@ -49,6 +38,12 @@ class Decision:
     offered: Callable[[Checkout | None], bool] = lambda _checkout: True
     form: type[ReasonForm] = ReasonForm
     act_on: Callable[[Case, str, Mapping[str, str], datetime], bool] | None = None
+
+    def do(self, case: Case, *, who: str, data: Mapping[str, str], at: datetime) -> bool:
+        """Do it, with what its form gave."""
+        if self.act_on is not None:
+            return self.act_on(case, who, data, at)
+        return self.act(case, who, data["reason"], at)
 
 
 class LinkForm(ReasonForm):
@@ -199,42 +194,3 @@ def offered(case: Case) -> list[Decision]:
     if case.closed_at is not None:
         return []
     return [row for row in DECISIONS.values() if row.kind == case.kind and row.offered(case.checkout)]
-
-
-def _act(decision: Decision, case: Case, who: str, data: Mapping[str, str]) -> bool:
-    if decision.act_on is not None:
-        return decision.act_on(case, who, data, clock.now())
-    return decision.act(case, who, data["reason"], clock.now())
-
-
-def decision_view(model_admin: "CaseAdmin", request: HttpRequest, pk: int, name: str) -> HttpResponse:
-    """Ask for the reason (GET), then do it (POST). Another page's case is not found; who may only look is refused."""
-    case = model_admin.get_queryset(request).filter(pk=pk).first()
-    decision = DECISIONS.get(name)
-    if case is None or decision is None or decision.kind != case.kind:
-        raise Http404
-    if not model_admin.may_decide(request, case):
-        raise PermissionDenied
-    form = decision.form(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            done = _act(decision, case, f"user:{request.user.pk}", form.cleaned_data)
-        except LinkRefusal as refusal:
-            form.add_error("code", str(refusal))
-        else:
-            if done:
-                messages.success(request, str(decision.done))
-            else:
-                messages.error(request, gettext("Nothing was done: this was decided or answered meanwhile."))
-            return redirect("admin:payments_case_change", case.pk)
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "title": decision.label,
-        "subtitle": str(case),
-        "case": case,
-        "decision": decision,
-        "form": form,
-        "opts": model_admin.opts,
-    }
-    status = 422 if form.is_bound else 200
-    return TemplateResponse(request, "admin/foyer/decision.html", context, status=status)

@@ -18,11 +18,12 @@ from ledger.money import Money, total
 from payments.admin.orders import MoneyAdmin
 from payments.admin.refund_forms import ELSEWHERE, GIVE, KEEP, ExplainForm, RefundForm, SurplusForm
 from payments.admin.refund_scope import Reach, reach_of
+from payments.balance import left_of, unexplained
 from payments.models import Checkout, SumUpReport
 from payments.refunds.asking import RefundRefused, Wish, request_refund
 from payments.refunds.explaining import explain
 from payments.refunds.remedies import give_after_all, keep
-from payments.refunds.rows import TABLES, left_of, unexplained
+from payments.refunds.rows import TABLES
 from payments.states import RefundKind
 
 BUSY = gettext_lazy("So much happens to this order at this moment that your turn did not come. Please try again.")

@@ -4,8 +4,8 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from payments.balance import unexplained
 from payments.models import Case
-from payments.refunds.rows import unexplained
 from payments.states import CaseKind
 
 PAY_BACK = frozenset({CaseKind.SURPLUS, CaseKind.MISMATCH, CaseKind.GOODS})

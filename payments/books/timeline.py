@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Collection, Iterable
-from operator import attrgetter
+from functools import reduce
+from operator import attrgetter, or_
 
 from django.db.models import Q
 from django.utils.translation import gettext as _
@@ -70,46 +71,14 @@ def order_steps(order: Order, *, pages: Collection[int] | None, whole: bool) -> 
 
     `whole`: with what names amounts or words about the payment of the whole order.
     """
-    tickets = Ticket.objects.filter(order=order)
-    if pages is not None:
-        tickets = tickets.filter(entry__calendar__page_id__in=pages)
-    names = {("ticket", pk): f"{code[:4]} {code[4:8]}" for pk, code in tickets.values_list("pk", "code")}
-    ticket_ids = [pk for _subject, pk in names]
-    things = _things(order, pages)
-    names |= things
     checkouts = list(Checkout.objects.filter(order=order).order_by("pk"))
-    names |= {("checkout", checkout.pk): str(number) for number, checkout in enumerate(checkouts, 1)}
     refunds = list(Refund.objects.filter(checkout__order=order).order_by("pk"))
+    names = _ticket_names(order, pages) | _thing_names(order, pages)
+    names |= {("checkout", checkout.pk): str(number) for number, checkout in enumerate(checkouts, 1)}
     names |= {("refund", refund.pk): str(number) for number, refund in enumerate(refunds, 1)}
-    rows = list(
-        History.objects.filter(
-            Q(subject="order", subject_id=order.pk)
-            | Q(subject="refund", subject_id__in=[refund.pk for refund in refunds])
-            | Q(subject="checkout", subject_id__in=[checkout.pk for checkout in checkouts])
-            | Q(subject="ticket", subject_id__in=ticket_ids)
-            | Q(subject="calendarentry", subject_id__in=[pk for subject, pk in things if subject == "booking"])
-            | Q(subject="productitem", subject_id__in=[pk for subject, pk in things if subject == "productitem"])
-        ).order_by("id")
-    )
-    for row in rows:
-        if row.subject == "calendarentry":
-            row.subject = "booking"
+    rows = _history({("order", order.pk), *names})
     people = people_of(rows)
-    sentences = {
-        **SENTENCES,
-        **{("order", "state", state): sentence for state, sentence in ORDER.items()},
-        **{("checkout", "state", state): sentence for state, sentence in CHECKOUT.items()},
-        **{("refund", "state", state): sentence for state, sentence in REFUND.items()},
-        ("checkout", "is_applied", "true"): GIVEN,
-        **{
-            (subject, "state", state): Sentence(str(sentence), str(sentence))
-            for subject, (_name, told_of) in THINGS.items()
-            for state, sentence in told_of.items()
-        },
-    }
-    called = {**subjects(), **{subject: str(name) for subject, (name, _sentences) in THINGS.items()}}
-    called |= {"checkout": _("Payment"), "order": _("Order")}
-    words = Words(sentences, names, people, called, fields(), clock=lambda at: told(at, order.time_zone))
+    words = Words(_sentences(), names, people, _subjects(), fields(), clock=lambda at: told(at, order.time_zone))
     people |= people_named(refund.requested_by for refund in refunds)
     life = [
         *_births(order, checkouts, whole=whole),
@@ -120,17 +89,53 @@ def order_steps(order: Order, *, pages: Collection[int] | None, whole: bool) -> 
     return sorted(life, key=attrgetter("at"))
 
 
-def _things(order: Order, pages: Collection[int] | None) -> dict[tuple[str, int], str]:
+def _history(subjects: Iterable[tuple[str, int]]) -> list[History]:
+    """What history tells of `subjects`, oldest first; it knows a booking as an entry, and is answered as one."""
+    wanted: dict[str, list[int]] = {}
+    for subject, pk in subjects:
+        wanted.setdefault("calendarentry" if subject == "booking" else subject, []).append(pk)
+    of_any = reduce(or_, (Q(subject=subject, subject_id__in=pks) for subject, pks in sorted(wanted.items())))
+    rows = list(History.objects.filter(of_any).order_by("id"))
+    for row in rows:
+        if row.subject == "calendarentry":
+            row.subject = "booking"
+    return rows
+
+
+def _sentences() -> dict[tuple[str, str, str], Sentence]:
+    own = {"order": ORDER, "checkout": CHECKOUT, "refund": REFUND}
+    own |= {
+        subject: {state: Sentence(str(words), str(words)) for state, words in states.items()}
+        for subject, (_name, states) in THINGS.items()
+    }
+    moves = {(subject, "state", state): words for subject, states in own.items() for state, words in states.items()}
+    return {**SENTENCES, **moves, ("checkout", "is_applied", "true"): GIVEN}
+
+
+def _subjects() -> dict[str, str]:
+    things = {subject: str(name) for subject, (name, _sentences_of) in THINGS.items()}
+    return {**subjects(), **things, "checkout": _("Payment"), "order": _("Order")}
+
+
+def _ticket_names(order: Order, pages: Collection[int] | None) -> dict[tuple[str, int], str]:
+    """The tickets of an order, all or those of `pages`, by the beginning of their codes."""
+    tickets = Ticket.objects.filter(order=order)
+    if pages is not None:
+        tickets = tickets.filter(entry__calendar__page_id__in=pages)
+    return {("ticket", pk): f"{code[:4]} {code[4:8]}" for pk, code in tickets.values_list("pk", "code")}
+
+
+def _thing_names(order: Order, pages: Collection[int] | None) -> dict[tuple[str, int], str]:
     """The bookings and pieces of products of an order, all or those of `pages`, with what they are called."""
     bookings = CalendarEntry.objects.filter(order=order, kind=EntryKind.BOOKING).select_related("calendar__page")
     items = ProductItem.objects.filter(order=order).select_related("product")
     if pages is not None:
         bookings, items = bookings.filter(calendar__page__in=pages), items.filter(product__page__in=pages)
-    found = {
+    booked = {
         ("booking", row.pk): f"{row.calendar.name}, {told(row.starts_at, row.calendar.page.time_zone)}"
         for row in bookings
     }
-    return {**found, **{("productitem", row.pk): f"{row.product.name} {row.code[:4]}" for row in items}}
+    return {**booked, **{("productitem", row.pk): f"{row.product.name} {row.code[:4]}" for row in items}}
 
 
 def refund_steps(refund: Refund) -> list[Step]:

@@ -17,12 +17,13 @@ from orders.jobs import tell_lapsed
 from orders.models import Order
 from orders.releasing import ending_of, free
 from orders.states import OrderState
+from payments.balance import has_gone_back
 from payments.cases import close_held_cases, open_case
 from payments.checkouts.evidence import kept
 from payments.checkouts.settling import settle
+from payments.locks import locked_checkout
 from payments.merchants import PATIENT, client_for
 from payments.models import Case, Checkout
-from payments.refunds.rows import has_gone_back
 from payments.states import PAYABLE, CaseKind, CheckoutState
 from payments.sumup import AlreadyProcessed, SumUpProblem, UnknownCheckout
 from payments.transitions import mark_expired
@@ -151,7 +152,6 @@ def _note_missing(checkout: Checkout, *, who: str, at: datetime) -> None:
 def _write_expired(checkout: Checkout, *, who: str, status: str, answer: Mapping[str, object] | None = None) -> None:
     with transaction.atomic():
         sign(who=who, why="SumUp will not take a payment for it")
-        list(Order.objects.filter(pk=checkout.order_id).locked().values_list("pk"))
-        row = Checkout.objects.filter(pk=checkout.pk).locked().get()
+        _order, row = locked_checkout(checkout.pk)
         if row.state in PAYABLE:
             mark_expired(row, status=status, answer=answer)

@@ -13,6 +13,7 @@ from orders.models import LAST_CALL, LEAST_LEFT, Order
 from orders.states import SUMUP_PAID
 from payments.cases import open_merchant_case
 from payments.checkouts.evidence import kept
+from payments.locks import locked_checkout
 from payments.merchants import QUICK, client_for
 from payments.models import Checkout
 from payments.states import PAYABLE, CheckoutState
@@ -103,8 +104,7 @@ def _create_or_find(client: Client, order: Order, checkout: Checkout) -> Checkou
 def _record_open(checkout: Checkout, answer: CheckoutAnswer) -> str:
     with transaction.atomic():
         sign(who="checkout", why="SumUp made the payment page")
-        list(Order.objects.filter(pk=checkout.order_id).locked().values_list("pk"))
-        row = Checkout.objects.filter(pk=checkout.pk).locked().get()
+        _order, row = locked_checkout(checkout.pk)
         if row.state == CheckoutState.NEW:
             told = kept(answer.raw)
             mark_open(row, sumup_id=answer.id, hosted_url=answer.hosted_url, status=answer.status, answer=told)
@@ -118,8 +118,7 @@ def _record_open(checkout: Checkout, answer: CheckoutAnswer) -> str:
 def _record_refusal(checkout: Checkout, problem: SumUpProblem, *, at: datetime) -> None:
     with transaction.atomic():
         sign(who="checkout", why="SumUp refused the payment")
-        list(Order.objects.filter(pk=checkout.order_id).locked().values_list("pk"))
-        row = Checkout.objects.filter(pk=checkout.pk).locked().get()
+        _order, row = locked_checkout(checkout.pk)
         if row.state == CheckoutState.NEW:
             mark_refused(row, words=str(problem))
         open_merchant_case(checkout.merchant, words=str(problem), at=at)
@@ -135,6 +134,5 @@ def _deactivated(client: Client, checkout: Checkout, answer: CheckoutAnswer) -> 
         return False
     with transaction.atomic():
         sign(who="checkout", why="SumUp gave no payment page")
-        list(Order.objects.filter(pk=checkout.order_id).locked().values_list("pk"))
-        row = Checkout.objects.filter(pk=checkout.pk).locked().get()
+        _order, row = locked_checkout(checkout.pk)
         return bool(row.state == CheckoutState.NEW and mark_expired(row, status=ended.status))

@@ -20,14 +20,15 @@ from ledger.tracing import order_id
 from orders.fulfilling import fulfil
 from orders.models import Order
 from orders.states import OrderState
+from payments.balance import left_of
 from payments.cases import close_cases, close_held_cases, open_case, open_merchant_case
 from payments.checkouts.backing import backed_by
 from payments.checkouts.comparing import compare, money_of, payments_of
 from payments.checkouts.evidence import kept
+from payments.checkouts.mails import tell_mismatch, tell_surplus
+from payments.locks import locked_checkout
 from payments.merchants import PATIENT, client_for
 from payments.models import Case, Checkout
-from payments.refunds.mails import tell_mismatch, tell_surplus
-from payments.refunds.rows import left_of
 from payments.states import PAYABLE, CaseKind, CheckoutState
 from payments.sumup import CheckoutAnswer, KeyRefused, SumUpProblem, TransactionAnswer, UnknownCheckout
 from payments.transitions import mark_expired, mark_mismatch, mark_open, mark_paid
@@ -104,8 +105,7 @@ def ask(checkout: Checkout, deadline: float = PATIENT) -> CheckoutAnswer:
 
 def _apply(stale: Checkout, answer: CheckoutAnswer, who: str, at: datetime) -> Verdict:
     sign(who=who, why=f"SumUp says {answer.status}")
-    order = Order.objects.filter(pk=stale.order_id).locked().get()
-    checkout = Checkout.objects.filter(pk=stale.pk).select_related("merchant").locked().get()
+    order, checkout = locked_checkout(stale.pk)
     if checkout.state == CheckoutState.MISMATCH:
         return _heal(order, checkout, answer, who, at)
     if checkout.state not in ASKABLE:
@@ -298,8 +298,7 @@ def _is_taken(checkout: Checkout, own: TransactionAnswer) -> bool:
 
 def _give_again(stale: Checkout, who: str, at: datetime, why: str = "paid, goods not given yet") -> Verdict:
     sign(who=who, why=why)
-    order = Order.objects.filter(pk=stale.order_id).locked().get()
-    checkout = Checkout.objects.filter(pk=stale.pk).locked().get()
+    order, checkout = locked_checkout(stale.pk)
     if order.state != OrderState.PAID and not is_whole(checkout):
         return Verdict.SETTLED  # a person gives the rest of the money back
     verdict = give(order, checkout, at)
@@ -355,8 +354,9 @@ def accept_mismatch(case: Case, *, who: str, reason: str, at: datetime) -> bool:
 
 def _accept_mismatch(case: Case, who: str, reason: str, at: datetime) -> bool:
     sign(who=who, why=reason)
-    order = Order.objects.filter(cases=case).locked().get()
-    checkout = Checkout.objects.filter(cases=case).locked().get()
+    if case.checkout_id is None:
+        return False
+    order, checkout = locked_checkout(case.checkout_id)
     opened = Case.objects.open().filter(pk=case.pk, kind=CaseKind.MISMATCH)
     if not can_accept(checkout) or not opened.update(closed_at=at, closed_by=who, decision=reason):
         return False

@@ -10,10 +10,12 @@ from django.utils.translation import gettext as _
 from ledger.locking import retried
 from ledger.money import PLACES, Money, rounded
 from ledger.signing import sign
+from payments.balance import left_of
+from payments.locks import locked_refund, locked_with_refunds
 from payments.models import Case, Checkout, Refund, RefundBatch, RefundLine
 from payments.refunds.outcomes import fail, succeed
-from payments.refunds.rows import SoldRow, key_of, left_of, line_for, owe, rows_of
-from payments.refunds.sending import follow, lock, send_refund
+from payments.refunds.rows import SoldRow, key_of, line_for, owe, rows_of
+from payments.refunds.sending import follow, send_refund
 from payments.states import CaseKind, CheckoutState, RefundKind, RefundOrigin, RefundState
 from payments.transitions import mark_withdrawn
 
@@ -62,7 +64,7 @@ def request_locked(
     seen: Decimal | None = None,
 ) -> Refund | None:
     """request_refund in the caller's transaction, with the same arguments."""
-    checkout = lock(checkout_pk)
+    checkout, _refunds = locked_with_refunds(checkout_pk)
     sign(who=who, why=reason)
     _check(checkout, elsewhere=elsewhere)
     rows = rows_paid_by(checkout)
@@ -204,9 +206,8 @@ def withdraw(refund_pk: int, *, reason: str, who: str, at: datetime) -> bool:
 
 
 def _withdraw(refund_pk: int, reason: str, who: str, at: datetime) -> bool:
-    lock(Refund.objects.get(pk=refund_pk).checkout_id)
+    _checkout, refund = locked_refund(refund_pk)
     sign(who=who, why=reason)
-    refund = Refund.objects.get(pk=refund_pk)
     return refund.state == RefundState.REQUESTED and bool(mark_withdrawn(refund, at=at))
 
 
@@ -222,9 +223,8 @@ def again(refund_pk: int, *, reason: str, who: str, at: datetime) -> Refund | No
 
 
 def _again(refund_pk: int, reason: str, who: str, at: datetime) -> Refund | None:
-    checkout = lock(Refund.objects.get(pk=refund_pk).checkout_id)
+    checkout, refund = locked_refund(refund_pk)
     sign(who=who, why=reason)
-    refund = Refund.objects.get(pk=refund_pk)
     if refund.state == RefundState.UNKNOWN:
         if Case.objects.open().filter(checkout=checkout, kind=CaseKind.CONTRADICTION).exists():
             raise RefundRefused(_("SumUp's books on this payment contradict each other: decide about that first."))

@@ -9,11 +9,11 @@ from django.utils.translation import gettext as _
 from ledger.locking import retried
 from ledger.money import Money
 from ledger.signing import sign
+from payments.balance import unexplained
+from payments.locks import locked_with_refunds
 from payments.models import Checkout, Refund, RefundLine, SumUpReport
 from payments.refunds.asking import RefundRefused, Wish, line_of, rows_paid_by
 from payments.refunds.reports_of_sumup import book, close_explained
-from payments.refunds.rows import unexplained
-from payments.refunds.sending import lock
 from payments.states import RefundKind
 
 
@@ -29,7 +29,7 @@ def _explain(report_pk: int, wishes: Collection[Wish], reason: str, who: str, at
     report = SumUpReport.objects.get(pk=report_pk)
     if report.checkout_id is None:
         raise RefundRefused(_("This belongs to no order of ours."))
-    checkout = lock(report.checkout_id)
+    checkout, _refunds = locked_with_refunds(report.checkout_id)
     sign(who=who, why=reason)
     unbooked = unexplained(checkout).filter(pk=report_pk).first()
     if unbooked is None or unbooked.amount is None:

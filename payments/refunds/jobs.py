@@ -13,10 +13,11 @@ from ledger.locking import Contention, retried
 from ledger.money import Money
 from ledger.signing import sign
 from payments.cases import open_case
+from payments.locks import locked_refund
 from payments.models import Case, Refund, RefundBatch, SumUpReport
 from payments.refunds.asking import RefundRefused, owed_wishes, request_refund
 from payments.refunds.batches import run
-from payments.refunds.sending import LONGEST_CALL, follow, lock, send
+from payments.refunds.sending import LONGEST_CALL, follow, send
 from payments.states import CaseKind, RefundOrigin, RefundState
 
 log = logging.getLogger(__name__)
@@ -108,9 +109,8 @@ def _tell(refund_pk: int, at: datetime) -> None:
 
 
 def _ask_a_person(refund_pk: int, at: datetime) -> None:
-    checkout = lock(Refund.objects.get(pk=refund_pk).checkout_id)
+    checkout, refund = locked_refund(refund_pk)
     sign(who="sweep", why="a refund has no end")
-    refund = Refund.objects.get(pk=refund_pk)
     words = {
         RefundState.REQUESTED: "A refund of {money} waits to be sent: SumUp could not be asked, or was too busy.",
         RefundState.UNKNOWN: "A refund of {money} was sent, and SumUp does not say what became of it.",

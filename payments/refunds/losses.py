@@ -9,9 +9,9 @@ from decimal import Decimal
 from ledger.locking import retried
 from ledger.signing import sign
 from payments.cases import close_case
+from payments.locks import locked_with_refunds
 from payments.models import Case, Checkout, RefundLine, RefundLoss
 from payments.refunds.rows import SoldRow, rows_of
-from payments.refunds.sending import lock
 from payments.states import RefundState
 
 
@@ -28,7 +28,7 @@ def take_loss(case: Case, *, who: str, reason: str, at: datetime) -> bool:
 def _take(case: Case, who: str, reason: str, at: datetime) -> bool:
     if case.checkout_id is None:
         return False
-    checkout = lock(case.checkout_id)
+    checkout, _refunds = locked_with_refunds(case.checkout_id)
     sign(who=who, why=reason)
     losses = [loss for row in rows_of(checkout.order, locked=True) if row.rest < 0 for loss in _of(row, case)]
     if not losses or not close_case(case, who=who, reason=reason, at=at):

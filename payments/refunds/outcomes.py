@@ -8,10 +8,11 @@ from datetime import datetime
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from payments.balance import has_gone_back, left_of
 from payments.cases import close_cases, open_case
 from payments.models import Checkout, Refund, RefundLoss
 from payments.refunds.mails import tell_refund
-from payments.refunds.rows import SoldRow, has_gone_back, key_of, left_of, owe_again, pay_back, rows_of
+from payments.refunds.rows import SoldRow, key_of, owe_again, pay_back, rows_of
 from payments.states import CaseKind, RefundKind, RefundOrigin, RefundState
 from payments.transitions import mark_failed, mark_succeeded, mark_unknown
 

@@ -18,12 +18,13 @@ from events.models import Merchant
 from ledger.locking import retried
 from ledger.money import MOST, PLACES, Money, rounded
 from ledger.signing import sign
-from orders.models import Order
+from payments.balance import left_of, unexplained
 from payments.cases import close_cases, open_case
 from payments.contradictions import TRANSACTION, of_transaction, put_locked
+from payments.locks import locked_with_refunds
 from payments.models import Checkout, Refund, RefundLine, SumUpReport
 from payments.refunds.outcomes import fail, succeed
-from payments.refunds.rows import SoldRow, left_of, line_for, rows_of, unexplained
+from payments.refunds.rows import SoldRow, line_for, rows_of
 from payments.states import OWN, CaseKind, RefundKind, RefundOrigin, RefundState
 from payments.sumup import CHARGE_BACK, REFUND, EventAnswer, FullTransactionAnswer
 from payments.sumup.transactions import event_key
@@ -63,10 +64,7 @@ def adopt_reports(checkout: Checkout, answer: FullTransactionAnswer, *, at: date
 def _adopt(
     checkout_pk: int, answer: FullTransactionAnswer, reports: Collection[EventAnswer] | None, at: datetime, who: str
 ) -> Adopted:
-    order = Order.objects.filter(checkouts=checkout_pk).locked().get()
-    checkout = Checkout.objects.filter(pk=checkout_pk).select_related("merchant").locked().get()
-    checkout.order = order
-    refunds = list(checkout.refunds.locked())
+    checkout, refunds = locked_with_refunds(checkout_pk)
     sign(who=who, why="SumUp reports it")
     if checkout.captured is not None:
         put_locked(checkout, TRANSACTION, of_transaction(checkout, answer), who=who, at=at)

@@ -5,8 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.db import models
-from django.db.models import Q, Sum
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from events.models import CalendarEntry, Ticket, TicketType
@@ -16,9 +15,8 @@ from events.transitions import SoldTable, mark_owed, mark_owed_again, mark_refun
 from ledger.money import Money
 from market.models import Product, ProductItem, SoldThing
 from orders.models import Order
-from payments.models import Checkout, Refund, RefundLine, SumUpReport
-from payments.states import PAYABLE, UNFINISHED, RefundKind
-from payments.sumup import CHARGE_BACK, REFUND
+from payments.models import Refund, RefundLine
+from payments.states import UNFINISHED, RefundKind
 
 #: Kind of a sold row, as refund lines name it -> its table.
 TABLES: dict[str, SoldTable] = {"ticket": Ticket, "booking": CalendarEntry, "item": ProductItem}
@@ -157,30 +155,6 @@ def line_for(row: SoldRow, kind: RefundKind, amount: Decimal) -> RefundLine:
     line = RefundLine(kind=kind, amount=amount, currency=row.thing.currency)
     setattr(line, f"{row.kind}_id", row.thing.pk)
     return line
-
-
-def left_of(checkout: Checkout) -> Decimal:
-    """What of its capture has not gone back, is not about to, and is not reported as gone from outside.
-
-    0 where it brought nothing.
-    """
-    if checkout.captured is None:
-        return NOTHING
-    refunds = checkout.refunds.live().aggregate(sum=Sum("amount"))["sum"] or NOTHING
-    return checkout.captured - refunds - (unexplained(checkout).aggregate(sum=Sum("amount"))["sum"] or NOTHING)
-
-
-def has_gone_back(checkout: Checkout) -> bool:
-    """Nothing can be paid by it any more, and what it brought (if anything) has gone back, all of it."""
-    if checkout.state in PAYABLE or checkout.refunds.unfinished().exists():
-        return False
-    return left_of(checkout) == 0
-
-
-def unexplained(checkout: Checkout) -> "models.QuerySet[SumUpReport]":
-    """Refunds and chargebacks that SumUp reports of `checkout` and that no refund here explains."""
-    rows = SumUpReport.objects.counted().filter(checkout=checkout, refund=None, kind__in=[REFUND, CHARGE_BACK])
-    return rows.filter(amount__gt=0).order_by("happened_at", "pk")
 
 
 def owe(rows: Iterable[SoldRow]) -> None:

@@ -19,14 +19,14 @@ from ledger import clock
 from ledger.locking import retried
 from ledger.signing import sign
 from ledger.tracing import order_id
-from orders.models import Order
+from payments.balance import left_of
 from payments.cases import open_merchant_case
+from payments.locks import locked_refund
 from payments.merchants import PATIENT, client_for
 from payments.models import Checkout, Refund
 from payments.patience import NotAnswered, Patience
 from payments.refunds.outcomes import fail, lose_sight, succeed
 from payments.refunds.reports_of_sumup import adopt_reports
-from payments.refunds.rows import left_of
 from payments.states import RefundOrigin, RefundState
 from payments.sumup import (
     CHARGE_BACK,
@@ -103,16 +103,6 @@ def send(refund_pk: int, *, who: str, at: datetime, deadline: float = PATIENT) -
     return retried(lambda: _end(refund_pk, words, answer, who, at))
 
 
-def lock(checkout_pk: int) -> Checkout:
-    """The checkout with its order, both locked, and its refunds, in the agreed order."""
-    order = Order.objects.filter(checkouts=checkout_pk).locked().get()
-    order_id.set(order.pk)
-    checkout = Checkout.objects.filter(pk=checkout_pk).select_related("merchant").locked().get()
-    checkout.order = order
-    list(checkout.refunds.locked().values_list("pk"))
-    return checkout
-
-
 def _note_pause(refund_pk: int, problem: SumUpProblem, at: datetime) -> None:
     """SumUp said how long not to ask: no process sends this refund before."""
     if problem.retry_after:
@@ -138,9 +128,8 @@ def _ask(
 
 
 def _begin(refund_pk: int, before: FullTransactionAnswer, who: str, at: datetime) -> bool:
-    checkout = lock(Refund.objects.get(pk=refund_pk).checkout_id)
+    checkout, refund = locked_refund(refund_pk)
     sign(who=who, why="about to be sent to SumUp")
-    refund = Refund.objects.get(pk=refund_pk)
     if refund.state != RefundState.REQUESTED:
         return False
     gone = before.gone(REFUND) or Decimal(0)
@@ -179,9 +168,8 @@ def _call(refund: Refund, deadline: float, at: datetime) -> _Words | None:
 
 def _end(refund_pk: int, words: _Words | None, answer: FullTransactionAnswer | None, who: str, at: datetime) -> Sent:
     """Write the outcome down; whatever SumUp answered, what its transaction shows is believed."""
-    checkout = lock(Refund.objects.get(pk=refund_pk).checkout_id)
+    checkout, refund = locked_refund(refund_pk)
     sign(who=who, why=words.text if words else "SumUp took it")
-    refund = Refund.objects.get(pk=refund_pk)
     if refund.state in (RefundState.SENDING, RefundState.UNKNOWN):
         if words is None:
             succeed(refund, checkout, who=who, at=at)
@@ -228,8 +216,7 @@ def follow(refund_pk: int, *, who: str, at: datetime, deadline: float = PATIENT)
 
 def _leave_behind(refund_pk: int, who: str) -> None:
     """Whoever was sending it is gone: it may have been sent, or not."""
-    lock(Refund.objects.get(pk=refund_pk).checkout_id)
+    _checkout, refund = locked_refund(refund_pk)
     sign(who=who, why="found half sent")
-    refund = Refund.objects.get(pk=refund_pk)
     if refund.state == RefundState.SENDING:
         lose_sight(refund, words="The answer was never written down.")

@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -126,16 +126,14 @@ def problem_from(
     """
     items = [item for item in (body if isinstance(body, list) else [body]) if isinstance(item, Mapping)]
     faults = [fault for item in items for fault in _faults(item)]
-    told = [*(_words(item) for item in items), *(_fault_words(fault) for fault in faults)]
-    words = "; ".join(dict.fromkeys(filter(None, told)))
+    words = "; ".join(dict.fromkeys(filter(None, [*map(_words, items), *map(_fault_words, faults)])))
     if secret:
         words = words.replace(secret, "…")
     facts = items[0] if items else {}
     error_code = _text(facts.get("error_code")) or _text(facts.get("type")).rpartition("/")[2]
     kind = _kind(status, error_code, spoken=bool(items), missing=missing)
     if kind is Refusal and named:
-        codes = [error_code, *(_text(fault.get(name)) for fault in faults for name in ("reason", "code"))]
-        kind = next((named[code] for code in codes if code in named), kind)
+        kind = _by_code(named, error_code, faults)
     return kind(
         words[:WORDS_MOST] or f"SumUp answered {status}.",
         status=status,
@@ -143,6 +141,13 @@ def problem_from(
         trace_id=_text(facts.get("trace_id")),
         retry_after=_seconds(retry_after, date),
     )
+
+
+def _by_code(
+    named: Mapping[str, type[SumUpProblem]], error_code: str, faults: Sequence[Mapping[str, object]]
+) -> type[SumUpProblem]:
+    codes = [error_code, *(_text(fault.get(name)) for fault in faults for name in ("reason", "code"))]
+    return next((named[code] for code in codes if code in named), Refusal)
 
 
 def _kind(status: int, error_code: str, *, spoken: bool, missing: type[SumUpProblem]) -> type[SumUpProblem]:

@@ -9,7 +9,7 @@ from events.models import CalendarEntry, Ticket
 from ledger.money import Money
 from orders.holdings import Holdings
 from orders.models import Order
-from payments.checkouts.money_came import has_brought, undecided_of
+from payments.balance import has_brought, undecided_of
 from payments.models import Refund
 from payments.refunds.debts import Debt, Worth, debt_of, left_for, worth_of
 from payments.refunds.rows import lines_in_words, rows_of

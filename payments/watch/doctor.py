@@ -1,92 +1,30 @@
-"""The doctor: looks at a deployment, its settings, merchants, mail, worker and database, and says what to do."""
+"""What the doctor looks at of the shop: its merchants at SumUp, the worker, and what health.py finds."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.mail import get_connection
-from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
-from django.urls import reverse
 
-from config.doctor import Finding, is_local, look_at_database, look_at_files, look_at_sender
-from dev.postgres import OLDEST_MAJOR
 from events.models import Merchant
 from ledger import clock
 from payments.merchants import PATIENT, client_for
 from payments.refunds.debts import owed_sums, sums_in_words
 from payments.sumup import KeyRefused, Refusal, SumUpProblem, skew
-from payments.watch.health import HEARTBEAT, pending_mail, reconciled_at, troubles, worker_seen_at
-
-#: Where mail goes when it goes to nobody.
-NOWHERE = ("console", "filebased", "locmem", "dummy")
+from payments.watch.health import HEARTBEAT, Finding, pending_mail, reconciled_at, troubles, worker_seen_at
 
 #: So far SumUp's clock may be from ours: a hold and a payment page's end are two minutes apart.
 SUMUP_MOST_SECONDS = 5
 
 
-def examine(*, at: datetime) -> Iterator[Finding]:
-    """All findings, one after the other; a database that does not answer, or is of an earlier version, ends it."""
-    yield from _address()
-    yield from look_at_files(at=at)
-    try:
-        missing = yield from _database()
-        yield from look_at_database()
-    except DatabaseError as error:
-        yield Finding("database", f"It does not answer: {str(error).splitlines()[0]}", "Mend DATABASE_URL.")
-        return
-    if missing:
-        return
-    yield from _merchants()
-    yield from _sumup_clock()
-    yield _mail()
-    yield look_at_sender()
-    yield from _work(at)
-    found = list(troubles(at=at))
-    if not any(trouble.name == "owed" for trouble in found):
-        yield _owed()
-    for trouble in found:
-        yield Finding(trouble.name, trouble.words, trouble.advice)
-
-
-def _address() -> Iterator[Finding]:
-    parts = urlsplit(settings.SITE_URL)
-    webhook = settings.SITE_URL + reverse("sumup_webhook")
-    if parts.scheme != "https":
-        yield Finding("address", f"SumUp is told {webhook}", "Set SITE_URL to the site's https:// address.")
-    elif is_local(parts.hostname or ""):
-        yield Finding("address", f"SumUp is told {webhook}", "Set SITE_URL to an address that SumUp can reach.")
-    else:
-        yield Finding("address", f"SumUp calls {webhook}")
-    if settings.DEBUG:
-        yield Finding("debug", "DEBUG is on: this is a demo.", "Set DEBUG=0 where real money is taken.")
-    else:
-        yield Finding("debug", "DEBUG is off.")
-
-
-def _database() -> Generator[Finding, None, int]:
-    """Answers how many migrations are missing."""
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW server_version_num")
-        (number,) = cursor.fetchone() or ("0",)
-    major = int(number) // 10000
-    old = "" if major >= OLDEST_MAJOR else f"Foyer needs PostgreSQL {OLDEST_MAJOR} or newer."
-    yield Finding("database", f"PostgreSQL {major}", old)
-    executor = MigrationExecutor(connection)
-    missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
-    words = f"{missing} are missing" if missing else "all are in"
-    yield Finding("migrations", words, "Run manage.py migrate." if missing else "")
-    return missing
-
-
-def _merchants() -> Iterator[Finding]:
+def look_at_merchants() -> Iterator[Finding]:
+    """Each merchant as SumUp shows it to its key, and SumUp's clock by the same answers."""
     merchants = list(Merchant.objects.order_by("pk"))
     if not merchants:
         advice = "Set SUMUP_MERCHANT_CODE and SUMUP_API_KEY, or make a merchant in the admin."
         yield Finding("merchants", "There is none: nothing can be paid.", advice)
     for merchant in merchants:
         yield _merchant(merchant)
+    yield from _sumup_clock()
 
 
 def _merchant(merchant: Merchant) -> Finding:
@@ -129,19 +67,22 @@ def _sumup_clock() -> Iterator[Finding]:
     yield Finding("SumUp's clock", words, "Set the clock of the database's machine by NTP (chrony, systemd-timesyncd).")
 
 
-def _mail() -> Finding:
-    backend = settings.EMAIL_BACKEND.split(".")[-2]
-    if backend in NOWHERE:
-        advice = "" if settings.DEBUG else "Set EMAIL_URL to a mail server: nobody gets a ticket or a sign-in code."
-        return Finding("mail", f"Mail goes to nobody ({backend}).", advice)
-    where = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
-    try:
-        mailer = get_connection()
-        mailer.open()
-        mailer.close()
-    except OSError as error:  # smtplib's errors are OSErrors
-        return Finding("mail", f"{where}: {type(error).__name__}: {error}", "Mend EMAIL_URL, or the mail server.")
-    return Finding("mail", f"{where} takes our mail.")
+def look_at_work(*, at: datetime) -> Iterator[Finding]:
+    """The worker and what it does, then what /readyz is red of."""
+    seen = worker_seen_at()
+    if seen is None or at - seen > HEARTBEAT:
+        words = "No worker is alive" + (f": the last was seen at {seen:%Y-%m-%d %H:%M} UTC." if seen else ".")
+        yield Finding("worker", words, "Start manage.py procrastinate worker, and keep it running.")
+    else:
+        yield Finding("worker", "alive")
+    last = reconciled_at()
+    yield Finding("reconcile", f"last at {last:%Y-%m-%d %H:%M} UTC" if last else "not yet")
+    number, oldest = pending_mail()
+    yield Finding("pending mail", f"{number}, the oldest of {oldest:%Y-%m-%d %H:%M} UTC" if oldest else "none")
+    wrong = list(troubles(at=at))
+    if not any(trouble.name == "owed" for trouble in wrong):
+        yield _owed()
+    yield from wrong
 
 
 def _owed() -> Finding:
@@ -152,17 +93,3 @@ def _owed() -> Finding:
     money = sums_in_words(sums)
     number = sum(row.number for row in sums)
     return Finding("owed", f"{money} to buyers, for {number} things: the admin's front page sends it.")
-
-
-def _work(at: datetime) -> Iterator[Finding]:
-    seen = worker_seen_at()
-    if seen is None or at - seen > HEARTBEAT:
-        words = "No worker is alive" + (f": the last was seen at {seen:%Y-%m-%d %H:%M} UTC." if seen else ".")
-        yield Finding("worker", words, "Start manage.py procrastinate worker, and keep it running.")
-    else:
-        yield Finding("worker", "alive")
-    last = reconciled_at()
-    told = f"last at {last:%Y-%m-%d %H:%M} UTC" if last else "not yet"
-    yield Finding("reconcile", told)
-    number, oldest = pending_mail()
-    yield Finding("pending mail", f"{number}, the oldest of {oldest:%Y-%m-%d %H:%M} UTC" if oldest else "none")

@@ -12,7 +12,6 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Min
 
-from config.doctor import told
 from ledger import clock
 from payments.models import Case, ReconcileRun
 from payments.refunds.debts import owed_sums
@@ -23,15 +22,19 @@ HEARTBEAT = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """What is not in order, in a few words that anyone may read, and what the operator does about it."""
+class Finding:
+    """One thing looked at, in words that anyone may read; `advice` is what the operator does, "" when it is well."""
 
     name: str
     words: str
-    advice: str
+    advice: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        return not self.advice
 
 
-def troubles(*, at: datetime) -> Iterator[Trouble]:
+def troubles(*, at: datetime) -> Iterator[Finding]:
     """What is not in order now; empty: all is."""
     if trouble := _clock():
         yield trouble
@@ -44,13 +47,13 @@ def troubles(*, at: datetime) -> Iterator[Trouble]:
         yield trouble
 
 
-def _clock() -> Trouble | None:
+def _clock() -> Finding | None:
     """Moments are right all the same: they follow the database's clock. The two machines are not in order."""
     apart = clock.difference()
     if abs(apart) <= clock.MOST:
         return None
     seconds = abs(apart).total_seconds()
-    return Trouble(
+    return Finding(
         "clock",
         f"this machine's clock is {seconds:.1f} s {'behind' if apart > timedelta(0) else 'ahead of'} the database's",
         "Set both machines' clocks by NTP (chrony, systemd-timesyncd), and keep that running.",
@@ -62,7 +65,7 @@ def reconciled_at() -> datetime | None:
     return ReconcileRun.objects.good().order_by("-started_at").values_list("started_at", flat=True).first()
 
 
-def _reconcile(at: datetime) -> Trouble | None:
+def _reconcile(at: datetime) -> Finding | None:
     """Too long without a comparison with SumUp.
 
     A fresh installation has never had one: it is given the limit's time since its first migration, for else it could
@@ -72,48 +75,48 @@ def _reconcile(at: datetime) -> Trouble | None:
     since = reconciled_at() or MigrationRecorder.Migration.objects.aggregate(first=Min("applied"))["first"]
     if settings.DEBUG or since is None or at - since <= limit:
         return None
-    return Trouble(
+    return Finding(
         "reconcile",
-        f"the books were not compared with SumUp's for {told(at - since)}",
+        f"the books were not compared with SumUp's for {in_words(at - since)}",
         "Is the job worker alive? Run manage.py reconcile_payments and read what stands in its way.",
     )
 
 
-def _cases(at: datetime) -> Iterator[Trouble]:
+def _cases(at: datetime) -> Iterator[Finding]:
     waiting = Case.objects.open()
     oldest = waiting.exclude(kind=CaseKind.REFUSED).aggregate(oldest=Min("opened_at"))["oldest"]
     if oldest is not None and at - oldest > timedelta(days=settings.READY_UNDECIDED_DAYS):
-        yield Trouble(
+        yield Finding(
             "undecided",
-            f"money waits for a person for {told(at - oldest)}",
+            f"money waits for a person for {in_words(at - oldest)}",
             "Open Money to decide in the admin.",
         )
     if waiting.filter(kind=CaseKind.REFUSED).exists():
-        yield Trouble(
+        yield Finding(
             "key",
             "SumUp refuses a merchant",
             "Read the case under Money to decide, mend the key or the account, then close the case.",
         )
 
 
-def _owed(at: datetime) -> Trouble | None:
+def _owed(at: datetime) -> Finding | None:
     oldest = min((row.oldest for row in owed_sums() if row.oldest is not None), default=None)
     if oldest is None or at - oldest <= timedelta(days=settings.READY_OWED_DAYS):
         return None
-    return Trouble(
+    return Finding(
         "owed",
-        f"money is owed to buyers and has not been sent for {told(at - oldest)}",
+        f"money is owed to buyers and has not been sent for {in_words(at - oldest)}",
         "Open the admin's front page: one click sends it.",
     )
 
 
-def _mail(at: datetime) -> Trouble | None:
+def _mail(at: datetime) -> Finding | None:
     number, oldest = pending_mail()
     if oldest is None or at - oldest <= timedelta(minutes=settings.READY_MAIL_MINUTES):
         return None
-    return Trouble(
+    return Finding(
         "mail",
-        f"{number} mails wait, the oldest for {told(at - oldest)}",
+        f"{number} mails wait, the oldest for {in_words(at - oldest)}",
         "Is the job worker alive, and does the mail server of EMAIL_URL take mail?",
     )
 
@@ -140,3 +143,10 @@ def worker_seen_at() -> datetime | None:
         cursor.execute("SELECT max(last_heartbeat) FROM procrastinate_workers")
         (seen,) = cursor.fetchone() or (None,)
     return seen if isinstance(seen, datetime) else None
+
+
+def in_words(age: timedelta) -> str:
+    hours = int(age.total_seconds() // 3600)
+    if hours >= 48:
+        return f"{hours // 24} days"
+    return f"{hours} hours" if hours else f"{int(age.total_seconds() // 60)} minutes"

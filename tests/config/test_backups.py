@@ -18,7 +18,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from config import backups
 from config.backups import BackupFailure, backup, restore
-from dev import launcher, postgres
+from config.programs import OLDEST_MAJOR, with_programs
+from dev import launcher
 from dev.launcher import write_private
 from dev.postgres import THROW_AWAY, Cluster
 from tests.simulator import ROOT
@@ -207,7 +208,7 @@ def test_dump_of_this_machine_s_programs_begins_as_a_restore_expects(url: str, t
     file = tmp_path / "one.sql.gz"
     backup(url, file)
     with gzip.open(file) as packed:
-        settings = [line for line in backups.head(packed, postgres.OLDEST_MAJOR) if line.startswith(b"SET")]
+        settings = [line for line in backups.head(packed, OLDEST_MAJOR) if line.startswith(b"SET")]
         rest = packed.read()
     assert settings != []
     assert not [line for line in settings if b"transaction_timeout" in line]
@@ -258,7 +259,7 @@ def test_the_demo_is_saved_while_it_runs_and_not_restored(
 
 
 def test_the_server_s_own_programs_are_in_the_wheel() -> None:
-    found = postgres.with_programs("pg_dump", "psql")
+    found = with_programs("pg_dump", "psql")
     assert found
     said = subprocess.run([found[0].program("pg_dump"), "--version"], capture_output=True, check=True).stdout
     assert str(found[0].major) in said.decode()

@@ -134,6 +134,20 @@ def test_a_plus_of_the_sender_stays_a_plus(monkeypatch: pytest.MonkeyPatch, valu
     assert env.mail("NAME", "console:")["DEFAULT_FROM_EMAIL"] == sender
 
 
+@pytest.mark.parametrize(
+    ("site", "expected"),
+    [
+        ("shop.test", "shop.test"),
+        ("localhost", "else.test"),
+        ("192.168.1.4", "else.test"),
+        ("::1", "else.test"),
+    ],
+)
+def test_a_mail_comes_from_a_host_of_the_world(monkeypatch: pytest.MonkeyPatch, site: str, expected: str) -> None:
+    monkeypatch.setenv("NAME", "console:?from=Box%20%3Cbox@else.test%3E")
+    assert env.mail("NAME", "console:", host=site)["MAIL_HOST"] == expected
+
+
 #: Marks that end a part of an address, and what they may stand between.
 MARKS = ["#", "/", "?", "[", "]", "?&", "?x=", "/x/", "\n", "??"]
 PASSWORDS = ["hush{}hush", "12{}hush", "{}hush", "hush{}", "12{}12", "a@b{}c"]

@@ -24,7 +24,7 @@ from dev.children import Child, port_trouble, wait_for_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEADLINE = 180.0
-START = "import sys; from config import launcher; launcher.MANAGE = [sys.executable, {!r}]; "
+START = "import sys; from dev import launcher; launcher.MANAGE = [sys.executable, {!r}]; "
 START += "sys.exit(launcher.main(['run']))"
 STAND_IN = """
 import http.server, os, signal, sys, time

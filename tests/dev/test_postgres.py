@@ -12,8 +12,10 @@ import dj_database_url
 import psycopg
 import pytest
 
+from config import programs
+from config.programs import Binaries
 from dev import postgres
-from dev.postgres import THROW_AWAY, Binaries, Cluster, DatabaseUnavailable, Runner
+from dev.postgres import THROW_AWAY, Cluster, DatabaseUnavailable, Runner
 
 DEADLINE = 180.0
 
@@ -216,7 +218,7 @@ def test_server_older_than_needed_is_not_offered(tmp_path: Path, monkeypatch: py
         for name in ("initdb", "postgres"):
             (folder / name).write_text(f"#!/bin/sh\necho 'postgres (PostgreSQL) {printed}'\n", encoding="ascii")
             (folder / name).chmod(0o755)
-    monkeypatch.setattr(postgres, "SYSTEM_FOLDERS", tmp_path / "system")
+    monkeypatch.setattr(programs, "SYSTEM_FOLDERS", tmp_path / "system")
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     offered = [binaries for binaries in postgres.installed() if tmp_path in binaries.folder.parents]

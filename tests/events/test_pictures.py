@@ -15,6 +15,7 @@ from django.test import Client
 from PIL import Image, ImageCms, PngImagePlugin
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
+from dev.shape import ROOMS
 from events.developing import LONGEST_SIDE, MOST_PIXELS, WIDTHS, NotAPicture, develop, names_of
 from events.models import CalendarEntry, Page, Role
 from events.pictures import MOST_BYTES, Pictured, PictureField, PictureFormField, pictured_models
@@ -85,10 +86,9 @@ def test_every_picture_of_every_model_comes_this_way() -> None:
 def test_no_form_has_another_field_for_files() -> None:
     """A source walk: forms.FileField and forms.ImageField are named in the one place only."""
     root = Path(__file__).resolve().parent.parent.parent
-    rooms = ("accounts", "cart", "config", "events", "ledger", "market", "orders", "payments")
     found = {
         path.relative_to(root).as_posix()
-        for room in rooms
+        for room in ROOMS
         for path in (root / room).rglob("*.py")
         if "/migrations/" not in path.as_posix() and re.search(r"\b(FileField|ImageField)\b", path.read_text())
     }

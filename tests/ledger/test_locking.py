@@ -154,7 +154,8 @@ def test_two_that_lock_against_each_other_both_get_through() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert lost == ["40P01"]
+    # Whoever lost may come back before the other has woken up, and lose once more.
+    assert set(lost) == {"40P01"}
     assert sorted(done) == ["a", "b"]
     assert (Page.objects.get(pk=one.pk).text, Page.objects.get(pk=two.pk).text) == ("b", "a")
 

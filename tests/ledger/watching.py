@@ -8,19 +8,8 @@ from typing import Any
 
 from django.db import connection
 
-#: The one order of row locks, as in ledger/locking.py.
-ORDER = [
-    "accounts_user",
-    "orders_order",
-    "payments_checkout",
-    "payments_refund",
-    "events_calendar",
-    "events_calendarentry",
-    "events_tickettype",
-    "market_product",
-    "events_ticket",
-    "market_productitem",
-]
+from ledger.locking import ORDER
+
 #: What must be locked (or made in this transaction) before a statement: what its rows count against or belong to.
 NEEDS: dict[tuple[str, str], set[str]] = {
     ("UPDATE", "orders_order"): {"orders_order"},

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from orders.models import Order
+from payments.balance import left_of
 from payments.checkouts.settling import accept_mismatch, can_accept
 from payments.models import Case, Checkout, Refund, SumUpReport
 from payments.reconcile.pace import Pace
@@ -17,7 +18,7 @@ from payments.reconcile.running import reconcile
 from payments.refunds.asking import RefundRefused, Wish, again, request_refund, withdraw
 from payments.refunds.explaining import explain
 from payments.refunds.remedies import give_after_all, keep
-from payments.refunds.rows import SoldRow, left_of, rows_of
+from payments.refunds.rows import SoldRow, rows_of
 from payments.refunds.sending import Sent, follow, send
 from payments.states import RefundKind
 from tests.ledger.psql import rows as stored

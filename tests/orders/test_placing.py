@@ -26,6 +26,7 @@ from orders.models import Order, OrderLine
 from orders.placing import (
     CartChanged,
     EmptyCart,
+    Keys,
     OrderAwaiting,
     OrderRefusal,
     SeveralMerchants,
@@ -470,11 +471,13 @@ def test_what_left_the_cart_before_it_was_locked_is_not_ordered(monkeypatch: pyt
     before = columns()
     read = orders.placing._pending_keys
 
-    def too_early(user: User, pages: Collection[Page] | None) -> dict[LineKind, list[tuple[int, int, int | None]]]:
-        return {
-            kind: [*keys, *((pk, against[kind], None) for pk in (*(row.pk for row in left[kind]), gone))]
-            for kind, keys in read(user, pages).items()
-        }
+    def too_early(user: User, pages: Collection[Page] | None) -> dict[LineKind, Keys]:
+        keys = read(user, pages)
+        for kind, rows in left.items():
+            keys[kind].pks |= {*(row.pk for row in rows), gone}
+            keys[kind].parents.add(against[kind])
+        keys[LineKind.TICKET].untyped.add(seat.entry_id)
+        return keys
 
     monkeypatch.setattr(orders.placing, "_pending_keys", too_early)
 

@@ -5,6 +5,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from config.doctor import examine
 from events.models import Merchant, Page
 from events.payees import Unpayable, unpayable
 from payments.cases import LOST_KEY, close_case
@@ -12,7 +13,6 @@ from payments.checkouts.settling import Verdict, settle
 from payments.jobs import sweep_once
 from payments.models import Case
 from payments.states import CaseKind
-from payments.watch.doctor import examine
 from tests.desk import change, signed_in_as
 from tests.factories import PageFactory, UserFactory
 from tests.ledger.psql import rows

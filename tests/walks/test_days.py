@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import transaction
 from django.test import Client
 
+from dev.shape import ROOMS
 from events.door.reading import opens_at
 from events.models import BookingRules, CalendarEntry, ClosedDays, Page
 from orders.fulfilling import fulfil
@@ -161,7 +162,7 @@ IN_A_ZONE = re.compile(r"astimezone\(|override\(|clock\.date\(\)")
 def test_nobody_else_counts_days_by_the_servers_clock() -> None:
     """The walk over the code: what it finds is either on the list, or stands beside the zone that it is told in."""
     found = set()
-    for folder in ("accounts", "cart", "config", "events", "ledger", "market", "orders", "payments"):
+    for folder in ROOMS:
         for path in sorted((Path(settings.BASE_DIR) / folder).rglob("*.py")):
             name = str(path.relative_to(settings.BASE_DIR))
             if "/migrations/" in name or "/simulator/" in name:

@@ -8,8 +8,10 @@ from django.apps import apps
 from django.conf import settings
 from django.test import Client
 
+from dev.shape import ROOMS
+
 TEMPLATES = Path(settings.BASE_DIR) / "templates"
-ROOMS = ("accounts", "cart", "events", "ledger", "market", "orders", "payments", "config")
+DEMO_TEMPLATES = Path(settings.BASE_DIR) / "dev" / "templates"
 #: What is marked for translation, in templates and in code.
 TOLD = re.compile(
     r"""translate "((?:[^"\\]|\\.)*)"|{% blocktranslate[^%]*%}(.*?){% endblocktranslate|\b_\(\s*"((?:[^"\\]|\\.)*)\"""",
@@ -27,7 +29,7 @@ def told(path: Path) -> list[str]:
 
 def files() -> list[Path]:
     code = [path for room in ROOMS for path in (Path(settings.BASE_DIR) / room).rglob("*.py")]
-    return [*TEMPLATES.rglob("*.html"), *TEMPLATES.rglob("*.txt"), *code]
+    return [*TEMPLATES.rglob("*.html"), *TEMPLATES.rglob("*.txt"), *DEMO_TEMPLATES.rglob("*.html"), *code]
 
 
 def test_an_e_mail_address_is_called_so_everywhere() -> None:

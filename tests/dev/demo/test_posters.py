@@ -5,10 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from dev.demo import posters
-from dev.demo import products as products
-
-STORED = Path(posters.__file__).parent.parent / "static" / "demo"
+from dev.demo import posters, products
+from dev.demo.seeding import PICTURES
 
 
 def test_draw_all_makes_every_stored_picture_in_its_size(tmp_path: Path) -> None:
@@ -16,10 +14,10 @@ def test_draw_all_makes_every_stored_picture_in_its_size(tmp_path: Path) -> None
     posters.draw_all(tmp_path, products.POSTERS)
 
     drawn = {path.name for path in tmp_path.iterdir()}
-    assert drawn == {path.name for path in STORED.iterdir()}
+    assert drawn == {path.name for path in PICTURES.iterdir()}
     assert len(drawn) == 17
     for name in drawn:
-        with Image.open(STORED / name) as stored, Image.open(tmp_path / name) as fresh:
+        with Image.open(PICTURES / name) as stored, Image.open(tmp_path / name) as fresh:
             assert stored.size == (1280, 720)
             # Another processor may round a colour otherwise; another drawing is off by far more.
             off = ImageStat.Stat(ImageChops.difference(stored.convert("RGB"), fresh.convert("RGB"))).mean

@@ -236,28 +236,35 @@ def listed(simulator: SimulatorProcess, **query: object) -> list[dict[str, Any]]
     return items
 
 
-def test_the_list_means_what_the_document_says(simulator: SimulatorProcess) -> None:
+def ids_of(items: list[dict[str, Any]]) -> list[str]:
+    return [item["id"] for item in items]
+
+
+def test_the_list_begins_and_ends_where_the_document_says(simulator: SimulatorProcess) -> None:
     payments(simulator)
     everything = listed(simulator, limit=100)
-    ids = [item["id"] for item in everything]
+    ids = ids_of(everything)
     assert len(ids) == len(set(ids)) == 11
 
     for place, ref in enumerate(ids):
-        for order in ("ascending", "descending"):
-            turn = 1 if order == "ascending" else -1
-            after = [item["id"] for item in listed(simulator, limit=100, order=order, oldest_ref=ref)]
-            before = [item["id"] for item in listed(simulator, limit=100, order=order, newest_ref=ref)]
+        for order, turn in (("ascending", 1), ("descending", -1)):
+            after = ids_of(listed(simulator, limit=100, order=order, oldest_ref=ref))
+            before = ids_of(listed(simulator, limit=100, order=order, newest_ref=ref))
             assert (after, before) == (ids[place + 1 :][::turn], ids[:place][::turn])
     between = listed(simulator, limit=100, oldest_ref=ids[2], newest_ref=ids[6], newest_time="2001-01-01T00:00:00Z")
-    assert [item["id"] for item in between] == ids[3:6], "a reference supersedes the time"
-    refunds = [item["id"] for item in everything if item["type"] == "REFUND"]
-    assert [item["id"] for item in listed(simulator, oldest_ref=ids[0], **{"types[]": "REFUND"})] == [
-        pk for pk in refunds if ids.index(pk) > 0
-    ], "a reference is found whatever the filters say of it"
+    assert ids_of(between) == ids[3:6], "a reference supersedes the time"
+    refunds = ids_of([item for item in everything if item["type"] == "REFUND" and item["id"] != ids[0]])
+    found = listed(simulator, oldest_ref=ids[0], **{"types[]": "REFUND"})
+    assert ids_of(found) == refunds, "a reference is found whatever the filters say of it"
+
+
+def test_the_list_holds_what_the_document_s_filters_say(simulator: SimulatorProcess) -> None:
+    payments(simulator)
+    everything = listed(simulator, limit=100)
     for name, fact in {"statuses[]": "status", "types[]": "type", "payment_types[]": "payment_type"}.items():
         for word in {str(item[fact]) for item in everything}:
-            wanted = [item["id"] for item in everything if item[fact] == word]
-            assert [item["id"] for item in listed(simulator, limit=100, **{name: word})] == wanted
+            wanted = ids_of([item for item in everything if item[fact] == word])
+            assert ids_of(listed(simulator, limit=100, **{name: word})) == wanted
     both = listed(simulator, limit=100, **{"payment_types[]": ["APM", "POS"]})
     assert {item["payment_type"] for item in both} == {"APM", "POS"}
     assert [item["type"] for item in listed(simulator, **{"statuses[]": "CHARGE_BACK"})] == ["CHARGE_BACK"]

@@ -786,7 +786,7 @@ def test_a_payment_by_hand_is_the_price_or_beside_what_was_paid_else_for_a_perso
     assert checkout.captured_currency == currency
     cases = list(Case.objects.filter(checkout=checkout).values_list("kind", "amount", "opened_at"))
     assert cases == ([(expected[2], amount, at)] if expected[2] else [])
-    mails = {kind: jobs(f"payments.refunds.mails.tell_{kind}") for kind in ("mismatch", "surplus")}
+    mails = {kind: jobs(f"payments.mails.tell_{kind}") for kind in ("mismatch", "surplus")}
     mine = {kind: [row for row in rows if row["checkout_id"] == checkout.pk] for kind, rows in mails.items()}
     assert mine == {kind: [{"checkout_id": checkout.pk}] * (kind == expected[2]) for kind in mine}
     order.refresh_from_db()

@@ -19,6 +19,8 @@ from ledger.models import History
 from ledger.tracing import order_id
 from market.models import ProductItem
 from orders.models import Order
+from payments.balance import left_of
+from payments.locks import locked_with_refunds
 from payments.models import Case, Checkout, Refund, RefundLine
 from payments.refunds.asking import (
     RefundRefused,
@@ -33,8 +35,8 @@ from payments.refunds.asking import (
     write_lines,
 )
 from payments.refunds.jobs import refunds_once
-from payments.refunds.rows import SoldRow, left_of, rows_of
-from payments.refunds.sending import Sent, follow, lock, send
+from payments.refunds.rows import SoldRow, rows_of
+from payments.refunds.sending import Sent, follow, send
 from payments.states import RefundKind
 from tests.factories import EventFactory
 from tests.jobs import run_jobs
@@ -594,7 +596,7 @@ def test_a_payment_is_locked_with_its_order_and_all_of_its_refunds(bought: Check
     order_id.set(None)
 
     with locks() as taken:
-        checkout = lock(bought.pk)
+        checkout, _refunds = locked_with_refunds(bought.pk)
 
     assert taken == [
         ("orders_order", [bought.order_id]),

@@ -11,13 +11,14 @@ from events.organising.calling_off import call_off
 from events.rooms.events import make_event
 from market.models import Product, ProductItem
 from orders.models import Order
+from payments.balance import left_of
 from payments.books.checking import read_books
 from payments.models import Case, Checkout, Refund, SumUpReport
 from payments.refunds.asking import RefundRefused, Wish, again, request_refund, spread
 from payments.refunds.explaining import explain
 from payments.refunds.remedies import give_after_all, keep
 from payments.refunds.reports_of_sumup import Adopted, adopt_reports
-from payments.refunds.rows import left_of, rows_of
+from payments.refunds.rows import rows_of
 from payments.refunds.sending import Sent, follow
 from payments.states import RefundKind
 from tests.factories import UserFactory

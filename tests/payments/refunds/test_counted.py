@@ -11,6 +11,7 @@ from events.models import CalendarEntry, Ticket
 from ledger.money import Money
 from orders.holdings import Holdings
 from orders.models import Order
+from payments.balance import left_of, unexplained
 from payments.books.checking import read_books
 from payments.books.reports import report
 from payments.books.rules import MONEY_PARTS
@@ -18,7 +19,7 @@ from payments.models import Checkout, Refund, RefundLine
 from payments.refunds.asking import RefundRefused, request_refund, withdraw
 from payments.refunds.debts import debt_of, goodwill_of, left_for, owed_sums, worth_of
 from payments.refunds.losses import beyond_price
-from payments.refunds.rows import left_of, rows_of, unexplained
+from payments.refunds.rows import rows_of
 from payments.states import LIVE, RefundState
 from payments.templatetags.refunds import refunds_of
 from tests.factories import EventFactory

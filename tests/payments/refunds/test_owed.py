@@ -26,12 +26,12 @@ from ledger.money import Money
 from market.models import ProductItem, SoldThing
 from orders.models import Order
 from payments.checkouts.settling import settle
+from payments.locks import locked_with_refunds
 from payments.models import Case, Checkout, OwedReminder, Refund
 from payments.refunds.debts import OwedThing, Scope, by_currency, owed_rows, owed_sums
 from payments.refunds.jobs import send_owed
 from payments.refunds.outcomes import fail
 from payments.refunds.reminders import AGAIN, FIRST, remind_once
-from payments.refunds.sending import lock
 from tests.desk import member, signed_in_as
 from tests.factories import EventFactory, UserFactory
 from tests.jobs import run_jobs
@@ -90,7 +90,7 @@ def taken_back(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     order, checkout = sold(sumup, entry, 1)
     refund = refunded(sumup, checkout, whole(order))
     with transaction.atomic():
-        locked = lock(checkout.pk)
+        locked, _refunds = locked_with_refunds(checkout.pk)
         fail(Refund.objects.get(pk=refund.pk), locked, words="no account", at=timezone.now())
 
 

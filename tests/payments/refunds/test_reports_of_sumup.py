@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from events.models import CalendarEntry, Ticket
 from ledger.models import History
+from payments.balance import left_of
 from payments.models import Case, Checkout, Refund, RefundLine, SumUpReport
 from payments.refunds import reports_of_sumup
 from payments.refunds.asking import RefundRefused, Wish
 from payments.refunds.explaining import explain
 from payments.refunds.jobs import refunds_once
 from payments.refunds.reports_of_sumup import Adopted, adopt_reports
-from payments.refunds.rows import left_of
 from payments.refunds.sending import Sent
 from payments.states import CaseKind, RefundKind
 from payments.sumup import EventAnswer

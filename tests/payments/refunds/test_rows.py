@@ -9,20 +9,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from events.models import Ticket
 from market.models import ProductItem, SoldThing
+from payments.balance import has_gone_back, left_of, unexplained
 from payments.models import Case, Checkout, RefundLoss
-from payments.refunds.rows import (
-    TABLES,
-    SoldRow,
-    has_gone_back,
-    left_of,
-    line_for,
-    lines_in_words,
-    owe,
-    owe_again,
-    pay_back,
-    rows_of,
-    unexplained,
-)
+from payments.refunds.rows import TABLES, SoldRow, line_for, lines_in_words, owe, owe_again, pay_back, rows_of
 from payments.states import RefundKind
 from tests.factories import EventFactory, ProductFactory, TicketTypeFactory, UserFactory
 from tests.ledger.lives import PRICE, a_booking, a_checkout, a_ticket, an_item

@@ -377,5 +377,5 @@ def test_key_is_in_no_repr_error_or_log(simulator: SimulatorProcess, caplog: pyt
 
 
 def test_version_is_the_projects() -> None:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     assert tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"] == VERSION

@@ -22,7 +22,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 from config import backups, doctor, views
-from config.doctor import is_local
+from config.doctor import examine, is_local
 from events.models import Merchant
 from events.organising.calling_off import call_off
 from ledger import clock
@@ -31,7 +31,6 @@ from payments.cases import open_merchant_case
 from payments.models import Case, ReconcileRun
 from payments.states import CaseKind
 from payments.sumup.skew import note, skew
-from payments.watch.doctor import examine
 from tests.desk import signed_in_as
 from tests.dev.test_launcher import free_port
 from tests.factories import EventFactory, UserFactory

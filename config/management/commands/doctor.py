@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from config.doctor import examine
 from ledger import clock
-from payments.watch.doctor import examine
 
 
 class Command(BaseCommand):
