@@ -74,9 +74,8 @@ def bulk_view(desk: MoneyAdmin, request: HttpRequest) -> HttpResponse:
 
 def _parts(request: HttpRequest) -> tuple[list[Part], int]:
     """The payments of what was chosen, with its rows; and how many of what was chosen cannot be paid back."""
-    orders = {int(pk) for pk in request.GET.getlist("order")[:MOST] if pk.isdecimal() and len(pk) < 18}
-    keys = request.GET.getlist("row")[: 5 * MOST]
-    chosen = {key for key in keys if _named(key)}
+    orders = {int(pk) for pk in request.GET.getlist("order")[:MOST] if _is_pk(pk)}
+    chosen = set(filter(_named, request.GET.getlist("row")[: 5 * MOST]))
     paid = Checkout.objects.filter(order__in=orders | _orders_of(chosen), is_applied=True).order_by("pk")
     parts, seen = [], set[int | str]()
     for pk, order in paid.values_list("pk", "order_id")[:MOST]:
@@ -84,7 +83,7 @@ def _parts(request: HttpRequest) -> tuple[list[Part], int]:
             reach = reach_of(request, pk)
         except (Http404, PermissionDenied):
             continue
-        rows = [row for row in reach.open_rows if order in orders or row.key in keys]
+        rows = [row for row in reach.open_rows if order in orders or row.key in chosen]
         if rows:
             parts.append(Part(reach, rows))
             seen |= {order} if order in orders else {row.key for row in rows}
@@ -94,19 +93,23 @@ def _parts(request: HttpRequest) -> tuple[list[Part], int]:
 def _named(key: str) -> tuple[str, int] | None:
     """The kind and the primary key that `key` names, as ``ticket:7``; None for anything else."""
     kind, _colon, pk = key.partition(":")
-    return (kind, int(pk)) if kind in TABLES and pk.isdecimal() and len(pk) < 18 else None
+    return (kind, int(pk)) if kind in TABLES and _is_pk(pk) else None
+
+
+def _is_pk(text: str) -> bool:
+    return text.isdecimal() and len(text) < 18
 
 
 def _orders_of(keys: Collection[str]) -> set[int]:
     """The orders that took what `keys` name."""
-    found = set[int]()
+    orders = set[int]()
     named = [one for one in map(_named, keys) if one]
     for kind, table in TABLES.items():
         pks = [pk for of, pk in named if of == kind]
         if pks:
             rows = table._default_manager.filter(pk__in=pks).exclude(order=None)
-            found |= set(rows.values_list("order_id", flat=True))
-    return found
+            orders |= set(rows.values_list("order_id", flat=True))
+    return orders
 
 
 def _do(part: Part, who: str, reason: str) -> None:

@@ -15,17 +15,17 @@ def ways_out(case: Case) -> list[tuple[str, str | Promise]]:
     """(address, label) of each page on which what `case` is about can be ended; none of one that is decided."""
     if case.closed_at is not None or case.checkout is None:
         return []
-    found: list[tuple[str, str | Promise]] = []
+    ways: list[tuple[str, str | Promise]] = []
     if case.kind in PAY_BACK and case.checkout.captured is not None:
-        found.append((reverse("admin:payments_refund_of", args=[case.checkout.pk]), _("Pay back")))
+        ways.append((reverse("admin:payments_refund_of", args=[case.checkout.pk]), _("Pay back")))
     if case.kind == CaseKind.OUTSIDE:
-        found += [
+        ways += [
             (reverse("admin:payments_refund_explain", args=[report.pk]), _("Say what it was for"))
             for report in unexplained(case.checkout)
         ]
     if case.kind == CaseKind.REFUND:
-        found += [
+        ways += [
             (reverse("admin:payments_refund_change", args=[pk]), _("The refund"))
             for pk in case.checkout.refunds.order_by("-pk").values_list("pk", flat=True)[:3]
         ]
-    return found
+    return ways

@@ -67,7 +67,7 @@ def request_locked(
     checkout, _refunds = locked_with_refunds(checkout_pk)
     sign(who=who, why=reason)
     _check(checkout, elsewhere=elsewhere)
-    rows = {row.key: row for row in rows_of(checkout.order, locked=True)} if checkout.is_applied else {}
+    rows = rows_paid_by(checkout)
     lines = [line_of(wish, rows, checkout) for wish in wishes]
     amount = sum((line.amount for line in lines), Decimal(0))
     whole = [rows[wish.row] for wish in wishes if wish.kind == RefundKind.ROW]
@@ -96,6 +96,11 @@ def request_locked(
     else:
         send_refund.configure(queueing_lock=f"refund:{refund.pk}").defer(refund_pk=refund.pk)
     return refund
+
+
+def rows_paid_by(checkout: Checkout) -> dict[str, SoldRow]:
+    """What `checkout` paid for, by key, locked; nothing where another payment brought the order its goods."""
+    return {row.key: row for row in rows_of(checkout.order, locked=True)} if checkout.is_applied else {}
 
 
 def _check(checkout: Checkout, *, elsewhere: bool) -> None:

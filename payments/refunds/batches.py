@@ -43,12 +43,12 @@ class Share:
 def owed_orders(entry: CalendarEntry) -> list[Share]:
     """What the entry owes, an order each, oldest first; what is on its way back already is left out."""
     owed = Ticket.objects.filter(entry=entry, state=TicketState.REFUND_DUE)
-    found = []
+    shares = []
     for order in Order.objects.filter(pk__in=owed.values("order_id")).select_related("user").order_by("pk"):
         money = total((row.rest_money for row in _owed_rows(order, entry)), order.currency)
         if money.amount:
-            found.append(Share(order, money))
-    return found
+            shares.append(Share(order, money))
+    return shares
 
 
 def _owed_rows(order: Order, entry: CalendarEntry) -> list[SoldRow]:

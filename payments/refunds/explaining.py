@@ -11,10 +11,9 @@ from ledger.money import Money
 from ledger.signing import sign
 from payments.balance import unexplained
 from payments.locks import locked_with_refunds
-from payments.models import Refund, RefundLine, SumUpReport
-from payments.refunds.asking import RefundRefused, Wish, line_of
+from payments.models import Checkout, Refund, RefundLine, SumUpReport
+from payments.refunds.asking import RefundRefused, Wish, line_of, rows_paid_by
 from payments.refunds.reports_of_sumup import book, close_explained
-from payments.refunds.rows import rows_of
 from payments.states import RefundKind
 
 
@@ -35,10 +34,7 @@ def _explain(report_pk: int, wishes: Collection[Wish], reason: str, who: str, at
     unbooked = unexplained(checkout).filter(pk=report_pk).first()
     if unbooked is None or unbooked.amount is None:
         raise RefundRefused(_("Somebody has said meanwhile what this was for."))
-    rows = {row.key: row for row in rows_of(checkout.order, locked=True)} if checkout.is_applied else {}
-    surplus = [_surplus(unbooked, wish) for wish in wishes if wish.kind == RefundKind.SURPLUS]
-    others = [line_of(wish, rows, checkout) for wish in wishes if wish.kind != RefundKind.SURPLUS]
-    lines = [line for line in (*others, *surplus) if line.amount > 0]
+    lines = _lines(unbooked, wishes, checkout)
     given = sum((line.amount for line in lines), Decimal(0))
     if given != unbooked.amount:
         words = _("What you chose comes to %(given)s, but SumUp paid back %(told)s.")
@@ -47,6 +43,15 @@ def _explain(report_pk: int, wishes: Collection[Wish], reason: str, who: str, at
     refund = book(unbooked, checkout, lines, reason=reason, who=who, at=at)
     close_explained(checkout, who=who, at=at, decision=reason)
     return refund
+
+
+def _lines(report: SumUpReport, wishes: Collection[Wish], checkout: Checkout) -> list[RefundLine]:
+    """A line for each wish that comes to something."""
+    rows = rows_paid_by(checkout)
+    lines = [
+        _surplus(report, wish) if wish.kind == RefundKind.SURPLUS else line_of(wish, rows, checkout) for wish in wishes
+    ]
+    return [line for line in lines if line.amount > 0]
 
 
 def _surplus(report: SumUpReport, wish: Wish) -> RefundLine:

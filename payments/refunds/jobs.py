@@ -90,8 +90,10 @@ def _without_report(at: datetime) -> "models.QuerySet[Refund]":
 
 def _overdue(at: datetime) -> "models.QuerySet[Refund]":
     """Those that have been without an end for too long, and of which no person was told since."""
-    told = Case.objects.filter(checkout=OuterRef("checkout"), kind=CaseKind.REFUND, opened_at__gte=OuterRef("sent_at"))
-    asked = Case.objects.filter(
+    since_sent = Case.objects.filter(
+        checkout=OuterRef("checkout"), kind=CaseKind.REFUND, opened_at__gte=OuterRef("sent_at")
+    )
+    since_asked = Case.objects.filter(
         checkout=OuterRef("checkout"), kind=CaseKind.REFUND, opened_at__gte=OuterRef("requested_at")
     )
     late = Q(state=RefundState.UNKNOWN, sent_at__lte=at - LONGEST_DOUBT) | Q(
@@ -99,7 +101,7 @@ def _overdue(at: datetime) -> "models.QuerySet[Refund]":
     )
     unsent = Q(state=RefundState.REQUESTED, requested_at__lte=at - LONGEST_WAIT)
     ours = Refund.objects.filter(origin=RefundOrigin.OURS)
-    return ours.filter(Q(late, ~Exists(told)) | Q(unsent, ~Exists(asked))).order_by("pk")
+    return ours.filter(Q(late, ~Exists(since_sent)) | Q(unsent, ~Exists(since_asked))).order_by("pk")
 
 
 def _tell(refund_pk: int, at: datetime) -> None:

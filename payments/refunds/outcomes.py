@@ -47,9 +47,9 @@ def fail(refund: Refund, checkout: Checkout, *, words: str, at: datetime) -> Non
     losses = RefundLoss.objects.filter(things).values_list("pk", flat=True)
     RefundLoss.objects.filter(pk__in=list(losses)).delete()  # the checkout is locked: no rival takes one meanwhile
     owe_again(row for row in whole_rows(refund, checkout) if row.rest > 0)
-    told = _("SumUp took the refund of %(money)s back: %(words)s") if taken_back else _("%(money)s: %(words)s")
-    told %= {"money": refund.money, "words": words}
-    open_case(CaseKind.REFUND, checkout, words=told, at=at, amount=refund.amount)
+    sentence = _("SumUp took the refund of %(money)s back: %(words)s") if taken_back else _("%(money)s: %(words)s")
+    sentence %= {"money": refund.money, "words": words}
+    open_case(CaseKind.REFUND, checkout, words=sentence, at=at, amount=refund.amount)
 
 
 def lose_sight(refund: Refund, *, words: str) -> None:

@@ -101,13 +101,15 @@ def senders_of(rows: Iterable[OwedThing]) -> dict[int, list[OwedThing]]:
     rows = list(rows)
     pages = _pages_of(row.order for row in rows if row.kind == SURPLUS)
     members = _members()
-    above = list(User.objects.filter(is_superuser=True, is_active=True).order_by("pk").values_list("pk", flat=True))
-    found: dict[int, list[OwedThing]] = {}
+    superusers = list(
+        User.objects.filter(is_superuser=True, is_active=True).order_by("pk").values_list("pk", flat=True)
+    )
+    by_user: dict[int, list[OwedThing]] = {}
     for row in rows:
         theirs = {row.page} if row.page is not None else pages.get(row.order, set())
-        for user in _who(theirs, members) or above:
-            found.setdefault(user, []).append(row)
-    return found
+        for user in _who(theirs, members) or superusers:
+            by_user.setdefault(user, []).append(row)
+    return by_user
 
 
 def _who(pages: set[int], members: Mapping[int, set[tuple[int, str]]]) -> list[int]:
@@ -120,18 +122,18 @@ def _who(pages: set[int], members: Mapping[int, set[tuple[int, str]]]) -> list[i
 
 def _members() -> dict[int, set[tuple[int, str]]]:
     """By user who can sign in to the admin: on which pages they may send money, and as what."""
-    found: dict[int, set[tuple[int, str]]] = {}
+    by_user: dict[int, set[tuple[int, str]]] = {}
     rows = PageMember.objects.filter(role__in=SENDERS, user__is_active=True, user__is_staff=True)
     for user, page, role in rows.order_by("user").values_list("user", "page", "role"):
-        found.setdefault(user, set()).add((page, role))
-    return found
+        by_user.setdefault(user, set()).add((page, role))
+    return by_user
 
 
 def _pages_of(orders: Iterable[int]) -> dict[int, set[int]]:
-    found: dict[int, set[int]] = {}
+    by_order: dict[int, set[int]] = {}
     for order, page in OrderLine.objects.filter(order__in=set(orders)).values_list("order", "page"):
-        found.setdefault(order, set()).add(page)
-    return found
+        by_order.setdefault(order, set()).add(page)
+    return by_order
 
 
 # --- The mails
@@ -171,19 +173,20 @@ def send_called_off_mail(user: User, entry: CalendarEntry, rows: Sequence[OwedTh
 
 
 def _by_page(rows: Sequence[OwedThing]) -> list[dict[str, str]]:
-    """For each page, then for what no page sold: its name, the sum, of how many orders, since when on its clock."""
-    pages = {page.pk: page for page in Page.objects.filter(pk__in={row.page for row in rows if row.page})}
-    found = []
-    for pk in sorted({row.page for row in rows}, key=lambda pk: (pk is None, pages[pk].name if pk else "")):
-        theirs = [row for row in rows if row.page == pk]
-        orders = len({row.order for row in theirs})
-        oldest = min((row.since for row in theirs if row.since), default=None)
-        found.append(
-            {
-                "name": pages[pk].name if pk else _("Orders that were paid twice"),
-                "sums": sums_in_words(theirs),
-                "orders": ngettext("%(n)d order", "%(n)d orders", orders) % {"n": orders},
-                "since": told(oldest, pages[pk].time_zone if pk else "UTC") if oldest else "",
-            }
-        )
-    return found
+    """What is owed for each page, by name, then for what no page sold."""
+    pages = sorted(Page.objects.filter(pk__in={row.page for row in rows if row.page}), key=lambda page: page.name)
+    parts = [_part(page.name, page.time_zone, [row for row in rows if row.page == page.pk]) for page in pages]
+    surplus = [row for row in rows if row.page is None]
+    return [*parts, _part(_("Orders that were paid twice"), "UTC", surplus)] if surplus else parts
+
+
+def _part(name: str, zone: str, rows: Sequence[OwedThing]) -> dict[str, str]:
+    """The sum of `rows`, of how many orders, and since when, on the clock of `zone`."""
+    orders = len({row.order for row in rows})
+    oldest = min((row.since for row in rows if row.since), default=None)
+    return {
+        "name": name,
+        "sums": sums_in_words(rows),
+        "orders": ngettext("%(n)d order", "%(n)d orders", orders) % {"n": orders},
+        "since": told(oldest, zone) if oldest else "",
+    }

@@ -168,8 +168,10 @@ def _explain(checkout: Checkout, refunds: Collection[Refund], done: Adopted, who
 def _of_amount(reports: Iterable[SumUpReport], amount: Decimal) -> list[SumUpReport]:
     """The first of `reports` that is of `amount`; or all of them, where that is their sum; or none."""
     reports = list(reports)
-    exact = [report for report in reports if report.amount == amount]
-    return exact[:1] or (reports if sum(map(_amount_of, reports)) == amount else [])
+    for report in reports:
+        if report.amount == amount:
+            return [report]
+    return reports if sum(map(_amount_of, reports)) == amount else []
 
 
 def _amount_of(report: SumUpReport) -> Decimal:
