@@ -163,4 +163,5 @@ def told(age: timedelta) -> str:
     hours = int(age.total_seconds() // 3600)
     if hours >= 48:
         return f"{hours // 24} days"
-    return f"{hours} hours" if hours else f"{int(age.total_seconds() // 60)} minutes"
+    number, unit = (hours, "hour") if hours else (int(age.total_seconds() // 60), "minute")
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"

@@ -113,7 +113,7 @@ def _mail(at: datetime) -> Trouble | None:
         return None
     return Trouble(
         "mail",
-        f"{number} mails wait, the oldest for {told(at - oldest)}",
+        f"{number} {'mail waits' if number == 1 else 'mails wait'}, the oldest for {told(at - oldest)}",
         "Is the job worker alive, and does the mail server of EMAIL_URL take mail?",
     )
 
