@@ -183,15 +183,15 @@ def _name(entry: CalendarEntry, key: int) -> str:
     return " – ".join([entry.title, *kinds])
 
 
-def _unpaid_orders(request: HttpRequest) -> list[tuple[object, bool]]:
-    """The visitor's orders that await payment, and whether they can still be paid: who comes back from SumUp's page
+def _unpaid_orders(request: HttpRequest) -> list[tuple[object, dict[str, object]]]:
+    """The visitor's orders that await payment, and what there is to say of paying them.
 
-    looks for their things here.
+    Who comes back from SumUp's page looks for their things here.
     """
     if not isinstance(request.user, User):
         return []
     orders = request.user.orders.awaiting().with_money().order_by("pk")
-    return [(order, order.can_still_pay(clock.now())) for order in orders]
+    return [(order, order.paying(clock.now())) for order in orders]
 
 
 def _sums(part: Cart | Group) -> dict[str, object]:

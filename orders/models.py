@@ -4,12 +4,15 @@ import base64
 import secrets
 import uuid
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pgtrigger
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.functional import cached_property
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -156,8 +159,26 @@ class Order(models.Model):
         return self.state == OrderState.AWAITING_PAYMENT and self.cancel_requested_at is None and at < self.hold_until
 
     def can_still_pay(self, at: datetime) -> bool:
-        """Paying is offered: not in the last minute of the hosted page, in which nobody types a card's number."""
-        return self.has_time(at + LAST_CALL) and not self.money_came
+        """A click on Pay would lead to a payment page: what every page that offers it asks, and the click too.
+
+        Not in the last minute of the hosted page, in which nobody types a card's number; and a page that is not there
+        yet is not begun with so little left.
+        """
+        if not self.has_time(at + LAST_CALL) or self.money_came:
+            return False
+        begins = self.merchant_id is not None and self.hold_until - at >= LEAST_LEFT
+        return begins or self.checkouts.filter(state__in=PAYABLE).exists()
+
+    def paying(self, at: datetime) -> dict[str, object]:
+        """What its pages say of paying: whether it is offered, else why not as long as the hold runs."""
+        can_pay = self.can_still_pay(at)
+        waits = not can_pay and self.has_time(at) and not self.money_came
+        return {"can_pay": can_pay, "too_late": self._too_late() if waits else ""}
+
+    def _too_late(self) -> str:
+        until = self.hold_until.astimezone(ZoneInfo(self.time_zone))
+        words = gettext("Too little time is left to pay this order. What it holds is free again after %(until)s.")
+        return words % {"until": f"{date_format(until, 'H:i')} {until.tzname()}"}
 
 
 class OrderLine(models.Model):

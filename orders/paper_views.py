@@ -94,7 +94,7 @@ def linked(request: HttpRequest, token: str) -> HttpResponse:
     if has_ended(order, at=now):
         return link_ended(request, order.get_absolute_url())
     if order.state != OrderState.PAID:
-        context = {"order": order, "token": token, "lines": order.lines.all(), "can_pay": order.can_still_pay(now)}
+        context = {"order": order, "token": token, "lines": order.lines.all(), **order.paying(now)}
         return _for_the_link(render(request, "orders/order_linked_unpaid.html", context))
     held = held_of(order)
     tickets = held.valid_tickets

@@ -39,13 +39,13 @@ def order(request: HttpRequest, code: str) -> HttpResponse:
     """An order. Signed out the code alone shows its state and no more; another user's is not found."""
     shown = get_object_or_404(Order.objects.with_money(), code=code)
     if not request.user.is_authenticated:
-        return render(request, "orders/order_signed_out.html", {"order": shown})
+        return render(request, "orders/order_signed_out.html", {"order": shown, **shown.paying(clock.now())})
     if shown.user_id != request.user.pk:
         raise Http404
     lines = list(shown.lines.select_related("entry__calendar__page", "page"))
     shown.first_page = lines[0].page
     held = Holdings.of(shown, lines) if shown.state == OrderState.PAID else Holdings(shown)
-    context = {"order": shown, "lines": lines, "held": held, "can_pay": shown.can_still_pay(clock.now())}
+    context = {"order": shown, "lines": lines, "held": held, **shown.paying(clock.now())}
     if shown.state == OrderState.PAID:
         context |= _still_to_pay(request)
     return render(request, "orders/order.html", context)

@@ -2,9 +2,7 @@
 
 import json
 import uuid
-from datetime import timedelta
 from http import HTTPStatus
-from math import ceil
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -110,12 +108,8 @@ def _to_payment(request: HttpRequest, order: Order) -> HttpResponse:
 
 
 def _say_why_not(request: HttpRequest, order: Order) -> None:
-    now = clock.now()
-    if order.has_time(now) and not order.money_came:
-        words = _(
-            "Too little time is left to pay this order. What it holds is given back in %(n)d minutes at the latest."
-        )
-        messages.warning(request, words % {"n": ceil((order.hold_until - now) / timedelta(minutes=1))})
+    if words := order.paying(clock.now())["too_late"]:
+        messages.warning(request, str(words))
 
 
 def _back_to_cart(request: HttpRequest, user: User, page: Page | None, refusal: Exception) -> HttpResponse:
@@ -123,7 +117,7 @@ def _back_to_cart(request: HttpRequest, user: User, page: Page | None, refusal: 
     context = context_of(contents.of_page(page) if page else contents)
     context |= {"page": page, "refusal": _words(refusal)}
     if isinstance(refusal, OrderAwaiting):
-        context |= {"awaiting": refusal.order, "can_pay": refusal.order.can_still_pay(clock.now())}
+        context |= {"awaiting": refusal.order, **refusal.order.paying(clock.now())}
     status = HTTPStatus.SERVICE_UNAVAILABLE if isinstance(refusal, Contention) else HTTPStatus.UNPROCESSABLE_ENTITY
     return render(request, "cart/cart.html", context, status=status)
 
@@ -138,8 +132,10 @@ def _words(refusal: Exception) -> str:
             return _("Some of this is no longer available. Nothing was ordered yet: see the marked lines.")
         case OrderAwaiting() if refusal.order.money_came:
             return _("A payment of an order of yours is being looked at: you can order again here when it is settled.")
-        case OrderAwaiting():
+        case OrderAwaiting() if refusal.order.can_still_pay(clock.now()):
             return _("You have an order here that is not paid yet: go on paying it, or cancel it first.")
+        case OrderAwaiting():
+            return _("You have an order here that is not paid yet: cancel it first, or wait until its time is over.")
         case SeveralMerchants():
             return _("This takes more than one payment: please pay each part with its own button.")
         case _other:
@@ -159,6 +155,7 @@ def pay_by_link(request: HttpRequest, token: str) -> HttpResponse:
     """Go to SumUp's page by the link of a mail, nobody signed in; where nothing is to be paid, back to its page."""
     order = linked_order(token)
     if not order.can_still_pay(clock.now()):
+        _say_why_not(request, order)
         return redirect("order_link", token)
     return _to_payment(request, order)
 
@@ -199,7 +196,7 @@ def status(request: Request, code: str) -> HttpResponse:
         settle_on_hint(latest.pk, who="poll", at=clock.now())
         order = orders.get(pk=order.pk)
         latest.refresh_from_db()
-    context = {"order": order, "checkout": latest, "can_pay": order.can_still_pay(clock.now())}
+    context = {"order": order, "checkout": latest, **order.paying(clock.now())}
     if not request.htmx:
         waits = order.state == OrderState.AWAITING_PAYMENT
         return render(request, "payments/status.html", context) if waits else redirect(order)

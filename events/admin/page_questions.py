@@ -44,7 +44,7 @@ def _about_zone(change: PageChange) -> list[str]:
     bookings = len(rows) - events - carts
     counted = [
         (events, ngettext("%(n)d event", "%(n)d events", events)),
-        (bookings, ngettext("%(n)d booking", "%(n)d bookings", bookings)),
+        (bookings, _bookings(bookings)),
         (carts, ngettext("%(n)d booking in a cart", "%(n)d bookings in carts", carts)),
         (change.windows, ngettext("%(n)d sale window", "%(n)d sale windows", change.windows)),
     ]
@@ -60,13 +60,17 @@ def _about_zone(change: PageChange) -> list[str]:
 
 
 def _holders(change: PageChange) -> str:
-    numbers = {"tickets": change.tickets, "bookings": change.bookings, "n": change.mails}
+    tickets = ngettext("%(n)d valid ticket", "%(n)d valid tickets", change.tickets) % {"n": change.tickets}
     words = ngettext(
-        "Sold of it: %(tickets)d valid tickets, %(bookings)d bookings. %(n)d buyer would be told by mail.",
-        "Sold of it: %(tickets)d valid tickets, %(bookings)d bookings. %(n)d buyers would be told by mail.",
+        "Sold of it: %(tickets)s, %(bookings)s. %(n)d buyer would be told by mail.",
+        "Sold of it: %(tickets)s, %(bookings)s. %(n)d buyers would be told by mail.",
         change.mails,
     )
-    return words % numbers
+    return words % {"tickets": tickets, "bookings": _bookings(change.bookings), "n": change.mails}
+
+
+def _bookings(number: int) -> str:
+    return ngettext("%(n)d booking", "%(n)d bookings", number) % {"n": number}
 
 
 def _about_hiding(change: PageChange) -> list[str]:
@@ -76,11 +80,12 @@ def _about_hiding(change: PageChange) -> list[str]:
     booked = CalendarEntry.objects.bookings().filter(pk__in=rows.values("pk"), state__in=VALID).count()
     if not sold and not booked:
         return []
+    events = ngettext("%(n)d event with sold tickets", "%(n)d events with sold tickets", sold) % {"n": sold}
     return [
         _(
-            "Visitors no longer see this page or anything on it, and can buy nothing. Still to come: %(events)d events"
-            " with sold tickets, %(bookings)d bookings."
+            "Visitors no longer see this page or anything on it, and can buy nothing."
+            " Still to come: %(events)s, %(bookings)s."
         )
-        % {"events": sold, "bookings": booked},
+        % {"events": events, "bookings": _bookings(booked)},
         _("All of that stays valid, and nobody is told. To cancel an event, call it off on its own page."),
     ]

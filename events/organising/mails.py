@@ -26,7 +26,9 @@ def tell_called_off(entry_id: int, order_id: int) -> None:
     tickets = _tickets_of(entry, order_id)
     owed = [row for row in tickets if row.state in (TicketState.REFUND_DUE, TicketState.REFUNDED)]
     order = tickets[0].order if tickets else None
-    context = {"entry": entry, "owed": owed, "order_url": settings.SITE_URL + order.get_absolute_url() if order else ""}
+    order_url = settings.SITE_URL + order.get_absolute_url() if order else ""
+    is_free = not any(row.price for row in tickets)
+    context = {"entry": entry, "owed": owed, "is_free": is_free, "order_url": order_url}
     subject = _("Called off: %(title)s") % {"title": in_subject(entry.title)}
     _tell(entry, tickets, "called_off", subject, f"called-off.{entry.pk}.{order_id}", context)
 

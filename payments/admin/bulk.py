@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from events.admin.reasons import ReasonForm
 from ledger import clock
@@ -54,8 +55,10 @@ def bulk_view(desk: MoneyAdmin, request: HttpRequest) -> HttpResponse:
             _do(part, f"user:{request.user.pk}", form.cleaned_data["reason"])
         done = sum(part.done for part in parts)
         level = messages.SUCCESS if done == len(parts) else messages.WARNING
-        words = _("%(done)d of %(all)d refunds are on their way.") % {"done": done, "all": len(parts)}
-        messages.add_message(request, level, words)
+        words = ngettext(
+            "%(done)d of %(all)d refund is on its way.", "%(done)d of %(all)d refunds are on their way.", len(parts)
+        )
+        messages.add_message(request, level, words % {"done": done, "all": len(parts)})
         for part in parts:
             if not part.done:
                 messages.error(request, f"{part.reach.checkout.order.short_code}: {part.outcome}")

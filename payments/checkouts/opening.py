@@ -9,8 +9,7 @@ from django.urls import reverse
 from ledger.locking import retried
 from ledger.signing import sign
 from ledger.tracing import order_id
-from orders.models import LAST_CALL, LEAST_LEFT, Order
-from orders.states import SUMUP_PAID
+from orders.models import Order
 from payments.cases import open_merchant_case
 from payments.checkouts.evidence import kept
 from payments.locks import locked_checkout
@@ -63,13 +62,12 @@ def hosted_page(order: Order, *, at: datetime, attempts: int = 2) -> str:
 def _attempt(order_pk: int, at: datetime) -> Checkout:
     order = Order.objects.filter(pk=order_pk).select_related("merchant").locked().get()
     attempts = list(Checkout.objects.filter(order=order).select_related("merchant").locked())
-    told = any(row.captured is not None or row.sumup_status == SUMUP_PAID for row in attempts)
-    if not order.has_time(at + LAST_CALL) or (told and order.money_came):
+    if not order.can_still_pay(at):
         raise NotPayable
     for checkout in attempts:
         if checkout.state in PAYABLE:
             return checkout
-    if order.hold_until - at < LEAST_LEFT or order.merchant is None:
+    if order.merchant is None:
         raise NotPayable
     return Checkout.objects.create(
         order=order,

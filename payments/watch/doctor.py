@@ -92,4 +92,6 @@ def _owed() -> Finding:
         return Finding("owed", "nothing")
     money = sums_in_words(sums)
     number = sum(row.number for row in sums)
-    return Finding("owed", f"{money} to buyers, for {number} things: the admin's front page sends it.")
+    return Finding(
+        "owed", f"{money} to buyers, for {number} thing{'' if number == 1 else 's'}: the admin's front page sends it."
+    )

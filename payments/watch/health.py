@@ -116,7 +116,7 @@ def _mail(at: datetime) -> Finding | None:
         return None
     return Finding(
         "mail",
-        f"{number} mails wait, the oldest for {in_words(at - oldest)}",
+        f"{number} {'mail waits' if number == 1 else 'mails wait'}, the oldest for {in_words(at - oldest)}",
         "Is the job worker alive, and does the mail server of EMAIL_URL take mail?",
     )
 
@@ -149,4 +149,5 @@ def in_words(age: timedelta) -> str:
     hours = int(age.total_seconds() // 3600)
     if hours >= 48:
         return f"{hours // 24} days"
-    return f"{hours} hours" if hours else f"{int(age.total_seconds() // 60)} minutes"
+    number, unit = (hours, "hour") if hours else (int(age.total_seconds() // 60), "minute")
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"

@@ -6,6 +6,10 @@ from decimal import Decimal
 import pytest
 from django.core import mail
 from django.test import Client
+from django.utils import timezone
+from events.calling_off import call_off
+from events.handing import send_on
+from events.mails import send_called_off_mail
 
 from events.models import Merchant, Page
 from orders.jobs import send_confirmation
@@ -60,6 +64,7 @@ def test_nobody_speaks_of_money_where_all_is_free(client: Client, house: Page) -
     take(buyer, mug)
     told["cart"] = spoken(client.get("/cart/").content.decode())
     order = order_cart(buyer)
+    told["empty cart"] = spoken(client.get("/cart/").content.decode())
     mail.outbox.clear()
     send_confirmation(order_id=order.pk, copy=0)
     (sent,) = mail.outbox
@@ -73,6 +78,47 @@ def test_nobody_speaks_of_money_where_all_is_free(client: Client, house: Page) -
         told[name] = spoken(client.get(address).content.decode())
 
     assert Order.objects.get().total == 0
+    assert {name: words for name, words in told.items() if words} == {}
+
+
+def test_nobody_speaks_of_money_before_anything_is_ordered(client: Client, house: Page) -> None:
+    room = RoomFactory.create(page=house, rules__price=Decimal(0), rules__slot_minutes=60)
+    told = {"empty cart, signed out": spoken(client.get("/cart/").content.decode())}
+    start, _end = a_time(room)
+    client.post(f"{room.get_absolute_url()}book/", {"time": f"{start:%Y-%m-%dT%H:%M}Z/60"})
+    cart = client.get("/cart/").content.decode()
+    assert "Sign in to confirm" in cart
+    told["cart, signed out"] = spoken(cart)
+    client.force_login(UserFactory.create())
+    told["no orders"] = spoken(client.get("/orders/").content.decode())
+
+    assert {name: words for name, words in told.items() if words} == {}
+
+
+@pytest.mark.parametrize("money_back", [True, False])
+def test_a_free_event_that_is_called_off_speaks_of_no_money(client: Client, house: Page, *, money_back: bool) -> None:
+    entry = EventFactory.create(calendar__page=house, ticket_price=Decimal(0))
+    buyer = UserFactory.create()
+    fill(buyer, entry, 2)
+    order = order_cart(buyer)
+    given = order.tickets.latest("pk")
+    send_on(given, to="friend@example.org", holder="Friend", who=f"user:{buyer.pk}", at=timezone.now())
+    call_off(entry.pk, money_back=money_back, who="user:1", why="Rain")
+    mail.outbox.clear()
+    send_called_off_mail(entry.pk, order.pk)
+    told = {}
+    for sent in mail.outbox:
+        assert isinstance(sent, mail.EmailMultiAlternatives)
+        assert "no longer valid" in str(sent.body)
+        told[sent.to[0]] = spoken(str(sent.body)) | spoken(str(sent.alternatives[0][0]))
+    assert set(told) == {buyer.email, "friend@example.org"}
+    told["event, signed out"] = spoken(client.get(entry.get_absolute_url()).content.decode())
+    client.force_login(buyer)
+    for address in (entry.get_absolute_url(), f"/orders/{order.code}/", "/orders/", "/tickets/"):
+        told[address] = spoken(client.get(address).content.decode())
+    for ticket in order.tickets.all():
+        told[ticket.code] = spoken(client.get(f"/tickets/{ticket.code}/").content.decode())
+
     assert {name: words for name, words in told.items() if words} == {}
 
 

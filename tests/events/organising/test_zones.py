@@ -269,7 +269,7 @@ def test_the_place_of_the_page_is_told_to_those_whose_event_names_none(stage: St
 def test_a_page_is_not_hidden_quietly_while_something_sold_is_to_come(stage: Stage) -> None:
     data = {name: value for name, value in stage.form().items() if name != "is_published"}
     words = " ".join(question_at(stage.client, stage.address, data).words)
-    assert "1 events with sold tickets, 3 bookings." in words
+    assert "1 event with sold tickets, 3 bookings." in words
     assert Page.objects.get(pk=stage.home.page.pk).is_published
     answered(stage.client, stage.address, data)
     assert not Page.objects.get(pk=stage.home.page.pk).is_published

@@ -114,7 +114,7 @@ def test_mail_that_waits_too_long_is_red(client: Client) -> None:
     send_confirmation.defer(order_id=1)
     assert ready(client)[0] == 200
     run("UPDATE procrastinate_events SET at = now() - interval '61 minutes'")
-    assert ready(client) == (503, ["1 mails wait, the oldest for 1 hours"])
+    assert ready(client) == (503, ["1 mail waits, the oldest for 1 hour"])
     run("UPDATE procrastinate_jobs SET status = 'failed'")
     assert ready(client) == (200, [])
 
