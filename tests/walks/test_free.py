@@ -7,11 +7,11 @@ import pytest
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
-from events.calling_off import call_off
-from events.handing import send_on
-from events.mails import send_called_off_mail
 
 from events.models import Merchant, Page
+from events.organising.calling_off import call_off
+from events.organising.mails import tell_called_off
+from events.tickets.handing_on import send_on
 from orders.jobs import send_confirmation
 from orders.links import link_token
 from orders.models import Order
@@ -105,7 +105,7 @@ def test_a_free_event_that_is_called_off_speaks_of_no_money(client: Client, hous
     send_on(given, to="friend@example.org", holder="Friend", who=f"user:{buyer.pk}", at=timezone.now())
     call_off(entry.pk, money_back=money_back, who="user:1", why="Rain")
     mail.outbox.clear()
-    send_called_off_mail(entry.pk, order.pk)
+    tell_called_off(entry.pk, order.pk)
     told = {}
     for sent in mail.outbox:
         assert isinstance(sent, mail.EmailMultiAlternatives)
