@@ -8,7 +8,7 @@ from typing import ParamSpec, TypedDict
 
 from allauth.core import ratelimit
 from allauth.core.exceptions import RateLimited
-from django.db import connection, models
+from django.db import connection
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -96,30 +96,3 @@ def opens_carts(view: Callable[P, HttpResponse]) -> Callable[P, HttpResponse]:
             return HttpResponse(render_to_string("429_carts.html"), status=429, headers={"Retry-After": "60"})
 
     return bounded
-
-
-#: By whom a cart is: the condition for its pending rows in each room's table, which a room below need not know.
-_of_user: list[str] = []
-_of_key: list[str] = []
-
-
-def counts_in_cart(table: type[models.Model], *, only: str = "true", signed_out: bool = True) -> None:
-    """Register the table of a room that fills carts: rows with `user`, in the state pending, that are `only` (SQL).
-
-    `signed_out`: it has a `cart_key` too.
-    """
-    count = f"SELECT count(*) FROM {table._meta.db_table} WHERE state = 'pending' AND {only}"  # noqa: S608  (our names)
-    _of_user.append(f"({count} AND user_id = %(owner)s)")
-    if signed_out:
-        _of_key.append(f"({count} AND user_id IS NULL AND cart_key = %(owner)s)")
-
-
-def rows_in_cart(visitor: Visitor) -> int:
-    """How many pending rows of all kinds the cart of `visitor` holds: one query, as plain as each page needs it."""
-    counts, owner = (_of_user, visitor.user.pk) if visitor.user is not None else (_of_key, visitor.cart_key)
-    if not owner:
-        return 0
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {' + '.join(counts)}", {"owner": owner})
-        (number,) = cursor.fetchone()
-    return int(number)

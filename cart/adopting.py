@@ -5,8 +5,8 @@ from datetime import datetime
 from django.db import transaction
 
 from accounts.models import User
-from accounts.visitors import Visitor, rows_in_cart
-from events.buying import CART_ROWS
+from accounts.visitors import Visitor
+from cart.counting import CART_ROWS, rows_in_cart
 from events.models import CalendarEntry
 from market.models import ProductItem
 

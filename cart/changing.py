@@ -7,10 +7,9 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.visitors import Visitor
-from events.booking import put_booking_in_cart, remove_booking
-from events.buying import PurchaseRefusal, put_in_cart, remove_from_cart
+from cart.adding import PurchaseRefusal, put_booking_in_cart, put_in_cart, put_items_in_cart
+from cart.removing import remove_booking, remove_from_cart, remove_items
 from events.models import CalendarEntry, Ticket
-from market.buying import put_items_in_cart, remove_items
 from market.models import Product, ProductItem
 
 

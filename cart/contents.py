@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Generic, TypeVar
 
 from accounts.models import User
 from accounts.visitors import Visitor
@@ -15,14 +16,66 @@ from events.models import Merchant, Page
 from events.states import LineKind
 from ledger.money import Money, total
 
+#: A sum of money; of several currencies there is none.
+Sum = TypeVar("Sum", Money, Money | None)
+
+
+class Sums(Generic[Sum]):
+    """How many things there are in a cart, or in a part of one, and what they cost: all of them, and each kind."""
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        raise NotImplementedError
+
+    def _sum(self, amounts: Iterable[Money]) -> Sum:
+        raise NotImplementedError
+
+    def count_of(self, kind: LineKind) -> int:
+        return sum(line.quantity for line in self.lines if line.kind == kind)
+
+    def total_of(self, kind: LineKind) -> Sum:
+        return self._sum(line.amount for line in self.lines if line.kind == kind)
+
+    @property
+    def count(self) -> int:
+        return sum(line.quantity for line in self.lines)
+
+    @property
+    def total(self) -> Sum:
+        return self._sum(line.amount for line in self.lines)
+
+    @property
+    def ticket_count(self) -> int:
+        return self.count_of(LineKind.TICKET)
+
+    @property
+    def booking_count(self) -> int:
+        return self.count_of(LineKind.BOOKING)
+
+    @property
+    def product_count(self) -> int:
+        return self.count_of(LineKind.PRODUCT)
+
 
 @dataclass(frozen=True)
-class Group:
+class Group(Sums[Money]):
     """What the cart holds of one page. `merchant` takes its money; None: nobody can at the moment."""
 
     page: Page
     merchant: Merchant | None
-    lines: Sequence[Line]
+    of_page: Sequence[Line]
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        return self.of_page
+
+    @property
+    def currency(self) -> str:
+        """Its lines' currency: the page's, unless that was changed after its events and products were made."""
+        return self.lines[0].price.currency if self.lines else self.page.currency
+
+    def _sum(self, amounts: Iterable[Money]) -> Money:
+        return total(amounts, self.currency)
 
     @property
     def payee(self) -> Merchant | None:
@@ -42,29 +95,6 @@ class Group:
         return [line for line in self.lines if isinstance(line, ItemLine)]
 
     @property
-    def currency(self) -> str:
-        """Its lines' currency: the page's, unless that was changed after its events and products were made."""
-        return self.lines[0].price.currency if self.lines else self.page.currency
-
-    def count_of(self, kind: LineKind) -> int:
-        return sum(line.quantity for line in self.lines if line.kind == kind)
-
-    def total_of(self, kind: LineKind) -> Money:
-        return total((line.amount for line in self.lines if line.kind == kind), self.currency)
-
-    @property
-    def ticket_count(self) -> int:
-        return self.count_of(LineKind.TICKET)
-
-    @property
-    def booking_count(self) -> int:
-        return self.count_of(LineKind.BOOKING)
-
-    @property
-    def product_count(self) -> int:
-        return self.count_of(LineKind.PRODUCT)
-
-    @property
     def ticket_total(self) -> Money:
         return self.total_of(LineKind.TICKET)
 
@@ -76,18 +106,10 @@ class Group:
     def product_total(self) -> Money:
         return self.total_of(LineKind.PRODUCT)
 
-    @property
-    def count(self) -> int:
-        return sum(line.quantity for line in self.lines)
-
-    @property
-    def total(self) -> Money:
-        return total((line.amount for line in self.lines), self.currency)
-
 
 @dataclass(frozen=True)
-class Cart:
-    """Everything that one visitor has not yet ordered, grouped by page."""
+class Cart(Sums[Money | None]):
+    """Everything that one visitor has not yet ordered, grouped by page; no sum where there is no one currency."""
 
     groups: Sequence[Group] = field(default_factory=tuple)
 
@@ -96,42 +118,17 @@ class Cart:
         return [line for group in self.groups for line in group.lines]
 
     @property
-    def short(self) -> list[Line]:
-        return [line for line in self.lines if line.is_short]
-
-    @property
-    def count(self) -> int:
-        return sum(line.quantity for line in self.lines)
-
-    def count_of(self, kind: LineKind) -> int:
-        return sum(group.count_of(kind) for group in self.groups)
-
-    def total_of(self, kind: LineKind) -> Money | None:
-        """What its lines of one kind cost; None when there is no one currency to say it in."""
-        return total((group.total_of(kind) for group in self.groups), self.currency) if self.currency else None
-
-    @property
-    def ticket_count(self) -> int:
-        return self.count_of(LineKind.TICKET)
-
-    @property
-    def booking_count(self) -> int:
-        return self.count_of(LineKind.BOOKING)
-
-    @property
-    def product_count(self) -> int:
-        return self.count_of(LineKind.PRODUCT)
-
-    @property
     def currency(self) -> str | None:
         """The one currency of all groups; None when there is none or more than one."""
         currencies = {group.currency for group in self.groups}
         return currencies.pop() if len(currencies) == 1 else None
 
+    def _sum(self, amounts: Iterable[Money]) -> Money | None:
+        return total(amounts, self.currency) if self.currency else None
+
     @property
-    def total(self) -> Money | None:
-        """What everything costs; None when there is no one currency to say it in."""
-        return total((group.total for group in self.groups), self.currency) if self.currency else None
+    def short(self) -> list[Line]:
+        return [line for line in self.lines if line.is_short]
 
     @cached_property
     def parts(self) -> list["Cart"]:
@@ -176,9 +173,7 @@ class Cart:
 
     @property
     def rest_total(self) -> Money | None:
-        if not self.currency:
-            return None
-        return total((line.price * line.fits for line in self.lines), self.currency)
+        return self._sum(line.price * line.fits for line in self.lines)
 
 
 def digest(lines: Iterable[tuple[Line, int]]) -> str:

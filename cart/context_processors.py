@@ -3,7 +3,8 @@
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from accounts.visitors import rows_in_cart, visitor_of
+from accounts.visitors import visitor_of
+from cart.counting import rows_in_cart
 
 #: What a view that has read the cart anyway leaves on the request, so that the badge need not count again.
 COUNTED = "_cart_count"

@@ -19,12 +19,12 @@ from django_htmx.http import HttpResponseClientRedirect
 from accounts.models import User
 from accounts.requests import Request, comes_from, form_of
 from accounts.visitors import visitor_of
+from cart.adding import PurchaseRefusal
 from cart.changing import move_booking, set_pieces, set_quantity
 from cart.contents import Cart, Group, cart_of
 from cart.context_processors import COUNTED
 from cart.reach import entries_within, pages_within, products_within
-from events.booking import remove_booking
-from events.buying import PurchaseRefusal
+from cart.removing import remove_booking
 from events.forms import BadQuantity, whole_number
 from events.models import CalendarEntry
 from events.states import LineKind

@@ -19,10 +19,10 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", views.healthz),
     path("readyz", views.readyz),
-    path("cart/", include("cart.urls")),
     path("orders/", include("orders.urls")),
     path("", include("payments.urls")),
     path("", include("market.urls")),
+    path("", include("cart.urls")),
     path("", include("events.urls")),
     re_path(r"^media/(?P<path>.+)$", views.media),
 ]

@@ -1,9 +1,7 @@
 from django.urls import path
 
-from events import buy_views
 from events.door import views as door
 from events.programme import views as programme
-from events.rooms import views as rooms
 from events.tickets import views as tickets
 
 urlpatterns = [
@@ -11,9 +9,7 @@ urlpatterns = [
     path("p/<slug:slug>/", programme.page, name="page"),
     path("p/<slug:slug>/events.ics", programme.feed, name="page_feed"),
     path("p/<slug:page_slug>/<slug:slug>/", programme.calendar, name="calendar"),
-    path("p/<slug:page_slug>/<slug:slug>/book/", rooms.book, name="book"),
     path("e/<int:pk>-<slug:slug>/", programme.entry, name="entry"),
-    path("e/<int:pk>/buy/", buy_views.buy, name="buy"),
     path("door/", door.doors, name="doors"),
     path("door/<int:pk>/", door.door, name="door"),
     path("tickets/", tickets.tickets, name="tickets"),

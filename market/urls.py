@@ -5,7 +5,6 @@ from market.shop import views as shop
 
 urlpatterns = [
     path("p/<slug:page_slug>/shop/<slug:slug>/", shop.product, name="product"),
-    path("p/<slug:page_slug>/shop/<slug:slug>/buy/", shop.buy, name="buy_product"),
     path("vouchers/<slug:code>/", counter.voucher, name="voucher"),
     path("door/products/<slug:slug>/", counter.counter, name="counter"),
 ]

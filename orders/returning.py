@@ -4,8 +4,8 @@ from datetime import datetime
 
 from django.db import transaction
 
-from accounts.visitors import Visitor, rows_in_cart
-from events.buying import CART_ROWS
+from accounts.visitors import Visitor
+from cart.counting import CART_ROWS, rows_in_cart
 from events.models import CalendarEntry, EntryQuerySet, Ticket, TicketQuerySet
 from events.rooms import RoomHours, hours_of
 from events.selling import obstacle, with_facts

@@ -12,9 +12,10 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from accounts.requests import form_of, signed_in
-from accounts.visitors import rows_in_cart, visitor_of
+from accounts.visitors import visitor_of
 from cart.contents import Cart, cart_of
 from cart.context_processors import COUNTED
+from cart.counting import rows_in_cart
 from cart.views import parts_of
 from ledger import clock
 from orders.holdings import Holdings

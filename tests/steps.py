@@ -11,12 +11,10 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import User
 from accounts.visitors import Visitor
+from cart.adding import put_booking_in_cart, put_in_cart, put_items_in_cart
 from cart.contents import Cart, cart_of
-from events.booking import put_booking_in_cart
-from events.buying import put_in_cart
 from events.models import Calendar, CalendarEntry, Page
 from ledger.models import History
-from market.buying import put_items_in_cart
 from market.models import Product
 from orders.models import Order
 from orders.placing import place

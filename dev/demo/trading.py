@@ -14,13 +14,11 @@ from django.db import transaction
 
 from accounts.models import User
 from accounts.visitors import Visitor
+from cart.adding import put_booking_in_cart, put_in_cart, put_items_in_cart
 from cart.contents import cart_of
 from dev.demo.scenery import EVENTS, ORDERS, OUTSIDE, REFUND, DemoEvent, DemoOrder
-from events.booking import put_booking_in_cart
-from events.buying import put_in_cart
 from events.models import Calendar, CalendarEntry
 from events.rooms import RoomHours, Span
-from market.buying import put_items_in_cart
 from market.models import Product
 from orders.models import Order
 from orders.placing import place

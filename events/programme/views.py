@@ -27,8 +27,8 @@ from events.programme.listing import (
 )
 from events.programme.paging import Uncounted
 from events.rooms import RoomHours
+from events.rooms.context import room_context
 from events.rooms.showing import RoomWanted
-from events.rooms.views import room_context
 from events.selling import offers_of
 from events.tickets.invitations import CONTENT_TYPE, ics
 from ledger import clock

@@ -8,7 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import TimeoutError, expect
 
 from accounts.models import User
-from events.buying import put_in_cart
+from cart.adding import put_in_cart
 from events.models import CalendarEntry, Ticket
 from events.states import TicketState
 from orders.models import Order

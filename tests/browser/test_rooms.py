@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.visitors import Visitor as CartOf
-from events.booking import put_booking_in_cart
+from cart.adding import put_booking_in_cart
 from events.models import Calendar, CalendarEntry, PeakPrice
 from events.rooms import RoomHours
 from tests.browser.conftest import Visit

@@ -6,9 +6,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.visitors import SESSION_KEY, Visitor, rows_in_cart
+from accounts.visitors import SESSION_KEY, Visitor
+from cart.adding import PurchaseRefusal
 from cart.adopting import adopt
-from events.buying import CART_ROWS, PurchaseRefusal
+from cart.counting import CART_ROWS, rows_in_cart
 from events.models import CalendarEntry, Merchant
 from market.models import Product
 from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, UserFactory

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import User
-from accounts.visitors import Visitor, rows_in_cart
+from accounts.visitors import Visitor
 from cart import adopting
 from cart.contents import Cart, Group
+from cart.counting import rows_in_cart
 from cart.lines import BookingLine, ItemLine, Line, TicketLine
 from events.models import Calendar, CalendarEntry, Page, Ticket
 from ledger.money import Money
@@ -116,7 +117,7 @@ def test_digests_are_equal_exactly_when_lines_and_prices_are(one: Cart, other: C
 
 @given(carts())
 def test_digest_does_not_depend_on_the_order_of_lines(cart: Cart) -> None:
-    turned = Cart([replace(group, lines=list(reversed(group.lines))) for group in reversed(cart.groups)])
+    turned = Cart([replace(group, of_page=list(reversed(group.lines))) for group in reversed(cart.groups)])
     assert turned.digest() == cart.digest()
     assert turned.digest_of_rest() == cart.digest_of_rest()
 
@@ -131,7 +132,7 @@ def cut(line: Line) -> Line:
 @given(carts())
 def test_digest_of_the_rest_is_that_of_a_cart_without_its_short_lines(cart: Cart) -> None:
     """What *go on without them* agrees to is what the cart would show, and cost, with the short lines cut."""
-    rest = Cart([replace(group, lines=[cut(line) for line in group.lines if line.fits]) for group in cart.groups])
+    rest = Cart([replace(group, of_page=[cut(line) for line in group.lines if line.fits]) for group in cart.groups])
     assert rest.digest() == cart.digest_of_rest()
     assert rest.count == cart.rest_count
     if cart.currency is not None:

@@ -6,9 +6,10 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from accounts.visitors import Visitor, rows_in_cart
-from events.booking import TimeRefusal, put_booking_in_cart, remove_booking
-from events.buying import CART_ROWS, PurchaseRefusal, put_in_cart
+from accounts.visitors import Visitor
+from cart.adding import PurchaseRefusal, TimeRefusal, put_booking_in_cart, put_in_cart
+from cart.counting import CART_ROWS, rows_in_cart
+from cart.removing import remove_booking
 from events.models import Calendar, CalendarEntry
 from tests.factories import EventFactory, RoomFactory, UserFactory
 from tests.ledger.lives import SOLD_WAYS, a_booking, lead

@@ -6,9 +6,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from events.buying import put_in_cart
-from events.jobs import lapse_carts
-from events.lapsing import KEPT, lapse
+from cart.adding import put_in_cart
+from cart.jobs import lapse_carts
+from cart.lapsing import KEPT, lapse
 from events.models import CalendarEntry, Merchant, Ticket
 from tests.factories import EventFactory, UserFactory
 from tests.steps import at_its_address, ordered
@@ -48,7 +48,7 @@ def test_what_was_ordered_stays(merchant: Merchant) -> None:
 
 
 def test_more_than_a_batch_goes_in_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("events.lapsing.BATCH", 2)
+    monkeypatch.setattr("cart.lapsing.BATCH", 2)
     entry = EventFactory.create()
     for _each in range(5):
         in_a_cart(entry)

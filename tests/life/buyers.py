@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 from accounts.models import User
-from accounts.visitors import Visitor, rows_in_cart
+from accounts.visitors import Visitor
+from cart.adding import PurchaseRefusal, put_in_cart
 from cart.adopting import adopt
-from events.buying import PurchaseRefusal, put_in_cart
+from cart.counting import rows_in_cart
 from market.models import ProductItem
 from orders.models import Order
 from orders.placing import OrderRefusal, place

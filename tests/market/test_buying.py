@@ -7,9 +7,10 @@ from functools import partial
 import pytest
 from django.utils import timezone
 
-from accounts.visitors import Visitor, rows_in_cart
-from events.buying import CART_ROWS, PurchaseRefusal
-from market.buying import put_items_in_cart, remove_items
+from accounts.visitors import Visitor
+from cart.adding import PurchaseRefusal, put_items_in_cart
+from cart.counting import CART_ROWS, rows_in_cart
+from cart.removing import remove_items
 from market.models import Product, ProductItem
 from market.selling import Obstacle, obstacle
 from tests.factories import EventFactory, ProductFactory, UserFactory
@@ -151,7 +152,7 @@ def test_without_the_lock_clicks_at_once_do_pass_it(
     visitor, product = make(), ProductFactory.create(max_per_order=3)
     all_counted = threading.Barrier(4)
     monkeypatch.setattr(Visitor, "lock", lambda _visitor: None)
-    monkeypatch.setattr("market.buying.rows_in_cart", lambda _visitor: all_counted.wait(PATIENCE) * 0)
+    monkeypatch.setattr("cart.adding.rows_in_cart", lambda _visitor: all_counted.wait(PATIENCE) * 0)
 
     assert at_once([partial(put, visitor, product, 1)] * 4) == [1] * 4
     assert count(visitor) == 4

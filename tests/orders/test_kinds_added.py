@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from events.buying import PurchaseRefusal, put_in_cart
+from cart.adding import PurchaseRefusal, put_in_cart
 from events.models import CalendarEntry, Ticket
 from events.selling import Obstacle
 from orders.models import Order

@@ -15,7 +15,8 @@ from django.utils import timezone
 
 import orders.placing
 from accounts.models import User
-from accounts.visitors import Visitor, rows_in_cart
+from accounts.visitors import Visitor
+from cart.counting import rows_in_cart
 from events.models import BookingRules, Calendar, CalendarEntry, Merchant, Page, Ticket, TicketType
 from events.states import EntryState, LineKind
 from events.transitions import call_off_event

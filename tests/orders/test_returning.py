@@ -6,8 +6,8 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.visitors import Visitor, rows_in_cart
-from events.buying import CART_ROWS
+from accounts.visitors import Visitor
+from cart.counting import CART_ROWS, rows_in_cart
 from events.models import CalendarEntry, Ticket
 from market.models import ProductItem
 from orders.returning import put_back

@@ -16,10 +16,9 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.visitors import Visitor
 from cart.adopting import adopt
-from events.jobs import lapse_carts
+from cart.jobs import lapse_carts, lapse_items
 from events.models import BookingRules, Calendar, CalendarEntry, Page, Ticket, TicketType
 from ledger.money import Money
-from market.jobs import lapse_items
 from market.models import Product, ProductItem
 from orders.models import Order
 from orders.releasing import free

@@ -8,8 +8,9 @@ from decimal import Decimal
 from django.db import transaction
 from django.utils import timezone
 
+from cart.adding import put_in_cart
 from cart.contents import cart_of
-from events.buying import put_in_cart, remove_from_cart
+from cart.removing import remove_from_cart
 from events.models import CalendarEntry, Ticket, TicketType
 from events.transitions import mark_checked_in
 from ledger.moves import move

@@ -14,8 +14,9 @@ from django.utils import timezone
 
 import orders.placing
 from accounts.models import User
+from cart.adding import PurchaseRefusal, put_in_cart
 from cart.changing import set_quantity
-from events.buying import PurchaseRefusal, put_in_cart, remove_from_cart
+from cart.removing import remove_from_cart
 from events.models import CalendarEntry, Ticket
 from events.transitions import SoldTable, mark_reserved
 from ledger.arrows import IllegalTransition

@@ -7,7 +7,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.visitors import Visitor
-from events.booking import put_booking_in_cart
+from cart.adding import put_booking_in_cart
 from events.models import Booking, Calendar, CalendarEntry, Merchant, Page, Role
 from events.rooms.events import event_of
 from events.transitions import call_off_event

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts.visitors import Visitor
-from events.booking import put_booking_in_cart
+from cart.adding import put_booking_in_cart
 from events.models import Calendar, CalendarEntry, Role
 from events.transitions import publish
 from tests.desk import House, change, house, member, sent, signed_in_as

@@ -10,7 +10,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.visitors import Visitor
-from events.booking import put_booking_in_cart
+from cart.adding import put_booking_in_cart
 from events.models import Calendar, CalendarEntry, ClosedDays, Page
 from tests.factories import CalendarFactory, EventFactory, PageFactory, RoomFactory, UserFactory
 from tests.ledger.lives import SOLD_WAYS, lead
