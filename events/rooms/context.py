@@ -16,16 +16,7 @@ def room_context(hours: RoomHours, visitor: Visitor, wanted: RoomWanted, *, at: 
     end = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=4)
     pk = hours.calendar.pk
     busy = busy_in([pk], begin, end)[pk]
-    own = list(
-        CalendarEntry.objects.own_bookings(visitor)
-        .filter(room=pk, ends_at__gt=begin)
-        .select_related("order")
-        .order_by("starts_at")
-    )
-    in_cart = {Span(row.starts_at, row.ends_at) for row in own if row.state == EntryState.PENDING}
-    ordered = [row for row in own if row.state in HELD]
-    for row in ordered:
-        row.calendar = hours.calendar
+    in_cart, ordered = _own(hours, visitor, begin)
     mine = Own(in_cart, [Span(row.starts_at, row.ends_at) for row in ordered])
     yours = [row for row in ordered if row.ends_at > at]
     return {
@@ -37,3 +28,13 @@ def room_context(hours: RoomHours, visitor: Visitor, wanted: RoomWanted, *, at: 
         "yours": yours,
         "access_note": next((row.access_note for row in yours if row.is_valid), ""),
     }
+
+
+def _own(hours: RoomHours, visitor: Visitor, begin: datetime) -> tuple[set[Span], list[CalendarEntry]]:
+    """Of what ends after `begin`: what is in the cart of `visitor`, and what the visitor has ordered."""
+    rows = CalendarEntry.objects.own_bookings(visitor).filter(room=hours.calendar.pk, ends_at__gt=begin)
+    own = list(rows.select_related("order").order_by("starts_at"))
+    ordered = [row for row in own if row.state in HELD]
+    for row in ordered:
+        row.calendar = hours.calendar
+    return {Span(row.starts_at, row.ends_at) for row in own if row.state == EntryState.PENDING}, ordered
