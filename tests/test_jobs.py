@@ -37,11 +37,11 @@ JOBS: dict[str, set[str]] = {
     "payments.mails.tell_surplus": {"checkout_id"},
     "payments.owed_jobs.remind": {"timestamp"},
     "payments.owed_jobs.tell_called_off": {"entry_id"},
-    "payments.owed_jobs.tell_owed": {"user_id"},
+    "payments.owed_jobs.tell_owed": {"user_id", "number"},
     "payments.reconcile_jobs.clear": {"timestamp"},
     "payments.reconcile_jobs.reconcile_hourly": {"timestamp"},
     "payments.refund_jobs.run_batch": {"batch_pk"},
-    "payments.refund_jobs.send_owed": {"reason", "who", "wanted"},
+    "payments.refund_jobs.send_owed": {"parts", "reason", "who"},
     "payments.refund_jobs.send_refund": {"refund_pk"},
     "payments.refund_jobs.sweep_refunds": {"timestamp"},
 }
