@@ -4,6 +4,7 @@ import base64
 import secrets
 import uuid
 from datetime import datetime, timedelta
+from math import ceil
 from zoneinfo import ZoneInfo
 
 import pgtrigger
@@ -170,10 +171,16 @@ class Order(models.Model):
         return begins or self.checkouts.filter(state__in=PAYABLE).exists()
 
     def paying(self, at: datetime) -> dict[str, object]:
-        """What its pages say of paying: whether it is offered, else why not as long as the hold runs."""
+        """What its pages say of paying: whether it is offered and how long, else why not as long as the hold runs."""
         can_pay = self.can_still_pay(at)
         waits = not can_pay and self.has_time(at) and not self.money_came
-        return {"can_pay": can_pay, "too_late": self._too_late() if waits else ""}
+        return {"can_pay": can_pay, "time_left": self._time_left(at), "too_late": self._too_late() if waits else ""}
+
+    def _time_left(self, at: datetime) -> str:
+        """As the countdown of the script tells it, so that nothing jumps when the script begins."""
+        seconds = max(ceil((self.hold_until - at) / timedelta(seconds=1)), 0)
+        hours, minutes = divmod(seconds // 60, 60)
+        return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
 
     def _too_late(self) -> str:
         until = self.hold_until.astimezone(ZoneInfo(self.time_zone))

@@ -10,6 +10,7 @@ from ledger.locking import retried
 from ledger.signing import sign
 from ledger.tracing import order_id
 from orders.models import Order
+from orders.states import SUMUP_PAID
 from payments.cases import open_merchant_case
 from payments.checkouts.evidence import kept
 from payments.locks import locked_checkout
@@ -62,6 +63,8 @@ def hosted_page(order: Order, *, at: datetime, attempts: int = 2) -> str:
 def _attempt(order_pk: int, at: datetime) -> Checkout:
     order = Order.objects.filter(pk=order_pk).select_related("merchant").locked().get()
     attempts = list(Checkout.objects.filter(order=order).select_related("merchant").locked())
+    if not any(row.captured is not None or row.sumup_status == SUMUP_PAID for row in attempts):
+        order.is_undecided = order.is_confirming = False  # nothing has come about which it could be
     if not order.can_still_pay(at):
         raise NotPayable
     for checkout in attempts:

@@ -282,6 +282,20 @@ def test_time_outside_the_opening_hours_is_refused(client: Client) -> None:
     refused(client, "2027-03-02T06:00Z/60", "The room is closed at this time.")
 
 
+def test_a_refused_time_of_the_week_keeps_the_week_and_says_why(client: Client) -> None:
+    room = studio()
+    hold(room, TEN, TEN + HOUR)
+    answer = client.post(f"{BOOK}?view=week&date=2027-03-02", {"time": "2027-03-02T09:00Z/60"}, headers=HTMX)
+    assert answer.status_code == 422
+    body = answer.content.decode()
+    assert '<ol class="room-week">' in body
+    assert body.count(' aria-current="page">Week</a>') == 1
+    alert = re.search(r'<div class="alert error" role="alert" tabindex="-1" data-focus>(.*?)</div>', body, re.DOTALL)
+    assert alert is not None
+    assert "This time is taken." in alert[1]
+    assert not CalendarEntry.objects.bookings().filter(state="pending").exists()
+
+
 @pytest.mark.parametrize("minutes", [59, 61, 30, 120])
 def test_odd_length_is_refused(client: Client, minutes: int) -> None:
     studio()

@@ -104,6 +104,23 @@ def test_paying_is_offered_exactly_where_the_click_succeeds(
             hosted_page(order, at=now)
 
 
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (timedelta(minutes=27), "27:00"),
+        (timedelta(minutes=9, seconds=4, milliseconds=1), "9:05"),
+        (timedelta(hours=1, minutes=2, seconds=3), "1:02:03"),
+    ],
+)
+def test_the_countdown_begins_in_the_form_in_which_it_goes_on(
+    left: timedelta, told: str, client: Client, buyer: User, sumup: SimulatorProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = ordered(user=buyer)
+    with_left(left, order, monkeypatch)
+    shown = places(client, order)
+    assert {name for name, page in shown.items() if f'data-over="0:00">{told}</time>' in page} == {"order", "poll"}
+
+
 def test_when_the_hold_is_over_so_is_the_time_to_pay(
     client: Client, buyer: User, sumup: SimulatorProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
