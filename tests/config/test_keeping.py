@@ -186,7 +186,7 @@ def test_old_rows_of_each_table_go_and_young_ones_stay() -> None:
         "procrastinate_events": (lambda: None, 2, 1),
         "payments_reconcilerun": (planted_runs, 3, 1),
     }
-    in_carts = {"events_ticket", "events_calendarentry", "market_productitem"}  # tests/events/test_lapsing.py
+    in_carts = {"events_ticket", "events_calendarentry", "market_productitem"}  # tests/cart/test_lapsing.py
     assert walked.keys() | in_carts == keeping.PASSING.keys()
     for plant, _before, _after in walked.values():
         plant()

@@ -18,7 +18,7 @@ from events.organising.desk import DeskAdmin, link
 from events.scoping import RUN, SEE_EVENTS, ScopedFilter, choices_for
 from events.states import TicketState
 from ledger.telling import Step
-from market.forms import ProductForm
+from market.admin.forms import ProductForm
 from market.models import Product, ProductItem
 from market.selling import obstacle
 from market.telling import item_steps, product_steps
