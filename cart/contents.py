@@ -13,6 +13,7 @@ from accounts.visitors import Visitor
 from cart.lines import BookingLine, ItemLine, Line, TicketLine
 from cart.reading import Pending, lines_of, pending_of
 from events.models import Merchant, Page
+from events.payees import unpayable
 from events.states import LineKind
 from ledger.money import Money, total
 
@@ -194,4 +195,9 @@ def build(pending: Pending, *, at: datetime) -> Cart:
     by_page: dict[int, list[Line]] = {}
     for line in lines_of(pending, payees, at=at):
         by_page.setdefault(line.page.pk, []).append(line)
-    return Cart([Group(lines[0].page, payees[page], lines) for page, lines in by_page.items()])
+    return Cart([Group(lines[0].page, _able(payees[page], lines), lines) for page, lines in by_page.items()])
+
+
+def _able(merchant: Merchant | None, lines: Iterable[Line]) -> Merchant | None:
+    """`merchant`, if it can take the price of any of `lines`."""
+    return merchant if any(unpayable(merchant, line.price.currency) is None for line in lines) else None

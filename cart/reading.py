@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.visitors import Visitor
 from cart.lines import BookingLine, ItemLine, Line, TicketLine
 from events.models import CalendarEntry, Merchant, Page, Ticket
+from events.payees import is_payable, payees_of
 from events.rooms import RoomHours, Span, busy_in, hours_of, is_taken, nearest_free
 from events.rooms.taken import REACH
 from events.selling import obstacle, with_facts
@@ -36,15 +37,8 @@ class Pending:
         return {page.pk: page for page in pages}
 
     def payees(self) -> dict[int, Merchant | None]:
-        """Who takes the money of each page: its own merchant, else the site's; None when that one cannot."""
-        pages = self.pages()
-        site = None if all(page.merchant_id for page in pages.values()) else site_merchant()
-        found = {pk: page.merchant or site for pk, page in pages.items()}
-        return {pk: payee if payee is not None and payee.is_usable() else None for pk, payee in found.items()}
-
-
-def site_merchant() -> Merchant | None:
-    return Merchant.objects.filter(is_site=True).first()
+        """Whose merchant the money of each page is for, whether or not that one can take it now."""
+        return payees_of(self.pages().values())
 
 
 def pending_of(visitor: Visitor) -> Pending:
@@ -76,7 +70,7 @@ def lines_of(pending: Pending, payees: Payees, *, at: datetime) -> Iterator[Line
 
 def _unpaid(price: Money, payee: Merchant | None) -> str:
     """Why nobody can pay this: "" for what is free, or when its money finds a merchant."""
-    if not price.amount or (payee is not None and payee.currency == price.currency):
+    if is_payable(price, payee):
         return ""
     return _("This organiser takes no payments at the moment: only what is free can be ordered.")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext_lazy as _
 
 from events.models import Page
-from events.payees import takes_payments
+from events.payees import is_payable, payee_of
 from events.selling import FEW_LEFT
 from ledger.money import Money
 from market.models import Product
@@ -62,11 +62,11 @@ class OnShelf:
 
 def on_shelf(product: Product) -> OnShelf:
     """Reads product.page."""
-    return OnShelf(product, unpayable=bool(product.price) and not takes_payments(product.page))
+    return OnShelf(product, unpayable=not is_payable(product.money, payee_of(product.page)))
 
 
 def shelf_of(page: Page) -> list[OnShelf]:
     """What `page` has for sale, in the organiser's order."""
     products = list(Product.objects.filter(page=page, is_published=True))
-    payable = bool(products) and takes_payments(page)
-    return [OnShelf(product, unpayable=bool(product.price) and not payable) for product in products]
+    payee = payee_of(page) if products else None
+    return [OnShelf(product, unpayable=not is_payable(product.money, payee)) for product in products]

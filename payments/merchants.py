@@ -7,6 +7,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from events.models import Merchant
+from events.payees import site_merchant
 from payments.sumup import Client, KeyRefused, MerchantAnswer, NoAnswer, SumUpProblem
 
 #: Seconds that one question may take: in the webhook and in a buyer's page, and elsewhere.
@@ -29,7 +30,7 @@ def ensure_site_merchant() -> Merchant | None:
     """
     code = settings.SUMUP_MERCHANT_CODE
     if not code:
-        return Merchant.objects.filter(is_site=True).first()
+        return site_merchant()
     known = Merchant.objects.filter(code=code, is_site=True).first()
     if known is not None:
         return known

@@ -150,7 +150,7 @@ def warnings_of(arrow: Arrow, entry: CalendarEntry) -> list[str]:
     found = []
     if entry.ticket_price is None and not entry.ticket_types.exists():
         found.append(gettext("It has neither ticket types nor a ticket price: it will sell no tickets."))
-    if costs_something(entry) and (why := unpayable(entry.calendar.page, payee_of(entry.calendar.page))):
+    if costs_something(entry) and (why := unpayable(payee_of(entry.calendar.page), entry.currency)):
         words = gettext("Nobody can pay for its tickets, so none that costs something can be sold: %(why)s")
         found.append(words % {"why": why.value})
     if entry.capacity is None and entry.ticket_types.filter(capacity=None).exists():

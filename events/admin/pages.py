@@ -189,7 +189,7 @@ class PageAdmin(AskingAdmin[Page], PicturedAdmin[Page]):
     def payments(self, row: Page) -> str:
         """Which merchant takes the money, and whether it can."""
         merchant = payee_of(row)
-        reason = unpayable(row, merchant)
+        reason = unpayable(merchant, row.currency)
         name = merchant.name if merchant else ""
         if reason is None and merchant:
             words = gettext("%(name)s takes them (a sandbox: no real money).") if merchant.is_sandbox else ""

@@ -44,10 +44,6 @@ class Merchant(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.code})"
 
-    def is_usable(self) -> bool:
-        """It can take real payments: it has a key, and outside DEBUG it is no sandbox account."""
-        return bool(self.secret()) and (settings.DEBUG or not self.is_sandbox)
-
     def secret(self) -> str:
         """The API key: the environment's for the merchant that it names, else the stored one; "" when there is none."""
         if self.code == settings.SUMUP_MERCHANT_CODE:

@@ -103,7 +103,7 @@ def entry_context(shown: CalendarEntry, *, at: datetime, chosen: Mapping[int, in
     `chosen` is what a refused form asked for (an offer's key -> number), to show it again. The buying view adds
     `added`, how many tickets went into the cart, or `refusal`, the sentence that says why none did.
     """
-    offers = offers_of(shown, at=at, payable=takes_payments(shown.calendar.page))
+    offers = offers_of(shown, at=at, payable=takes_payments(shown.calendar.page, shown.currency))
     if chosen is None:  # one kind of ticket is most likely what the visitor came for
         chosen = {offers[0].key: offers[0].minimum} if len(offers) == 1 else {}
     return {

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 
 from events.local_times import told
 from events.models import CalendarEntry, Merchant, Page, Role, Ticket
+from events.payees import payee_of, payees_of
 from events.scoping import SEE_EVENTS, team_of
 from events.states import EntryKind
 from orders.models import OrderLine
@@ -100,19 +101,15 @@ def merchants_of(request: HttpRequest) -> set[int] | None:
     own = pages_of(request, SEE_SUMS)
     if own is None:
         return None
-    site = _site_merchant()
-    pages: dict[int | None, set[int]] = {}
-    for pk, merchant in Page.objects.values_list("pk", "merchant"):
-        pages.setdefault(merchant or site, set()).add(pk)
-    now = [merchant for merchant, theirs in pages.items() if merchant is not None and theirs <= own]
+    pages: dict[int, set[int]] = {}
+    for pk, merchant in payees_of(Page.objects.select_related("merchant").only("merchant__code")).items():
+        if merchant is not None:
+            pages.setdefault(merchant.pk, set()).add(pk)
+    now = [merchant for merchant, theirs in pages.items() if theirs <= own]
     others = OrderLine.objects.filter(order__merchant=OuterRef("pk"), order__checkouts__captured__isnull=False).exclude(
         page__in=own
     )
     return set(Merchant.objects.filter(~Exists(others), pk__in=now).values_list("pk", flat=True))
-
-
-def _site_merchant() -> int | None:
-    return Merchant.objects.filter(is_site=True).values_list("pk", flat=True).first()
 
 
 def _merchants(request: HttpRequest, form: ReportForm) -> set[int] | None:
@@ -121,8 +118,8 @@ def _merchants(request: HttpRequest, form: ReportForm) -> set[int] | None:
     page = form.cleaned_data.get("page")
     if page is None:
         return seen
-    merchant = page.merchant_id or _site_merchant()
-    takes = set() if merchant is None else {merchant}
+    merchant = payee_of(page)
+    takes = set() if merchant is None else {merchant.pk}
     return takes if seen is None else takes & seen
 
 

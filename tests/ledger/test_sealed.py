@@ -15,6 +15,7 @@ from pytest_django import Settings
 
 import ledger.rotating
 from events.models import Merchant
+from events.payees import Unpayable, unpayable
 from ledger import sealed
 from ledger.sealed import PREFIX, Unreadable, sealed_fields, unseal
 from tests.ledger.psql import rows, run
@@ -119,7 +120,11 @@ def test_what_cannot_be_read_is_no_key_and_stays_as_it_is(
     with caplog.at_level(logging.ERROR):
         merchant = planted(text)
         again = Merchant.objects.get()
-    assert (merchant.secret(), merchant.is_usable(), merchant.has_lost_key) == ("", False, True)
+    assert (merchant.secret(), unpayable(merchant, merchant.currency), merchant.has_lost_key) == (
+        "",
+        Unpayable.LOST_KEY,
+        True,
+    )
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 1, said
     assert "events.Merchant.api_key cannot be read" in said[0]

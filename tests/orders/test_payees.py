@@ -3,12 +3,20 @@
 from decimal import Decimal
 
 import pytest
+from django.test import RequestFactory
+from django.utils import timezone
 
 from accounts.models import User
-from events.models import CalendarEntry, Merchant, Page, Ticket
+from events.admin.arrows import ARROWS, warnings_of
+from events.models import CalendarEntry, Merchant, Page, Role, Ticket
+from events.programme.views import entry_context
+from market.models import Product
+from market.selling import on_shelf, shelf_of
 from orders.models import Order
 from orders.placing import CartChanged, SeveralMerchants, ShortLines
-from tests.factories import EventFactory, PageFactory, UserFactory
+from payments.admin.reports import merchants_of
+from tests.desk import member
+from tests.factories import EventFactory, PageFactory, ProductFactory, UserFactory
 from tests.simulator import OTHER_KEY, OTHER_MERCHANT
 from tests.steps import fill, order_cart, shown
 
@@ -98,3 +106,45 @@ def test_what_is_free_in_another_currency_is_ordered_by_itself_too(buyer: User, 
     assert (free.merchant, free.total, free.currency) == (None, Decimal(0), "CHF")
     paid = order_cart(buyer)
     assert (paid.merchant, paid.total, paid.currency) == (merchant, Decimal(12), "EUR")
+
+
+#: What the site's merchant is, the page's currency now (its prices stay in euros), and whether a price can be paid.
+PAYEES: list[tuple[dict[str, object], str, bool]] = [
+    ({}, "EUR", True),
+    ({}, "CHF", True),
+    ({"currency": "CHF"}, "EUR", False),
+    ({"currency": "CHF"}, "CHF", False),
+    ({"api_key": None}, "EUR", False),
+    ({"is_sandbox": True}, "EUR", False),
+    ({"is_site": False}, "EUR", False),
+]
+
+
+@pytest.mark.parametrize("is_own", [False, True])
+@pytest.mark.parametrize(("merchant_now", "currency", "can_pay"), PAYEES)
+def test_all_who_ask_who_is_paid_are_told_the_same(
+    rf: RequestFactory, buyer: User, merchant_now: dict[str, object], currency: str, can_pay: bool, is_own: bool
+) -> None:
+    entry = EventFactory.create()
+    page = entry.calendar.page
+    product = ProductFactory.create(page=page)
+    fill(buyer, entry)
+    Merchant.objects.update(**merchant_now)
+    Page.objects.filter(pk=page.pk).update(currency=currency, merchant=Merchant.objects.get() if is_own else None)
+    can_pay = can_pay or (is_own and merchant_now == {"is_site": False})
+    entry, page = CalendarEntry.objects.with_page().get(pk=entry.pk), Page.objects.get(pk=page.pk)
+    (line,) = shown(buyer).lines
+
+    answers = {
+        "event": not entry_context(entry, at=timezone.now())["unpayable"],
+        "product": not on_shelf(Product.objects.get(pk=product.pk)).unpayable,
+        "shelf": not shelf_of(page)[0].unpayable,
+        "cart": line.fits == 1,
+        "payment": shown(buyer).groups[0].payee is not None,
+        "publishing": "Nobody can pay" not in " ".join(warnings_of(ARROWS["publish"], entry)),
+    }
+    assert answers == dict.fromkeys(answers, can_pay)
+    request = rf.get("/")
+    request.user = member((page, Role.OWNER))
+    paid_through = None if merchant_now == {"is_site": False} and not is_own else Merchant.objects.get().pk
+    assert merchants_of(request) == ({paid_through} if paid_through else set())

@@ -50,7 +50,7 @@ def test_page_is_made_by_a_superuser_and_run_by_its_organiser(boss: Client, orga
         ({}, "Alpha merchant takes them."),
         ({"is_sandbox": True}, "Alpha merchant: The merchant is a sandbox account: nobody would pay real money."),
         ({"api_key": None}, "Alpha merchant: The merchant has no key. Only what is free can be had."),
-        ({"currency": "CHF"}, "Alpha merchant: The merchant does not take the page&#x27;s currency."),
+        ({"currency": "CHF"}, "Alpha merchant: The merchant does not take this currency."),
     ],
 )
 def test_page_says_who_takes_its_payments_and_whether_they_can(

@@ -170,7 +170,7 @@ def test_reports_ask_a_fixed_number_of_times(
     houses = [home, *(house(f"More{turn}") for turn in range(number - 1))]
     client = signed_in_as(member(*((each.page, Role.OWNER) for each in houses)))
     for kind in KINDS:
-        with django_assert_num_queries(12):
+        with django_assert_num_queries(11):
             assert client.get(REPORTS, {"kind": kind}).status_code == 200
     with django_assert_num_queries(8):
         client.get(f"{REPORTS}event/{home.entry.pk}/")
