@@ -32,6 +32,11 @@ def has_gone_back(checkout: Checkout) -> bool:
     return left_of(checkout) == 0
 
 
+def is_whole(checkout: Checkout) -> bool:
+    """Nothing of what was captured went back, or is about to: goods may be given for it."""
+    return left_of(checkout) == checkout.captured
+
+
 def unexplained(checkout: Checkout) -> QuerySet[SumUpReport]:
     """Refunds and chargebacks that SumUp reports of `checkout` and that no refund here explains."""
     rows = SumUpReport.objects.counted().filter(checkout=checkout, refund=None, kind__in=[REFUND, CHARGE_BACK])

@@ -3,6 +3,9 @@
 from datetime import datetime
 from decimal import Decimal
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+
 from events.models import Merchant
 from ledger.money import MOST
 from orders.models import Order
@@ -13,7 +16,7 @@ from payments.states import CaseKind, CheckoutState
 RECURRING = frozenset({CaseKind.GOODS, CaseKind.OUTSIDE, CaseKind.REFUND})
 
 #: What a case says of a key that is stored and cannot be read.
-LOST_KEY = (
+LOST_KEY = _lazy(
     "Its stored API key cannot be read: FIELD_KEYS or SECRET_KEY are not those that it was stored with. Nobody can pay"
     " to it. Enter the key again, or bring the earlier setting back (docs/keys.md)."
 )
@@ -59,7 +62,7 @@ def write_case(
 
 def open_merchant_case(merchant: Merchant, *, words: str, at: datetime) -> None:
     """SumUp refuses a merchant's key or rights, or we cannot read the key: one open case, loud in the admin."""
-    told = LOST_KEY if merchant.has_lost_key else words
+    told = str(LOST_KEY) if merchant.has_lost_key else words
     Case.objects.bulk_create(
         [Case(kind=CaseKind.REFUSED, merchant=merchant, words=told, opened_at=at)], ignore_conflicts=True
     )
@@ -69,13 +72,13 @@ def open_lost_key_cases(*, at: datetime) -> None:
     """A case for each merchant whose stored key cannot be read, before a buyer meets it."""
     for merchant in Merchant.objects.exclude(api_key=None):
         if merchant.has_lost_key:
-            open_merchant_case(merchant, words=LOST_KEY, at=at)
+            open_merchant_case(merchant, words=str(LOST_KEY), at=at)
 
 
 def close_held_cases(order: Order, *, who: str, at: datetime) -> None:
     """SumUp has answered after all: nobody need decide about the held seats of `order`."""
     Case.objects.open().filter(order=order, kind=CaseKind.HELD).update(
-        closed_at=at, closed_by=who, decision="SumUp has answered."
+        closed_at=at, closed_by=who, decision=_("SumUp has answered.")
     )
 
 

@@ -9,10 +9,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from events.admin.reasons import ReasonForm
-from payments.balance import unexplained
+from payments.balance import is_whole, unexplained
 from payments.cases import close_case
+from payments.checkouts.accepting import accept_mismatch, can_accept, give_again
 from payments.checkouts.ending import free_anyway
-from payments.checkouts.settling import accept_mismatch, can_accept, give_again, is_whole
 from payments.models import Case, Checkout
 from payments.reconcile.strays import link
 from payments.refunds.losses import beyond_price, take_loss

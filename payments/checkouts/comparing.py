@@ -1,7 +1,9 @@
 """What SumUp says of a payment beside what was asked for: pure, so that each difference can be tried alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+
+from django.utils.translation import gettext as _
 
 from ledger.money import storable
 from payments.models import Checkout
@@ -28,30 +30,38 @@ def _is_named(row: TransactionAnswer, answer: CheckoutAnswer) -> bool:
 def compare(checkout: Checkout, answer: CheckoutAnswer) -> tuple[TransactionAnswer | None, list[str]]:
     """The payment of a PAID answer, None when it shows none; and what differs from `checkout`, for a person."""
     pairs = [
-        ("reference", checkout.reference, answer.reference),
-        ("merchant", checkout.merchant.code, answer.merchant_code),
-        ("currency", checkout.currency, answer.currency),
-        ("amount", checkout.amount, answer.amount),
+        (_("reference"), checkout.reference, answer.reference),
+        (_("merchant"), checkout.merchant.code, answer.merchant_code),
+        (_("currency"), checkout.currency, answer.currency),
+        (_("amount"), checkout.amount, answer.amount),
     ]
     if checkout.sumup_id:
-        pairs.append(("checkout id", checkout.sumup_id, answer.id))
-    differences = [f"{name}: {theirs} where {ours} was asked for" for name, ours, theirs in pairs if ours != theirs]
+        pairs.append((_("checkout id"), checkout.sumup_id, answer.id))
+    differences = _differing(pairs)
     payments = payments_of(checkout, answer)
     if not payments:
         return None, differences
     own, *others = payments
     differences += _differences(checkout, own)
     if others and not all(row.id or row.code for row in payments):
-        differences.append(f"{len(payments)} successful transactions, and not each has a number")
+        words = _("%(count)d successful transactions, and not each has a number")
+        differences.append(words % {"count": len(payments)})
     return own, differences
 
 
 def _differences(checkout: Checkout, row: TransactionAnswer) -> list[str]:
-    pairs = [
-        ("transaction amount", checkout.amount, row.amount),
-        ("transaction currency", checkout.currency, row.currency),
-    ]
-    return [f"{name}: {theirs} where {ours} was asked for" for name, ours, theirs in pairs if ours != theirs]
+    return _differing(
+        [
+            (_("transaction amount"), checkout.amount, row.amount),
+            (_("transaction currency"), checkout.currency, row.currency),
+        ]
+    )
+
+
+def _differing(pairs: Iterable[tuple[str, object, object]]) -> list[str]:
+    """In words each of (name, ours, theirs) where theirs is another."""
+    words = _("%(name)s: %(theirs)s where %(ours)s was asked for")
+    return [words % {"name": name, "theirs": theirs, "ours": ours} for name, ours, theirs in pairs if ours != theirs]
 
 
 def money_of(row: TransactionAnswer, answer: CheckoutAnswer) -> tuple[Decimal | None, str]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from ledger.locking import retried
 from ledger.signing import sign
@@ -84,7 +85,7 @@ def _doubt(order: Order, at: datetime) -> None:
     if not _is_doubtful(order, at):
         return
     for checkout in Checkout.objects.filter(order=order).payable():
-        words = "SumUp does not say whether this payment can still be made. The seats stay held until it does."
+        words = _("SumUp does not say whether this payment can still be made. The seats stay held until it does.")
         open_case(CaseKind.HELD, checkout, words=words, at=at)
 
 

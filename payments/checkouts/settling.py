@@ -13,6 +13,7 @@ from decimal import Decimal
 from django.db import transaction
 from django.db.models import Q
 from django.db.utils import OperationalError
+from django.utils.translation import gettext as _
 
 from ledger.locking import LOST_RACES, retried, sqlstate
 from ledger.signing import sign
@@ -20,7 +21,7 @@ from ledger.tracing import order_id
 from orders.fulfilling import fulfil
 from orders.models import Order
 from orders.states import OrderState
-from payments.balance import left_of
+from payments.balance import is_whole
 from payments.cases import close_cases, close_held_cases, open_case, open_merchant_case
 from payments.checkouts.backing import backed_by
 from payments.checkouts.comparing import compare, money_of, payments_of
@@ -72,7 +73,7 @@ def settle(
     checkout = Checkout.objects.select_related("merchant").get(pk=checkout_pk)
     order_id.set(checkout.order_id)
     if checkout.state == CheckoutState.PAID and not checkout.is_applied:
-        return retried(lambda: _give_again(checkout, who, at))
+        return retried(lambda: give_unless_gone(checkout, who, at))
     if checkout.state not in ASKABLE and not (claimed and checkout.sumup_status):
         return Verdict.SETTLED  # a mismatch without SumUp's word was written down by a person
     if not claimed:
@@ -212,7 +213,7 @@ def _record_others(checkout: Checkout, answer: CheckoutAnswer, at: datetime) -> 
             created_at=at,
             valid_until=at,
         )
-        words = f"SumUp reports it beside the payment of {checkout.reference}"
+        words = _("SumUp reports it beside the payment of %(reference)s") % {"reference": checkout.reference}
         record_by_hand(order, row, captured, currency, (other.id, other.code), words=words, at=at)
 
 
@@ -264,7 +265,7 @@ def _heal(order: Order, checkout: Checkout, answer: CheckoutAnswer, who: str, at
         return Verdict.SETTLED
     sign(who=who, why="SumUp's answer became whole")
     _record_paid(checkout, answer, own, at)
-    close_cases(checkout, CaseKind.MISMATCH, who=who, at=at, decision="SumUp's answer became whole.")
+    close_cases(checkout, CaseKind.MISMATCH, who=who, at=at, decision=_("SumUp's answer became whole."))
     checkout.refresh_from_db()
     give(order, checkout, at)
     _record_others(checkout, answer, at)
@@ -296,7 +297,8 @@ def _is_taken(checkout: Checkout, own: TransactionAnswer) -> bool:
     return backed_by(checkout.merchant_id, own.id, own.code).exclude(pk=checkout.pk).exists()
 
 
-def _give_again(stale: Checkout, who: str, at: datetime, why: str = "paid, goods not given yet") -> Verdict:
+def give_unless_gone(stale: Checkout, who: str, at: datetime, why: str = "paid, goods not given yet") -> Verdict:
+    """Try once more to give the goods of a payment that was recorded, unless some of its money has gone back."""
     sign(who=who, why=why)
     order, checkout = locked_checkout(stale.pk)
     if order.state != OrderState.PAID and not is_whole(checkout):
@@ -304,16 +306,9 @@ def _give_again(stale: Checkout, who: str, at: datetime, why: str = "paid, goods
     verdict = give(order, checkout, at)
     if Checkout.objects.filter(pk=checkout.pk, is_applied=True).exists():
         Case.objects.open().filter(checkout=checkout, kind=CaseKind.GOODS).update(
-            closed_at=at, closed_by=who, decision="The goods were given on a later try."
+            closed_at=at, closed_by=who, decision=_("The goods were given on a later try.")
         )
     return verdict
-
-
-def give_again(case: Case, *, who: str, reason: str, at: datetime) -> bool:
-    """A person asks to try once more to give the goods of a GOODS case; False when it did not work (again)."""
-    checkout = Checkout.objects.get(cases=case)
-    retried(lambda: _give_again(checkout, who, at, why=reason))
-    return Checkout.objects.filter(pk=checkout.pk, is_applied=True).exists()
 
 
 def give(order: Order, checkout: Checkout, at: datetime) -> Verdict:
@@ -322,7 +317,7 @@ def give(order: Order, checkout: Checkout, at: datetime) -> Verdict:
         return Verdict.SETTLED
     # An order awaiting payment has no applied checkout: they change together.
     if order.state == OrderState.PAID or not _is_the_price(order, checkout):
-        if open_case(CaseKind.SURPLUS, checkout, words="The order was paid by another checkout already.", at=at):
+        if open_case(CaseKind.SURPLUS, checkout, words=_("The order was paid by another checkout already."), at=at):
             tell_surplus.defer(checkout_id=checkout.pk)
         return Verdict.SETTLED
     try:
@@ -344,48 +339,8 @@ def _is_the_price(order: Order, checkout: Checkout) -> bool:
     return (checkout.captured, checkout.captured_currency) == (order.total, order.currency)
 
 
-def accept_mismatch(case: Case, *, who: str, reason: str, at: datetime) -> bool:
-    """A person takes a payment for what was asked for: it is recorded and its goods are given; False if too late.
-
-    Only a payment of the order's very amount can be taken so: what is more or less must go back.
-    """
-    return retried(lambda: _accept_mismatch(case, who, reason, at))
-
-
-def _accept_mismatch(case: Case, who: str, reason: str, at: datetime) -> bool:
-    sign(who=who, why=reason)
-    if case.checkout_id is None:
-        return False
-    order, checkout = locked_checkout(case.checkout_id)
-    opened = Case.objects.open().filter(pk=case.pk, kind=CaseKind.MISMATCH)
-    if not can_accept(checkout) or not opened.update(closed_at=at, closed_by=who, decision=reason):
-        return False
-    mark_paid(
-        checkout,
-        sumup_id=checkout.sumup_id,
-        transaction_id=checkout.transaction_id,
-        transaction_code=checkout.transaction_code or "",
-        captured=checkout.amount,
-        currency=checkout.currency,
-        at=at,
-    )
-    checkout.refresh_from_db()
-    give(order, checkout, at)
-    return True
-
-
-def can_accept(checkout: Checkout) -> bool:
-    """Whether a person may take this mismatch for the payment: it brought what was asked for, and all of it is here."""
-    asked, came = (checkout.amount, checkout.currency), (checkout.captured, checkout.captured_currency)
-    return checkout.state == CheckoutState.MISMATCH and asked == came and is_whole(checkout)
-
-
-def is_whole(checkout: Checkout) -> bool:
-    """Nothing of what was captured went back, or is about to: goods may be given for it."""
-    return left_of(checkout) == checkout.captured
-
-
 def _leave_to_a_person(order: Order, checkout: Checkout, error: Exception, at: datetime) -> None:
     log.exception("order %s: paid, but its goods could not be given", order.pk)
-    words = f"The order is {OrderState(order.state).label}. {type(error).__name__}: {error}"
-    open_case(CaseKind.GOODS, checkout, words=words, at=at)
+    words = _("The order is %(state)s. %(fault)s: %(words)s")
+    told = {"state": OrderState(order.state).label, "fault": type(error).__name__, "words": error}
+    open_case(CaseKind.GOODS, checkout, words=words % told, at=at)

@@ -10,6 +10,7 @@ from itertools import islice
 from zoneinfo import ZoneInfo
 
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from events.models import Merchant
 from ledger.money import MOST, PLACES, rounded, storable
@@ -325,10 +326,15 @@ def look_for(pk: int, run: Round) -> None:
     try:
         answer = client_for(checkout.merchant, deadline=PATIENT).read_transaction(checkout.transaction_id)
     except UnknownTransaction:
-        words = (
-            f"We recorded {checkout.captured} {checkout.captured_currency} (transaction {checkout.transaction_code})"
-            f" on {_day(checkout)}, and SumUp neither lists it nor knows it. The tickets are valid."
-        )
+        words = _(
+            "We recorded %(amount)s %(currency)s (transaction %(code)s) on %(day)s, and SumUp neither lists nor knows"
+            " it. The tickets are valid."
+        ) % {
+            "amount": checkout.captured,
+            "currency": checkout.captured_currency,
+            "code": checkout.transaction_code,
+            "day": _day(checkout),
+        }
         if run.is_dry:
             run.count("not in SumUp's list", f"{words} A case would be opened.")
         elif open_case(CaseKind.MISSING, checkout, words=words, at=run.clock()):

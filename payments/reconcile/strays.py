@@ -54,7 +54,7 @@ def close_found(checkouts: Collection[Checkout], *, who: str, at: datetime) -> i
     return (
         Case.objects.open()
         .filter(known, kind=CaseKind.STRAY)
-        .update(closed_at=at, closed_by=who, decision="It is the payment of an order here.")
+        .update(closed_at=at, closed_by=who, decision=_("It is the payment of an order here."))
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
+from django.utils.translation import gettext as _
 from procrastinate.contrib.django import app
 
 from ledger import clock
@@ -112,13 +113,13 @@ def _ask_a_person(refund_pk: int, at: datetime) -> None:
     checkout, refund = locked_refund(refund_pk)
     sign(who="sweep", why="a refund has no end")
     words = {
-        RefundState.REQUESTED: "A refund of {money} waits to be sent: SumUp could not be asked, or was too busy.",
-        RefundState.UNKNOWN: "A refund of {money} was sent, and SumUp does not say what became of it.",
-        RefundState.SUCCEEDED: "SumUp took a refund of {money}, but its books do not show it.",
+        RefundState.REQUESTED: _("A refund of %(money)s waits to be sent: SumUp could not be asked, or was too busy."),
+        RefundState.UNKNOWN: _("A refund of %(money)s was sent, and SumUp does not say what became of it."),
+        RefundState.SUCCEEDED: _("SumUp took a refund of %(money)s, but its books do not show it."),
     }.get(RefundState(refund.state))
     if words is not None:
         money = Money(refund.amount, refund.currency)
-        open_case(CaseKind.REFUND, checkout, words=words.format(money=money), at=at, amount=refund.amount)
+        open_case(CaseKind.REFUND, checkout, words=words % {"money": money}, at=at, amount=refund.amount)
 
 
 def _quietly(pk: int, work: Callable[[int], object]) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Max, QuerySet
+from django.utils.translation import gettext as _
 from procrastinate.contrib.django import app
 
 from ledger import clock
@@ -219,4 +220,4 @@ def _leave_behind(refund_pk: int, who: str) -> None:
     _checkout, refund = locked_refund(refund_pk)
     sign(who=who, why="found half sent")
     if refund.state == RefundState.SENDING:
-        lose_sight(refund, words="The answer was never written down.")
+        lose_sight(refund, words=_("The answer was never written down."))

@@ -10,7 +10,7 @@ from hypothesis.stateful import rule
 
 from orders.models import Order
 from payments.balance import left_of
-from payments.checkouts.settling import accept_mismatch, can_accept
+from payments.checkouts.accepting import accept_mismatch, can_accept
 from payments.models import Case, Checkout, Refund, SumUpReport
 from payments.reconcile.pace import Pace
 from payments.reconcile.round import Round

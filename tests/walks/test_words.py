@@ -1,5 +1,6 @@
 """One word for one thing, and the cursor where one field is the page's point."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -57,3 +58,52 @@ def test_the_cursor_waits_where_one_field_is_the_page_s_point_and_nowhere_else()
     """Elsewhere a page would jump, or a phone's keyboard cover it: the door, the counter, signing in, its code."""
     wanted = {str(path.relative_to(settings.BASE_DIR)) for path in files() if "autofocus" in path.read_text()}
     assert wanted == {"templates/events/_desk.html", "accounts/forms.py"}
+
+
+#: Who writes down what a case, or the end of one, says.
+WRITERS = {"open_case", "write_case", "open_merchant_case", "close_cases", "record_by_hand", "Contradiction", "update"}
+
+
+def bare_words(source: str) -> list[str]:
+    """Sentences that are put in a case's `words` or `decision` as they stand, there or by a name given before."""
+    found = []
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef):
+            calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and _name(node) in WRITERS]
+            given = [word.value for call in calls for word in call.keywords if word.arg in ("words", "decision")]
+            names = {ast.unparse(value) for value in given if isinstance(value, ast.Name)}
+            given += [
+                node.value
+                for node in ast.walk(function)
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in names
+            ]
+            found += [ast.unparse(value) for value in given if _is_sentence(value)]
+    return found
+
+
+def _name(call: ast.Call) -> str:
+    return ast.unparse(call.func).rpartition(".")[2]
+
+
+def _is_sentence(value: ast.expr) -> bool:
+    return isinstance(value, ast.JoinedStr) or (isinstance(value, ast.Constant) and " " in str(value.value))
+
+
+def test_the_words_of_a_case_are_marked_for_translation() -> None:
+    sources = {path: path.read_text() for path in (Path(settings.BASE_DIR) / "payments").rglob("*.py")}
+    assert {path.name: bare for path, source in sources.items() if (bare := bare_words(source))} == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'open_case(kind, row, words="It is so.")',
+        'open_case(kind, row, words=f"It is {so}.")',
+        'words = "It is so."; open_case(kind, row, words=words)',
+        'rows.update(decision="It is so.")',
+    ],
+)
+def test_a_bare_sentence_of_a_case_is_found(body: str) -> None:
+    marked = re.sub(r'f?"It is .*?"', '_("So.")', body)
+    assert bare_words(f"def work():\n {body}")
+    assert not bare_words(f"def work():\n {marked}")

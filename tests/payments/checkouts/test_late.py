@@ -18,8 +18,9 @@ from orders.models import Order
 from orders.releasing import request_cancel
 from orders.returning import put_back
 from payments.books.checking import read_books
+from payments.checkouts.accepting import accept_mismatch
 from payments.checkouts.ending import LONGEST_DOUBT, Release, free_anyway, release
-from payments.checkouts.settling import Verdict, accept_mismatch, settle
+from payments.checkouts.settling import Verdict, settle
 from payments.jobs import sweep_once
 from payments.models import Case, Checkout
 from payments.states import CaseKind, CheckoutState

@@ -16,9 +16,10 @@ from events.models import CalendarEntry, Role
 from orders.models import Order
 from orders.releasing import request_cancel
 from payments.books.checking import read_books
+from payments.checkouts.accepting import accept_mismatch
 from payments.checkouts.ending import Release, release
 from payments.checkouts.opening import NotPayable, hosted_page
-from payments.checkouts.settling import accept_mismatch, settle
+from payments.checkouts.settling import settle
 from payments.jobs import sweep_once
 from payments.models import Case, Checkout
 from payments.refunds.asking import Wish

@@ -20,19 +20,11 @@ from ledger.tracing import order_id
 from orders.mails import send_confirmation_mail
 from orders.models import Order
 from orders.states import OrderState
+from payments.balance import is_whole
+from payments.checkouts.accepting import accept_mismatch, can_accept, give_again
 from payments.checkouts.evidence import kept
 from payments.checkouts.opening import hosted_page
-from payments.checkouts.settling import (
-    PAUSE,
-    Verdict,
-    accept_mismatch,
-    can_accept,
-    give,
-    give_again,
-    is_whole,
-    record_by_hand,
-    settle,
-)
+from payments.checkouts.settling import PAUSE, Verdict, give, record_by_hand, settle
 from payments.models import Case, Checkout
 from payments.states import CaseKind, CheckoutState
 from payments.sumup import CheckoutAnswer, KeyRefused, NoAnswer, SumUpProblem, UnknownCheckout

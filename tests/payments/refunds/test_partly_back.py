@@ -7,7 +7,8 @@ import orders.fulfilling
 from events.models import CalendarEntry
 from orders.models import Order
 from payments.admin.decisions import DECISIONS
-from payments.checkouts.settling import accept_mismatch, give_again, settle
+from payments.checkouts.accepting import accept_mismatch, give_again
+from payments.checkouts.settling import settle
 from payments.models import Case, Checkout
 from payments.refunds.asking import Wish
 from payments.refunds.reports_of_sumup import adopt_reports
