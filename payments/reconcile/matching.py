@@ -327,8 +327,8 @@ def look_for(pk: int, run: Round) -> None:
         answer = client_for(checkout.merchant, deadline=PATIENT).read_transaction(checkout.transaction_id)
     except UnknownTransaction:
         words = _(
-            "We recorded %(amount)s %(currency)s (transaction %(code)s) on %(day)s, and SumUp neither lists nor knows"
-            " it. The tickets are valid."
+            "We recorded %(amount)s %(currency)s (transaction %(code)s) on %(day)s, and SumUp neither lists it nor"
+            " knows it. The tickets are valid."
         ) % {
             "amount": checkout.captured,
             "currency": checkout.captured_currency,
