@@ -48,6 +48,10 @@ class OrderQuerySet(LockableQuerySet["Order"]):
     def awaiting(self) -> "OrderQuerySet":
         return self.filter(state=OrderState.AWAITING_PAYMENT)
 
+    def to_end(self, *, at: datetime) -> "OrderQuerySet":
+        """Those whose hold is over, or whose buyer cancelled."""
+        return self.awaiting().filter(Q(hold_until__lte=at) | Q(cancel_requested_at__isnull=False))
+
     def to_remind(self) -> "OrderQuerySet":
         """Those that await payment, are not being cancelled, and whose buyer was not reminded yet."""
         return self.awaiting().filter(cancel_requested_at=None, reminded_at=None)

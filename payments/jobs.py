@@ -5,8 +5,7 @@ The worker looks for tasks in this module alone: it imports each other one that 
 
 import contextlib
 import logging
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import timedelta
 
 from django.db.models import F, Q
 from procrastinate.contrib.django import app
@@ -20,7 +19,7 @@ from payments.checkouts.ending import release
 from payments.checkouts.settling import PAUSE, Verdict, settle
 from payments.merchants import WrongAccount, ensure_site_merchant
 from payments.models import Checkout
-from payments.patience import NotAnswered, Patience
+from payments.patience import NotAnswered, Patience, sweep_over
 from payments.reconcile import jobs as reconcile_jobs  # noqa: F401
 from payments.refunds import batches, mails, reminders, sending  # noqa: F401
 from payments.refunds import jobs as refund_jobs  # noqa: F401
@@ -74,17 +73,13 @@ def sweep_once() -> None:
     now = clock.now()
     open_lost_key_cases(at=now)
     due = Checkout.objects.unsettled().filter(Q(asked_at=None) | Q(asked_at__lt=now - SWEEP_PAUSE))
-    for pk in list(due.order_by(F("asked_at").asc(nulls_first=True)).values_list("pk", flat=True)[:SWEEP_MOST]):
-        _quietly("checkout", pk, settle)
-    for again in (Checkout.objects.to_ask_again(at=now), Checkout.objects.doubtful(at=now)):
-        for pk in list(again.values_list("pk", flat=True)[:SWEEP_MOST]):
-            _quietly("checkout", pk, settle)
+    due = due.order_by(F("asked_at").asc(nulls_first=True))
+    for rows in (due, Checkout.objects.to_ask_again(at=now), Checkout.objects.doubtful(at=now)):
+        sweep_over(rows, lambda pk: settle(pk, who="sweep", at=clock.now()), most=SWEEP_MOST)
+    beside = Order.objects.awaiting().filter(pk__in=Checkout.objects.beside_undecided())
     # In no order, so that those of which SumUp says nothing never keep the others waiting.
-    over = Order.objects.awaiting().filter(
-        Q(hold_until__lte=now) | Q(cancel_requested_at__isnull=False) | Q(pk__in=Checkout.objects.beside_undecided())
-    )
-    for pk in list(over.order_by("?").values_list("pk", flat=True)[:SWEEP_MOST]):
-        _quietly("order", pk, release)
+    over = (Order.objects.to_end(at=now) | beside).order_by("?")
+    sweep_over(over, lambda pk: release(pk, who="sweep", at=clock.now()), most=SWEEP_MOST)
 
 
 def _meet_site_merchant() -> None:
@@ -93,14 +88,3 @@ def _meet_site_merchant() -> None:
         ensure_site_merchant()
     except (SumUpProblem, WrongAccount) as problem:
         log.error("the site's merchant cannot be used: %s", problem)
-
-
-class _Work(Protocol):
-    def __call__(self, pk: int, /, *, who: str, at: datetime) -> object: ...
-
-
-def _quietly(what: str, pk: int, work: _Work) -> None:
-    try:
-        work(pk, who="sweep", at=clock.now())
-    except Exception:  # one row that cannot be settled must not keep the sweep from the others
-        log.exception("sweep: %s %s", what, pk)

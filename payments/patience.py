@@ -1,12 +1,27 @@
-"""How jobs are tried again that could not ask SumUp: after a growing while, and not before SumUp said so."""
+"""How jobs go on where one could not ask SumUp: tried again after a growing while; a sweep goes over what fails."""
 
+import logging
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
+from django.db.models import QuerySet
 from procrastinate import RetryStrategy
 from procrastinate.jobs import Job
 from procrastinate.retry import RetryDecision
 
 from ledger import clock
+
+log = logging.getLogger(__name__)
+
+
+def sweep_over(rows: "QuerySet[Any]", work: Callable[[int], object], *, most: int) -> None:
+    """`work` on the keys of the first `most` rows; one that fails must not keep the sweep from the others."""
+    for pk in list(rows.values_list("pk", flat=True)[:most]):
+        try:
+            work(pk)
+        except Exception:
+            log.exception("sweep: %s %s", rows.model._meta.model_name, pk)
 
 
 class NotAnswered(Exception):

@@ -159,8 +159,7 @@ def _heard(problem: SumUpProblem, checkout: Checkout, run: Round) -> None:
 
 def _end_lapsed(run: Round, merchant: Merchant | None) -> None:
     """End the orders whose hold is over or whose buyer cancelled."""
-    now = run.clock()
-    rows = Order.objects.awaiting().filter(Q(hold_until__lte=now) | Q(cancel_requested_at__isnull=False))
+    rows = Order.objects.to_end(at=run.clock())
     if merchant:
         rows = rows.filter(merchant=merchant)
     _each("holds that are over", rows, _end, run)

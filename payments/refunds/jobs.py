@@ -1,7 +1,6 @@
 """Jobs of refunds: asking for all that is owed, and the sweep of what has no end yet."""
 
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import models
@@ -16,6 +15,7 @@ from ledger.signing import sign
 from payments.cases import open_case
 from payments.locks import locked_refund
 from payments.models import Case, Refund, RefundBatch, SumUpReport
+from payments.patience import sweep_over
 from payments.refunds.asking import RefundRefused, owed_wishes, request_refund
 from payments.refunds.batches import run
 from payments.refunds.sending import LONGEST_CALL, follow, send
@@ -61,23 +61,15 @@ def refunds_once(*, at: datetime) -> None:
     ours = Refund.objects.filter(origin=RefundOrigin.OURS).order_by(F("asked_at").asc(nulls_first=True), "pk")
     waiting = ours.filter(state=RefundState.REQUESTED, requested_at__lte=at - LEFT_BEHIND)
     waiting = waiting.filter(Q(not_before=None) | Q(not_before__lte=at))
-    for pk in _some(waiting):
-        _quietly(pk, lambda pk: send(pk, who="sweep", at=at))
+    sweep_over(waiting, lambda pk: send(pk, who="sweep", at=at), most=SWEEP_MOST)
     lost = Q(state=RefundState.UNKNOWN) | Q(state=RefundState.SENDING, sent_at__lte=at - LONGEST_CALL)
-    for pk in _some(ours.filter(lost).filter(Q(asked_at=None) | Q(asked_at__lte=at - PAUSE))):
-        _quietly(pk, lambda pk: follow(pk, who="sweep", at=at))
-    for pk in _some(_without_report(at).filter(asked_at__lte=at - LONG_PAUSE)):
-        _quietly(pk, lambda pk: follow(pk, who="sweep", at=at))
-    for pk in _some(_overdue(at)):
-        _quietly(pk, lambda pk: _tell(pk, at))
+    unknown = ours.filter(lost).filter(Q(asked_at=None) | Q(asked_at__lte=at - PAUSE))
+    for rows in (unknown, _without_report(at).filter(asked_at__lte=at - LONG_PAUSE)):
+        sweep_over(rows, lambda pk: follow(pk, who="sweep", at=at), most=SWEEP_MOST)
+    sweep_over(_overdue(at), lambda pk: _tell(pk, at), most=SWEEP_MOST)
     # Whose job was given up or lost; of two at once each finds the other's refunds begun.
     idle = RefundBatch.objects.filter(finished_at=None, stopped_at=None, requested_at__lte=at - LONG_PAUSE)
-    for pk in list(idle.values_list("pk", flat=True)):
-        _quietly(pk, run)
-
-
-def _some(rows: "models.QuerySet[Refund]") -> list[int]:
-    return list(rows.values_list("pk", flat=True)[:SWEEP_MOST])
+    sweep_over(idle, run, most=SWEEP_MOST)
 
 
 def _without_report(at: datetime) -> "models.QuerySet[Refund]":
@@ -120,10 +112,3 @@ def _ask_a_person(refund_pk: int, at: datetime) -> None:
     if words is not None:
         money = Money(refund.amount, refund.currency)
         open_case(CaseKind.REFUND, checkout, words=words % {"money": money}, at=at, amount=refund.amount)
-
-
-def _quietly(pk: int, work: Callable[[int], object]) -> None:
-    try:
-        work(pk)
-    except Exception:  # one that cannot be followed must not keep the sweep from the others
-        log.exception("refund %s could not be followed", pk)
