@@ -2,10 +2,10 @@
 
 import ast
 import inspect
-import json
 
 import pytest
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
@@ -46,6 +46,9 @@ JOBS: dict[str, set[str]] = {
     "payments.refund_jobs.sweep_refunds": {"timestamp"},
 }
 
+#: The last migration of the version in which payments had no rooms.
+BEFORE = ("payments", "0011_owed_reminders")
+
 
 def test_worker_knows_each_job_and_no_other() -> None:
     ours = {name for name in app.tasks if "procrastinate" not in name}
@@ -71,15 +74,22 @@ def test_each_job_s_name_is_written_out() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("name", sorted(name for name, arguments in JOBS.items() if arguments == {"timestamp"}))
-def test_job_of_an_older_worker_is_run(name: str) -> None:
-    """Put there in plain SQL, as a process would that has never seen this version."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO procrastinate_jobs (queue_name, task_name, args, status) VALUES ('old', %s, %s, 'todo')",
-            [name, json.dumps({"timestamp": 0})],
-        )
+def test_jobs_of_an_older_version_are_run_on_its_database() -> None:
+    """Put there in plain SQL, by a process that has never seen this version; then its database is migrated."""
+    newest = MigrationExecutor(connection).loader.graph.leaf_nodes()
+    names = sorted(name for name, arguments in JOBS.items() if arguments == {"timestamp"})
+    MigrationExecutor(connection).migrate([BEFORE])
+    try:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO procrastinate_jobs (queue_name, task_name, args, status)"
+                " VALUES ('old', %s, '{\"timestamp\": 0}', 'todo')",
+                [[name] for name in names],
+            )
+    finally:
+        MigrationExecutor(connection).migrate(newest)
 
     run_jobs("old")
 
-    assert list(ProcrastinateJob.objects.filter(queue_name="old").values_list("status", flat=True)) == ["succeeded"]
+    run = ProcrastinateJob.objects.filter(queue_name="old").order_by("task_name").values_list("task_name", "status")
+    assert list(run) == [(name, "succeeded") for name in names]
