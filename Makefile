@@ -17,7 +17,7 @@ SURROUNDED := $(PYTHON) -m dev.testing
 # Four at once on two cores: much of a test is waiting, for a browser or another process.
 TESTS := -n 4 --dist worksteal --durations=20 -m 'not soak'
 
-.PHONY: help run test coverage lint types shape soak mutants bench backup restore packages browser
+.PHONY: help run test coverage lint types shape promises soak mutants bench backup restore packages browser
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ types: $(INSTALLED) ## mypy --strict
 
 shape: $(INSTALLED) ## the figures of the house, what breaks its rules, and its picture in docs/architecture.md
 	@$(PYTHON) -m dev.picture
+
+promises: $(INSTALLED) ## docs/promises.md, of its sentences and of the tests that show them
+	@$(PYTHON) -m dev.promises
 
 # A night at full size; docs/proof.md has the sizes and how to run a tenth.
 soak: export SOAK_ORDERS ?= 10000

@@ -12,6 +12,7 @@ from tests.races.threads import in_a_thread
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.promise("change-any-test")
 def test_guard_across_a_relation_is_refused() -> None:
     """Django writes a subselect, and the ticket's own state stands in it."""
     ticket = a_ticket("confirmed")
@@ -34,6 +35,7 @@ def test_guard_in_the_statement_is_let_through() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("change-any-test")
 def test_every_threads_connection_is_watched() -> None:
     with pytest.raises(GuardInSubselect):
         in_a_thread(lambda: Order.objects.filter(user__email="nobody").update(link_version=2))

@@ -50,6 +50,7 @@ JOBS: dict[str, set[str]] = {
 BEFORE = ("payments", "0011_owed_reminders")
 
 
+@pytest.mark.promise("update-while-jobs")
 def test_worker_knows_each_job_and_no_other() -> None:
     ours = {name for name in app.tasks if "procrastinate" not in name}
     assert ours == JOBS.keys()
@@ -74,6 +75,7 @@ def test_each_job_s_name_is_written_out() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("update-while-jobs")
 def test_jobs_of_an_older_version_are_run_on_its_database() -> None:
     """Put there in plain SQL, by a process that has never seen this version; then its database is migrated."""
     newest = MigrationExecutor(connection).loader.graph.leaf_nodes()

@@ -66,6 +66,7 @@ def moments(tree: ast.Module, makers: set[str]) -> list[int]:
     return [call.lineno for call in at_collection(tree) if is_moment(call, makers)]
 
 
+@pytest.mark.promise("test-makes-moment")
 def test_no_moment_is_made_at_collection() -> None:
     trees = {path.relative_to(TESTS): ast.parse(path.read_text()) for path in sorted(TESTS.rglob("*.py"))}
     makers = makers_in(list(trees.values()))

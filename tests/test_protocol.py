@@ -88,6 +88,7 @@ def _is_born(value: ast.expr) -> bool:
     return False
 
 
+@pytest.mark.promise("only-guarded-move")
 def test_nobody_but_a_move_assigns_a_state() -> None:
     found = [f"{name}:{line} {what}" for name, text in sources() for line, what in assignments(text) if name != HOME]
     assert found == []
@@ -284,6 +285,7 @@ def test_the_order_is_the_one_that_is_agreed() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("locks-taken-one")
 def test_use_cases_lock_in_order_and_before_they_change(sumup: SimulatorProcess) -> None:
     with watched() as watch:
         live_in(sumup, typed=True)

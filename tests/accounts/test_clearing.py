@@ -44,6 +44,7 @@ def in_cache() -> int:
 HOUR = timedelta(hours=1)
 
 
+@pytest.mark.promise("sessions-cache-entries")
 def test_the_job_clears_what_is_over_and_nothing_else(client: Client) -> None:
     client.force_login(UserFactory.create())
     sessions(HOUR, HOUR, 2 * HOUR, 3 * HOUR, 9 * HOUR, -HOUR)

@@ -103,6 +103,7 @@ def test_a_forged_forwarded_address_does_not_reset_the_count(settings: Settings)
 
 
 @pytest.mark.parametrize(("address", "status"), [("192.0.2.1", 302), ("", 403)])
+@pytest.mark.promise("whoever-did-come")
 def test_who_did_not_come_by_our_proxies_gets_a_page(settings: Settings, address: str, status: int) -> None:
     """Somebody who found the server's own port, or one proxy fewer than the settings say: no error of ours."""
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 2

@@ -42,6 +42,7 @@ def made() -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("kind", [of_product, of_room])
+@pytest.mark.promise("thirty-new-carts")
 def test_thirty_new_carts_a_minute_from_one_address(kind: Callable[[], Put]) -> None:
     put = kind()
     assert [put(Client()).status_code for _cart in range(LIMIT)] == [302] * LIMIT
@@ -65,6 +66,7 @@ def test_htmx_is_told_by_the_status_and_the_page_has_the_words(client: Client) -
     assert "data-429=" in client.get(address).content.decode()
 
 
+@pytest.mark.promise("thirty-new-carts")
 def test_somebody_signed_in_never_waits() -> None:
     """A venue's guests share one address."""
     put = of_product()
@@ -76,6 +78,7 @@ def test_somebody_signed_in_never_waits() -> None:
     assert put(client).status_code == 302
 
 
+@pytest.mark.promise("thirty-new-carts")
 def test_who_has_a_cart_is_not_counted() -> None:
     put = of_product()
     has_one = Client()
@@ -116,6 +119,7 @@ def test_the_address_is_the_one_that_our_proxy_tells(settings: Settings) -> None
     assert put(Client(headers={"X-Forwarded-For": "192.0.2.1, 192.0.2.2"})).status_code == 302
 
 
+@pytest.mark.promise("refused-purchase-makes")
 def test_a_refused_purchase_makes_no_session() -> None:
     product, room = ProductFactory.create(max_per_order=2), RoomFactory.create()
     past = written(Span(*a_time(room, days=-3)))

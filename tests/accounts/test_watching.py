@@ -46,6 +46,7 @@ def at(moment: datetime) -> time_machine.travel:
     return time_machine.travel(moment, tick=False)
 
 
+@pytest.mark.promise("staff-signed-out")
 def test_staff_signing_in_and_out_is_written_down(boss: User, said: Callable[[], list[str]]) -> None:
     client = Client(REMOTE_ADDR="192.0.2.77")
     ask_for_code(client, MAILBOX)
@@ -61,6 +62,7 @@ def test_staff_signing_in_and_out_is_written_down(boss: User, said: Callable[[],
     assert said() == [f"staff signed out: user {boss.pk}, from 2001:db8:1::/48"]
 
 
+@pytest.mark.promise("staff-signed-out")
 def test_failed_tries_are_written_down_without_an_address(boss: User, said: Callable[[], list[str]]) -> None:
     UserFactory.create(email="buyer@example.org", password=PASSWORD)
     for email, who in ((MAILBOX, str(boss.pk)), ("BOSS@example.org", str(boss.pk)), ("buyer@example.org", "unknown")):
@@ -117,6 +119,7 @@ def test_who_did_not_come_by_our_proxies_is_whom_we_see(settings: Settings, addr
     assert network_of(client.get("/healthz").wsgi_request) == network
 
 
+@pytest.mark.promise("session-staff-ends")
 def test_an_idle_session_of_the_staff_ends_after_twelve_hours(boss: User, said: Callable[[], list[str]]) -> None:
     client, begun = Client(), timezone.now()
     client.force_login(boss)
@@ -170,6 +173,7 @@ def test_a_session_of_before_is_noted_at_its_first_use(boss: User) -> None:
         assert client.get("/admin/").status_code == 302
 
 
+@pytest.mark.promise("session-staff-ends")
 def test_a_buyers_session_lasts_thirty_days_and_is_not_written(client: Client) -> None:
     client.force_login(UserFactory.create())
     before = Session.objects.get()

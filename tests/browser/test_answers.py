@@ -3,6 +3,7 @@
 import re
 from datetime import datetime, timedelta
 
+import pytest
 from django.utils import timezone
 
 from accounts.visitors import Visitor
@@ -64,6 +65,7 @@ def test_a_wrong_code_is_ready_to_be_typed_over(visit: Visit) -> None:
     visitor.forgive("422")
 
 
+@pytest.mark.promise("paying-offered-exactly")
 def test_the_countdown_does_not_flicker_when_it_is_polled(visit: Visit) -> None:
     """What the server says is never shown between two seconds, and *Pay* keeps the focus."""
     user = UserFactory.create()

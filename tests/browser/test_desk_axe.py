@@ -58,6 +58,7 @@ def order_of_all_three(sumup: SimulatorProcess) -> Order:
 
 
 @pytest.mark.parametrize(("way", "scheme"), [(AT_A_DESK, "light"), (ON_A_PHONE, "dark")], ids=["light", "dark"])
+@pytest.mark.promise("admin-pages-about")
 def test_axe_finds_nothing_on_the_pages_of_money_and_rooms(
     visit: Visit, way: Way, scheme: Literal["light", "dark"], sumup: SimulatorProcess
 ) -> None:

@@ -95,6 +95,7 @@ def built(db: object, shop: str) -> Town:
 @pytest.mark.parametrize(
     ("who", "start", "at_least"), [("signed out", "", 15), ("buyer", "", 25), ("door", "door/", 4)]
 )
+@pytest.mark.promise("nothing-wider-than")
 def test_nothing_is_wider_than_its_box(visit: Visit, built: Town, who: str, start: str, at_least: int) -> None:
     visitor, client = visit(NARROW), built.client(who)
     session = client.cookies["sessionid"].value
@@ -110,6 +111,7 @@ def test_nothing_is_wider_than_its_box(visit: Visit, built: Town, who: str, star
     assert len(paths) >= at_least, paths
 
 
+@pytest.mark.promise("nothing-wider-than")
 def test_every_code_is_read_from_the_narrowest_phone_s_first_screen(visit: Visit, built: Town) -> None:
     """And its neighbours, where there are any, by swiping."""
     visitor = visit(NARROW, built.buyer)
@@ -176,6 +178,7 @@ def test_the_links_of_a_mail_s_page_move_on_in_place(visit: Visit, built: Town) 
     expect(visitor.page.get_by_role("navigation", name="Ticket 2 of 2")).to_be_in_viewport(ratio=0.9)
 
 
+@pytest.mark.promise("nothing-wider-than")
 def test_what_the_browser_prints_has_every_code_it_should(visit: Visit, built: Town) -> None:
     """An order's page all of the order, as does the page of its mail; a ticket's page that ticket."""
     order, visitor = built.houses[0].order, visit(AT_A_DESK, built.buyer, scheme="dark")

@@ -22,6 +22,7 @@ def pays(buyer: Visitor, sumup: SimulatorProcess) -> None:
     buyer.link("Back to merchant website").click()
 
 
+@pytest.mark.promise("page-page-each")
 def test_one_cart_is_paid_page_by_page_each_sum_at_its_merchant(
     visit: Visit, sumup: SimulatorProcess, way: Way
 ) -> None:

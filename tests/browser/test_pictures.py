@@ -61,6 +61,7 @@ def steady(page: Page, address: str) -> None:
 @pytest.mark.parametrize(
     ("way", "widths"), [(ON_A_PHONE, (480, 480, 480, 480)), (AT_A_DESK, (480, 1600, 960, 960))], ids=["phone", "desk"]
 )
+@pytest.mark.promise("pictures-come-width")
 def test_pictures_come_in_the_width_that_fits_and_move_nothing(visit: Visit, way: Way, widths: tuple[int, ...]) -> None:
     page = PageFactory.create(name="House")
     entry, product = EventFactory.create(calendar__page=page), ProductFactory.create(page=page)

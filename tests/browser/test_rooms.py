@@ -50,6 +50,7 @@ def test_slot_is_picked_and_waits_in_the_cart(visit: Visit, way: Way) -> None:
     assert CalendarEntry.objects.bookings().get(state="pending").title == "Studio"
 
 
+@pytest.mark.promise("room-page-works")
 def test_start_and_then_length_are_picked(visit: Visit, way: Way) -> None:
     room, day = a_room(rules__setup_minutes=15, rules__cleanup_minutes=15)
     visitor = visit(way)
@@ -64,6 +65,7 @@ def test_start_and_then_length_are_picked(visit: Visit, way: Way) -> None:
     assert (str(booking.cost), booking.ends_at - booking.starts_at) == ("€ 50.00", timedelta(hours=2))
 
 
+@pytest.mark.promise("time-cannot-had")
 def test_time_that_was_taken_meanwhile_leads_to_the_nearest(visit: Visit, way: Way) -> None:
     room, day = a_room(rules__slot_minutes=60)
     visitor = visit(way)
@@ -85,6 +87,7 @@ def test_time_that_was_taken_meanwhile_leads_to_the_nearest(visit: Visit, way: W
 
 
 @pytest.mark.parametrize("way", [AT_A_DESK, ON_A_PHONE], ids=str)
+@pytest.mark.promise("room-page-works")
 def test_keyboard_books_a_time(visit: Visit, way: Way) -> None:
     room, day = a_room()
     visitor = visit(way)

@@ -70,6 +70,7 @@ def of_a_product(visit: Visit) -> Stepper:
 
 
 @pytest.mark.parametrize("form", [of_an_event, of_a_product])
+@pytest.mark.promise("stepper-keeps-within")
 def test_stepper_of_a_buy_form_stays_within_its_bounds(visit: Visit, form: Callable[[Visit], Stepper]) -> None:
     stepper = form(visit)
     least = stepper.least
@@ -93,6 +94,7 @@ def test_stepper_of_a_buy_form_stays_within_its_bounds(visit: Visit, form: Calla
         stepper.says(number)
 
 
+@pytest.mark.promise("plus-minus-know")
 def test_stepper_knows_the_least_number_that_an_order_takes(visit: Visit) -> None:
     kind = TicketTypeFactory.create(name="Pair", min_per_order=2, max_per_order=MOST)
     TicketTypeFactory.create(entry=kind.entry, name="Child")
@@ -109,6 +111,7 @@ def test_stepper_knows_the_least_number_that_an_order_takes(visit: Visit) -> Non
         stepper.says(number)
 
 
+@pytest.mark.promise("stepper-keeps-within")
 def test_stepper_of_the_cart_stays_within_its_bounds(visit: Visit) -> None:
     kind, user = TicketTypeFactory.create(name="Adult", max_per_order=MOST), UserFactory.create()
     fill(user, kind.entry, {kind.pk: 1})

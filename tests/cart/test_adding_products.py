@@ -134,6 +134,7 @@ def test_nobody_removes_pieces_of_another_visitor() -> None:
 
 @BOTH
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("clicks-once-do")
 def test_clicks_at_once_do_not_pass_the_maximum_together(make: Callable[[], Visitor]) -> None:
     visitor, product = make(), ProductFactory.create(max_per_order=3)
 
@@ -145,6 +146,7 @@ def test_clicks_at_once_do_not_pass_the_maximum_together(make: Callable[[], Visi
 
 @BOTH
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("clicks-once-do")
 def test_without_the_lock_clicks_at_once_do_pass_it(
     make: Callable[[], Visitor], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -204,6 +204,7 @@ def test_the_maximum_counts_what_is_in_the_cart(client: Client, buyer: User) -> 
     assert Ticket.objects.pending_for(buyer).count() == 4
 
 
+@pytest.mark.promise("fewer-seats-than")
 def test_fewer_seats_than_an_order_takes_are_not_offered(client: Client, buyer: User) -> None:
     kind = TicketTypeFactory.create(min_per_order=2, capacity=1)
     other = TicketTypeFactory.create(entry=kind.entry, min_per_order=2, capacity=2)

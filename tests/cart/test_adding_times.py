@@ -41,6 +41,7 @@ def test_booking_in_the_cart_says_all_about_its_time(n: int) -> None:
     assert {"user": booking.user, "cart_key": booking.cart_key} == visitor.columns()
 
 
+@pytest.mark.promise("same-time-one")
 def test_same_time_twice_is_one_booking() -> None:
     room, (visitor, other) = RoomFactory.create(), visitors()
     first = put_booking_in_cart(visitor, room, START, START + HOUR, at=NOW)

@@ -23,6 +23,7 @@ KINDS: dict[str, Callable[..., object]] = {"ticket": a_ticket, "booking": a_book
 
 @pytest.mark.parametrize("state", SOLD_WAYS)
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.promise("only-pending-counts")
 def test_only_what_is_pending_counts(client: Client, kind: str, state: str) -> None:
     user = UserFactory.create()
     KINDS[kind](state, user=user)
@@ -76,6 +77,7 @@ def shelf(merchant: Merchant) -> Shelf:
     return Shelf(merchant)
 
 
+@pytest.mark.promise("only-pending-counts")
 def test_a_full_cart_that_was_ordered_is_empty_and_can_be_filled_again(client: Client, shelf: Shelf) -> None:
     user = UserFactory.create()
     client.force_login(user)
@@ -89,6 +91,7 @@ def test_a_full_cart_that_was_ordered_is_empty_and_can_be_filled_again(client: C
     assert badge(client) == CART_ROWS
 
 
+@pytest.mark.promise("only-pending-counts")
 def test_a_full_cart_of_a_browser_comes_along_is_ordered_and_empty(client: Client, shelf: Shelf) -> None:
     key, user = "a-browser", UserFactory.create()
     session = client.session

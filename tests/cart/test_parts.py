@@ -47,6 +47,7 @@ def slugs(parts: list[Cart]) -> list[list[str]]:
     return [[group.page.slug for group in part.groups] for part in parts]
 
 
+@pytest.mark.promise("cart-several-sellers")
 def test_pages_of_one_merchant_are_one_part(buyer: User) -> None:
     barn_keeper = other()
     house, barn, cellar, loft = pages(
@@ -90,6 +91,7 @@ def form_with(body: str, slug: str) -> dict[str, list[str]]:
     return {name: values(name) for name in ("page", "token", "digest")}
 
 
+@pytest.mark.promise("cart-several-sellers")
 def test_the_cart_says_how_many_payments_and_why_above_the_buttons(client: Client, buyer: User) -> None:
     barn_keeper = other()
     house, barn, loft = pages(house=(None, "EUR"), barn=(barn_keeper, "EUR"), loft=(barn_keeper, "EUR"))
@@ -107,6 +109,7 @@ def test_the_cart_says_how_many_payments_and_why_above_the_buttons(client: Clien
     assert "Pay now (€ 12.00)" in one
 
 
+@pytest.mark.promise("cart-several-sellers")
 def test_after_the_first_payment_the_order_says_what_is_still_to_pay(
     client: Client, buyer: User, sumup: SimulatorProcess, merchant: Merchant
 ) -> None:
@@ -181,6 +184,7 @@ def form_with_page(client: Client, *slugs: str) -> dict[str, object]:
     return {**checkout_form(client), "page": list(slugs)}
 
 
+@pytest.mark.promise("cart-several-sellers")
 def test_a_part_of_two_sellers_is_refused(client: Client, buyer: User) -> None:
     house, barn = pages(house=(None, "EUR"), barn=(other(), "EUR"))
     want(buyer, house)

@@ -73,6 +73,7 @@ def paid_for(found: Sequence[Line], currency: str) -> Decimal:
 
 
 @given(carts())
+@pytest.mark.promise("cart-any-lines")
 def test_totals_are_the_sums_of_their_lines(cart: Cart) -> None:
     for group in cart.groups:
         assert group.total == Money(paid_for(group.lines, group.currency), group.currency)
@@ -111,6 +112,7 @@ def agreed(cart: Cart) -> Counter[tuple[object, ...]]:
 
 @settings(max_examples=400)
 @given(small_carts(), small_carts())
+@pytest.mark.promise("cart-any-lines")
 def test_digests_are_equal_exactly_when_lines_and_prices_are(one: Cart, other: Cart) -> None:
     assert (one.digest() == other.digest()) == (agreed(one) == agreed(other))
 
@@ -208,6 +210,7 @@ def count_of(visitor: Visitor, product: Product) -> int:
 )
 @example(own=([5, 0], [1]), browser=([5, 5], [1, 2, -1]), most=[2, 3], limit=100)
 @example(own=([3, 3], []), browser=([2, 0], [1, 2]), most=[5, 5], limit=7)
+@pytest.mark.promise("any-two-carts")
 def test_carts_merge_up_to_each_limit_and_lose_nothing_below(
     shop: Shop,
     own: tuple[list[int], list[int]],

@@ -66,6 +66,7 @@ def test_a_restore_brings_back_what_was_and_takes_away_what_came_since(url: str,
     assert [path.name for path in file.parent.iterdir()] == ["one.sql.gz"]
 
 
+@pytest.mark.promise("backup-cut-short")
 def test_a_restore_that_fails_changes_nothing(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "one.sql.gz"
     backup(url, file)
@@ -78,6 +79,7 @@ def test_a_restore_that_fails_changes_nothing(url: str, tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("spoilt", ["cut in the middle", "a byte too short", "no backup"])
+@pytest.mark.promise("backup-cut-short")
 def test_a_spoilt_file_changes_nothing(url: str, tmp_path: Path, spoilt: str) -> None:
     file = tmp_path / "one.sql.gz"
     backup(url, file)
@@ -89,6 +91,7 @@ def test_a_spoilt_file_changes_nothing(url: str, tmp_path: Path, spoilt: str) ->
     assert words(url) == ["yesterday"]
 
 
+@pytest.mark.promise("restore-waits-leaving")
 def test_somebody_who_works_on_it_is_not_thrown_out(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backups, "LEAVING_SECONDS", 0.2)
     file = tmp_path / "one.sql.gz"
@@ -102,6 +105,7 @@ def test_somebody_who_works_on_it_is_not_thrown_out(url: str, tmp_path: Path, mo
     assert words(url) == ["today"]
 
 
+@pytest.mark.promise("restore-waits-leaving")
 def test_somebody_who_is_leaving_is_waited_for(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL counts a connection for a moment after its owner has closed it."""
     file, look, seen = tmp_path / "one.sql.gz", backups._others, list[str]()
@@ -193,6 +197,7 @@ def test_the_address_is_django_s(monkeypatch: pytest.MonkeyPatch, given: str) ->
 
 
 @pytest.mark.parametrize(("major", "known"), [(15, False), (16, False), (17, True), (18, True)])
+@pytest.mark.promise("backup-made-newer")
 def test_setting_of_a_newer_pg_dump_is_kept_from_an_older_server(major: int, known: bool) -> None:
     """The programs may be newer than the server; its own dump must come back into it."""
     settings, later = [b"SET lock_timeout = 0;\n", b"SET client_min_messages = warning;\n"], backups.NEW_SETTING

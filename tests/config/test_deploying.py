@@ -39,6 +39,7 @@ def told_settings() -> dict[str, str]:
     return told
 
 
+@pytest.mark.promise("readme-deploy-steps")
 def test_readme_names_each_setting_that_is_read_and_no_other() -> None:
     assert told_settings().keys() == READ.keys()
 
@@ -49,6 +50,7 @@ def test_readme_s_defaults_are_those_that_hold() -> None:
     assert {name: told_settings()[name] for name in numbers} == numbers
 
 
+@pytest.mark.promise("readme-deploy-steps")
 def test_each_command_that_is_named_exists() -> None:
     named = set(re.findall(r"(?m)(?:manage\.py |`foyer |^ {7}foyer )(\w+)", DEPLOY + KEYS))
     named |= set(re.findall(r"`(rotate_keys|check_books|migrate|reconcile_payments)`", DEPLOY + KEYS))

@@ -167,6 +167,7 @@ SECRET_ADDRESSES = {
 
 @pytest.mark.parametrize("mark", MARKS)
 @pytest.mark.parametrize("name", SECRET_ADDRESSES)
+@pytest.mark.promise("nothing-password-address")
 def test_a_password_s_mark_is_told_of_and_nothing_of_it_quoted(
     monkeypatch: pytest.MonkeyPatch, name: str, mark: str
 ) -> None:

@@ -33,6 +33,7 @@ def number_of(table: str) -> int:
         return int(cursor.fetchone()[0])
 
 
+@pytest.mark.promise("year-jobs-sessions")
 def test_each_table_of_the_database_has_its_rule_and_each_rule_its_table() -> None:
     assert keeping.without_rule() == set(), "how long does it keep its rows? (config/keeping.py)"
     assert keeping.KEPT.keys() | keeping.PASSING.keys() == keeping.tables()
@@ -121,6 +122,7 @@ def test_a_periodic_job_that_goes_leaves_the_time_for_which_it_ran() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("year-jobs-sessions")
 def test_a_job_that_is_run_again_meanwhile_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs("failed", 100 * DAY, 2)
     keys_of = clearing._over
@@ -177,6 +179,7 @@ def planted_runs() -> None:
         ReconcileRun.objects.create(started_at=at, finished_at=at, who="job", outcome="in_order", is_dry=days == 500)
 
 
+@pytest.mark.promise("year-jobs-sessions")
 def test_old_rows_of_each_table_go_and_young_ones_stay() -> None:
     walked: dict[str, tuple[Callable[[], None], int, int]] = {  # who plants, rows before, rows after
         "django_session": (planted_sessions, 2, 1),

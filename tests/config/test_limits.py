@@ -71,6 +71,7 @@ def test_addresses_are_all_there() -> None:
     assert len(found) > 150
 
 
+@pytest.mark.promise("body-over-256")
 def test_nothing_over_the_limit_is_read_at_any_address() -> None:
     """Signed out, signed in, and as staff where no picture may come: one way of saying no, and no session made."""
     staff = signed_in_as(member((house("One").page, Role.OWNER)))
@@ -84,6 +85,7 @@ def test_nothing_over_the_limit_is_read_at_any_address() -> None:
     assert Session.objects.count() == sessions
 
 
+@pytest.mark.promise("body-over-256")
 def test_picture_forms_take_a_picture_of_staff_and_of_nobody_else() -> None:
     one = house("One")
     product = ProductFactory.create(page=one.page)
@@ -152,6 +154,7 @@ def poured(host: str, length: str, body: bytes, times: int) -> bytes:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("150-mb-stranger")
 def test_150_mb_of_a_stranger_leave_nothing_behind(sumup: SimulatorProcess, tmp_path: Path) -> None:
     """Over the real server, with a temporary folder of its own: a form with a file, and one in pieces of no length."""
     folder = tmp_path / "temporary"

@@ -46,6 +46,7 @@ def files(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.promise("make-folder-somebody")
 def test_no_target_touches_an_environment_that_make_did_not_make(folder: Path, target: str) -> None:
     before = files(folder / ".venv")
     done = make(folder, target, f"FILE={folder}/one.sql.gz")
@@ -135,6 +136,7 @@ runpy.run_path({str(ROOT / "manage.py")!r}, run_name="__main__")
 
 
 @pytest.mark.parametrize("arguments", [["backup", "--help"], ["check"]])
+@pytest.mark.promise("make-folder-somebody")
 def test_commands_need_no_package_of_the_developer_s(arguments: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", production_only(), *arguments], capture_output=True, text=True, check=False

@@ -32,6 +32,7 @@ print(json.dumps({{
 
 
 @pytest.mark.django_db
+@pytest.mark.promise("process-production-holds")
 def test_no_process_of_production_holds_a_module_of_dev(tmp_path: Path) -> None:
     told = told_by_settings(tmp_path, PROGRAM)
     assert isinstance(told, dict)

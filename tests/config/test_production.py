@@ -185,6 +185,7 @@ def check(answer: Answer, kind: Kind) -> list[str]:
     return [f"{kind.name}: {words}" for words in found]
 
 
+@pytest.mark.promise("each-header-cookie")
 def test_each_kind_of_answer_carries_its_headers(world: World) -> None:
     wrong: list[str] = []
     for kind in KINDS:
@@ -242,6 +243,7 @@ def posted(web: Production, page: Answer, data: dict[str, str], headers: Headers
     return web.ask(LOGIN, "POST", body, cookie=cookie, headers={**own, **(headers or {})})
 
 
+@pytest.mark.promise("each-header-cookie")
 def test_each_cookie_is_for_this_site_over_https_and_for_no_script(world: World) -> None:
     page, answer = signed_in(world.web)
     assert (answer.status, answer.headers["location"]) == (302, "/")
@@ -262,6 +264,7 @@ def test_a_stranger_who_only_looks_gets_no_cookie(world: World) -> None:
 # --- Trust
 
 
+@pytest.mark.promise("each-header-cookie")
 def test_only_our_own_host_is_answered(world: World) -> None:
     for host in ("evil.example", f"{HOST}.evil.example", "127.0.0.1", "localhost", ""):
         answer = world.web.ask("/", headers={"Host": host})
@@ -381,6 +384,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.promise("each-header-cookie")
 def test_each_limit_and_trust_is_set(world: World) -> None:
     code = f"exec({ASKED % list(LIMITS)!r})"
     told = told_by_settings(world.web.data, code)

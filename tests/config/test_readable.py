@@ -48,6 +48,7 @@ def test_address_that_names_nothing_possible_is_400_with_a_page(client: Client, 
 
 
 @pytest.mark.django_db
+@pytest.mark.promise("nul-400-charset")
 def test_form_with_a_nul_is_400_and_does_nothing(client: Client) -> None:
     product = ProductFactory.create()
 
@@ -59,6 +60,7 @@ def test_form_with_a_nul_is_400_and_does_nothing(client: Client) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.promise("nul-400-charset")
 def test_charset_that_no_browser_writes_is_400_at_every_address() -> None:
     """Over the server's own way in: Django reads the query in it before any middleware, and its client does so too."""
     town()
@@ -97,6 +99,7 @@ def test_charset_that_a_browser_may_write_is_read(client: Client, charset: str) 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["sessionid", "csrftoken", "messages", "anything"])
+@pytest.mark.promise("nul-400-charset")
 def test_cookie_with_a_nul_is_as_none(client: Client, name: str) -> None:
     """Refused, it would shut its browser out for as long as it lasts."""
     answer = client.get("/cart/", HTTP_COOKIE=f'{name}="a\\000b"')
@@ -159,6 +162,7 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("input-makes-error")
 def test_no_form_needs_a_transaction_that_is_not_there(quiet: None) -> None:
     """The tests' own transaction hides a lock that is taken outside of any."""
     client = town().client("superuser")

@@ -204,6 +204,7 @@ def test_run_serves_stops_in_order_and_starts_again(launch: Callable[..., Launch
     assert second.end() == 0
 
 
+@pytest.mark.promise("ctrl-c-stops")
 def test_run_in_the_background_of_a_script_stops_by_ctrl_c(launch: Callable[..., Launch]) -> None:
     """`make run &` in a script: SIGINT is ignored by inheritance, in the launcher and in all that it starts."""
     started = launch(deaf=True)
@@ -217,6 +218,7 @@ def test_run_in_the_background_of_a_script_stops_by_ctrl_c(launch: Callable[...,
     assert started.book()[-2:] == ["stop procrastinate", "stop sumup_simulator"]
 
 
+@pytest.mark.promise("ctrl-c-stops")
 def test_run_in_the_background_of_a_script_stops_by_ctrl_c_while_it_starts(launch: Callable[..., Launch]) -> None:
     started = launch(deaf=True, SLOW="seed_demo")
     eventually(lambda: (started.data / "book").exists() and "start seed_demo" in started.book())

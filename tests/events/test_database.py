@@ -29,6 +29,7 @@ UNKNOWN = "thrown away"
 
 
 @pytest.mark.parametrize("state", STATES)
+@pytest.mark.promise("ticket-booking-product")
 def test_ticket_moves_where_an_arrow_is_and_nowhere_else(state: str) -> None:
     ticket = a_ticket(state)
     order_id = an_order(user=ticket.user).pk
@@ -57,6 +58,7 @@ def test_ticket_is_deleted_pending_only(state: str) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
+@pytest.mark.promise("ticket-booking-product")
 def test_booking_moves_where_an_arrow_is_and_nowhere_else(state: str) -> None:
     booking = a_booking(state)
     claim = f"order_id = {an_order().pk}, " if state == "pending" else ""
@@ -69,6 +71,7 @@ def test_booking_moves_where_an_arrow_is_and_nowhere_else(state: str) -> None:
 
 
 @pytest.mark.parametrize("state", sorted(EVENT))
+@pytest.mark.promise("event-new-draft")
 def test_event_moves_where_an_arrow_is_and_nowhere_else(state: str) -> None:
     event = EventFactory.create(draft=True)
     for step in {"draft": [], "confirmed": ["confirmed"], "cancelled": ["confirmed", "cancelled"]}[state]:
@@ -82,6 +85,7 @@ def test_event_moves_where_an_arrow_is_and_nowhere_else(state: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["reserved", "confirmed", "checked_in"])
+@pytest.mark.promise("event-new-draft")
 def test_event_with_held_tickets_is_no_draft(state: str) -> None:
     event = EventFactory.create()
     a_ticket(state, entry=event)
@@ -136,6 +140,7 @@ def test_entries_types_and_tickets_cannot_be_truncated(table: str, claim: str) -
 # --- Capacity
 
 
+@pytest.mark.promise("held-seats-never")
 def test_entry_is_never_oversold() -> None:
     entry = EventFactory.create(capacity=2)
     for _ in range(2):
@@ -147,6 +152,7 @@ def test_entry_is_never_oversold() -> None:
     assert verdict(claim, values=[an_order().pk, third.pk]) is None
 
 
+@pytest.mark.promise("held-seats-never")
 def test_ticket_type_is_never_oversold() -> None:
     kind = TicketTypeFactory.create(capacity=1)
     a_ticket("reserved", ticket_type=kind)
@@ -164,6 +170,7 @@ def test_seat_that_came_back_late_is_not_oversold_either() -> None:
 
 
 @pytest.mark.parametrize("table", ["events_calendarentry", "events_tickettype"])
+@pytest.mark.promise("held-seats-never")
 def test_capacity_cannot_go_below_what_is_held(table: str) -> None:
     kind = TicketTypeFactory.create(capacity=5, entry__capacity=5)
     for _ in range(2):
@@ -179,6 +186,7 @@ def test_capacity_cannot_go_below_what_is_held(table: str) -> None:
     ("table", "guard"),
     [("events_calendarentry", "entry_held_guard"), ("events_tickettype", "tickettype_held_guard")],
 )
+@pytest.mark.promise("held-written-counter")
 def test_held_is_written_by_its_counter_only(table: str, guard: str) -> None:
     kind = TicketTypeFactory.create(entry__draft=True)
     pk = kind.pk if table == "events_tickettype" else kind.entry.pk
@@ -197,6 +205,7 @@ def test_held_cannot_be_slipped_in_by_an_upsert() -> None:
     assert verdict(upsert, values=[kind.pk]) == "tickettype_held_guard"
 
 
+@pytest.mark.promise("held-written-counter")
 def test_stale_save_cannot_reset_the_counter() -> None:
     entry = EventFactory.create(capacity=9)
     stale = CalendarEntry.objects.get(pk=entry.pk)
@@ -208,6 +217,7 @@ def test_stale_save_cannot_reset_the_counter() -> None:
 # --- What a row must have
 
 
+@pytest.mark.promise("reserved-has-order")
 def test_reserved_ticket_has_an_order_and_a_pending_one_none() -> None:
     ticket = a_ticket()
     order = an_order(user=ticket.user)
@@ -230,6 +240,7 @@ def test_reserved_booking_has_an_order_and_a_pending_one_none() -> None:
     assert verdict(f"{table} order_id = %s WHERE id = %s", values=[order, booking.pk]) == name
 
 
+@pytest.mark.promise("reserved-has-order")
 def test_pending_booking_has_exactly_one_of_user_and_cart_key() -> None:
     booking, name = a_booking(), "entry_booking_reserved_has_order"
     table, user = "UPDATE events_calendarentry SET", booking.user
@@ -281,6 +292,7 @@ def test_number_that_makes_no_sense_is_refused(table: str, change: str, claim: s
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state != "pending"])
+@pytest.mark.promise("once-ordered-row")
 def test_ordered_ticket_keeps_entry_type_order_buyer_price_and_currency(state: str) -> None:
     kind = TicketTypeFactory.create()
     ticket = a_ticket(state, ticket_type=kind)
@@ -336,6 +348,7 @@ def test_ticket_type_never_moves_to_another_entry() -> None:
     )
 
 
+@pytest.mark.promise("one-token-makes")
 def test_ticket_code_is_unique() -> None:
     assert (twin("events_ticket", a_ticket().pk) or "").startswith("events_ticket_code")
 

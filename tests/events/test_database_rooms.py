@@ -11,6 +11,7 @@ pytestmark = pytest.mark.django_db
 STATES = sorted(SOLD_WAYS)
 
 
+@pytest.mark.promise("two-held-bookings")
 def test_two_held_bookings_never_overlap_in_a_room() -> None:
     room = CalendarFactory.create(is_bookable=True)
     a_booking("reserved", room=room, starts_in=24)
@@ -34,6 +35,7 @@ def test_room_is_taken_by_held_bookings_only(state: str) -> None:
     assert verdict(claim, values=[an_order(user=rival.user).pk, rival.pk]) == expected
 
 
+@pytest.mark.promise("two-held-bookings")
 def test_event_in_a_room_and_a_booking_never_overlap() -> None:
     booking = a_booking("confirmed")
     event = EventFactory.create(

@@ -39,6 +39,7 @@ def named_in_sql(table: str, pk: int, name: str) -> None:
         cursor.execute(f"UPDATE {table} SET picture = %s WHERE id = %s", [name, pk])
 
 
+@pytest.mark.promise("update-loses-picture")
 def test_old_pictures_of_every_kind_are_developed(
     media: Path, client: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
@@ -67,6 +68,7 @@ def test_old_pictures_of_every_kind_are_developed(
 
 
 @pytest.mark.parametrize("content", [None, b"%PDF-1.7", b""])
+@pytest.mark.promise("update-loses-picture")
 def test_a_missing_or_unreadable_file_stays_as_it_is(media: Path, content: bytes | None) -> None:
     page = PageFactory.create()
     if content is not None:
@@ -79,6 +81,7 @@ def test_a_missing_or_unreadable_file_stays_as_it_is(media: Path, content: bytes
     assert (media / "pages" / "photo.jpg").exists() is (content is not None)
 
 
+@pytest.mark.promise("files-row-has")
 def test_files_that_no_row_has_go_after_a_day(media: Path) -> None:
     page = PageFactory.create()
     page.picture.save("photo", ContentFile(encoded(drawn(1000, 500))))

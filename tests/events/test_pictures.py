@@ -69,6 +69,7 @@ def upload(content: bytes, name: str = "photo.jpg") -> SimpleUploadedFile:
 # --- Every picture of the project
 
 
+@pytest.mark.promise("every-file-field")
 def test_every_picture_of_every_model_comes_this_way() -> None:
     files = [
         (model, field)
@@ -99,6 +100,7 @@ def test_no_form_has_another_field_for_files() -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
+@pytest.mark.promise("picture-keeps-word")
 def test_each_kind_is_kept_as_webp_in_a_few_widths(kind: str) -> None:
     found = developed(encoded(drawn(2000, 1000), kind))
 
@@ -123,6 +125,7 @@ def test_names_are_of_the_content() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.promise("picture-keeps-word")
 def test_a_picture_stands_upright_whatever_its_exif_says(orientation: int) -> None:
     upright = drawn(200, 100)
     turns = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # what undoes each orientation
@@ -143,6 +146,7 @@ def test_a_wide_picture_laid_on_its_side_is_bounded_when_it_stands() -> None:
     assert widest(encoded(drawn(3000, 2000), exif=exif)).size == (1600, 2400)
 
 
+@pytest.mark.promise("picture-keeps-word")
 def test_no_word_of_metadata_is_kept() -> None:
     exif = Image.Exif()
     exif[0x010E] = "secret words"
@@ -254,6 +258,7 @@ def posted(client: Client, row: Page | CalendarEntry | Product, file: SimpleUplo
 
 
 @pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.promise("picture-too-large")
 def test_what_is_no_picture_is_refused_with_a_reason(what: str) -> None:
     content, words = REFUSED[what]
     for name in ("photo.jpg", "photo"):
@@ -261,6 +266,7 @@ def test_what_is_no_picture_is_refused_with_a_reason(what: str) -> None:
             PictureFormField().clean(upload(content, name))
 
 
+@pytest.mark.promise("picture-too-large")
 def test_a_refusal_is_told_by_the_form_and_leaves_nothing(
     one: House, owner: Client, media: Path, temporary: Path
 ) -> None:
@@ -317,6 +323,7 @@ def test_code_that_saves_a_file_by_itself_goes_the_same_way(media: Path) -> None
 # --- The words
 
 
+@pytest.mark.promise("picture-has-words")
 def test_a_picture_without_words_is_asked_for_them(one: House, owner: Client, media: Path) -> None:
     product = ProductFactory.create(page=one.page)
     for row in (one.page, one.entry, product):
@@ -331,6 +338,7 @@ def test_a_picture_without_words_is_asked_for_them(one: House, owner: Client, me
     assert "Say in a few words" in posted(owner, one.page, "", picture_alt=""), "also when it was there before"
 
 
+@pytest.mark.promise("picture-has-words")
 def test_a_form_that_fails_otherwise_says_that_the_picture_is_lost(one: House, owner: Client, media: Path) -> None:
     """Its own field, or a form below it: the browser does not send the file again by itself."""
     again = "Choose the picture again"
@@ -387,6 +395,7 @@ def test_words_are_text_in_the_markup(one: House, owner: Client, client: Client,
     assert "<script>alert" not in client.get(one.page.get_absolute_url()).content.decode()
 
 
+@pytest.mark.promise("only-named-content")
 def test_what_is_named_by_its_content_is_never_asked_for_again(
     one: House, owner: Client, client: Client, media: Path
 ) -> None:
@@ -412,6 +421,7 @@ def test_what_is_named_by_its_content_is_never_asked_for_again(
 # --- When files go
 
 
+@pytest.mark.promise("files-row-has")
 def test_files_of_a_replaced_or_removed_picture_go(
     one: House, owner: Client, media: Path, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
@@ -428,6 +438,7 @@ def test_files_of_a_replaced_or_removed_picture_go(
     assert files_in(media) == []
 
 
+@pytest.mark.promise("files-row-has")
 def test_files_that_another_row_has_too_stay(
     one: House, owner: Client, media: Path, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:

@@ -48,6 +48,7 @@ def titles(text: str) -> list[str]:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("title", "typed"), PAIRS)
+@pytest.mark.promise("search-finds-word")
 def test_an_event_is_found_however_its_words_are_typed(title: str, typed: str) -> None:
     EventFactory.create(title=title, starts_at=SOON)
     EventFactory.create(title="Puppets", starts_at=SOON)
@@ -74,6 +75,7 @@ def test_folding_twice_or_taken_apart_makes_no_difference(text: str) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.promise("search-finds-word")
 def test_what_update_and_psql_and_bulk_create_wrote_is_found() -> None:
     entry = EventFactory.create(title="Untitled", starts_at=SOON)
     CalendarEntry.objects.filter(pk=entry.pk).update(title="Forró")
@@ -127,6 +129,7 @@ def test_what_nothing_matches_says_so(client: Client, text: str) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.promise("search-finds-word")
 def test_three_thousand_events_are_searched_by_an_index() -> None:
     entry = EventFactory.create(title="Forró", place="Große Straße", starts_at=SOON)
     run(

@@ -33,6 +33,7 @@ def visited() -> list[int]:
     return [first, client.get("/").status_code]
 
 
+@pytest.mark.promise("database-connection-lost")
 def test_a_connection_lost_in_a_request_is_an_honest_page_and_the_next_one_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -49,6 +50,7 @@ def test_a_connection_lost_in_a_request_is_an_honest_page_and_the_next_one_works
 
 
 @pytest.mark.parametrize("done", [True, False])
+@pytest.mark.promise("database-connection-lost")
 def test_a_connection_lost_at_commit_is_not_repeated_blindly(
     client: Client, sumup: SimulatorProcess, monkeypatch: pytest.MonkeyPatch, done: bool
 ) -> None:
@@ -79,6 +81,7 @@ def test_a_connection_lost_at_commit_is_not_repeated_blindly(
     assert read_books() == []
 
 
+@pytest.mark.promise("database-connection-lost")
 def test_a_claim_whose_connection_dies_leaves_nothing(sumup: SimulatorProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     entry, user = EventFactory.create(capacity=2), UserFactory.create()
     fill(user, entry, 2)

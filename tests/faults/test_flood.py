@@ -41,6 +41,7 @@ def told(host: str, checkout: Checkout) -> int:
     return asked(host, "POST", WEBHOOK, json.dumps({"id": sumup_id(checkout)}))
 
 
+@pytest.mark.promise("flood-webhooks-while")
 def test_a_flood_of_webhooks_leaves_threads_for_buyers_and_asks_no_more(
     sumup: SimulatorProcess, tmp_path: Path
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_flood_of_webhooks_leaves_threads_for_buyers_and_asks_no_more(
     assert read_books() == []
 
 
+@pytest.mark.promise("sumup-hangs-more")
 def test_buyers_who_click_pay_while_sumup_hangs_leave_threads_for_others(
     sumup: SimulatorProcess, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def entry() -> CalendarEntry:
     return EventFactory.create(capacity=2)
 
 
+@pytest.mark.promise("killed-before-order")
 def test_killed_before_the_order_is_committed_there_is_none(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     fill(user := UserFactory.create(), entry, 2)
 
@@ -66,6 +67,7 @@ def test_killed_before_the_order_is_committed_there_is_none(sumup: SimulatorProc
     ],
 )
 @pytest.mark.parametrize("buyer", ["goes on", "is gone"])
+@pytest.mark.promise("killed-before-sumup")
 def test_killed_on_the_way_to_sumup_the_buyer_goes_on_or_the_seat_is_free(
     sumup: SimulatorProcess, entry: CalendarEntry, point: str, buyer: str
 ) -> None:
@@ -101,6 +103,7 @@ def test_killed_on_the_way_to_sumup_the_buyer_goes_on_or_the_seat_is_free(
         "confirmed, mail not sent",
     ],
 )
+@pytest.mark.promise("killed-webhook-before")
 def test_killed_in_the_webhook_it_is_confirmed_once_later(
     sumup: SimulatorProcess, entry: CalendarEntry, point: str
 ) -> None:
@@ -119,6 +122,7 @@ def test_killed_in_the_webhook_it_is_confirmed_once_later(
 @pytest.mark.parametrize(
     "point", ["deactivated, not written", "expired, seats not freed", "seats freed, not committed"]
 )
+@pytest.mark.promise("killed-sweep-end")
 def test_killed_at_the_end_of_a_hold_the_next_sweep_frees_the_seats(
     sumup: SimulatorProcess, entry: CalendarEntry, point: str
 ) -> None:
@@ -134,6 +138,7 @@ def test_killed_at_the_end_of_a_hold_the_next_sweep_frees_the_seats(
 
 
 @pytest.mark.parametrize("point", ["sweep about to settle", "sweep about to release"])
+@pytest.mark.promise("killed-sweep-end")
 def test_killed_in_the_sweep_the_next_one_does_the_rest(
     sumup: SimulatorProcess, entry: CalendarEntry, point: str
 ) -> None:
@@ -174,6 +179,7 @@ def test_killed_before_the_refund_is_committed_there_is_none(sumup: SimulatorPro
     in_order(sumup)
 
 
+@pytest.mark.promise("killed-after-refund")
 def test_killed_before_it_was_marked_the_refund_is_sent_by_itself(
     sumup: SimulatorProcess, entry: CalendarEntry
 ) -> None:
@@ -187,6 +193,7 @@ def test_killed_before_it_was_marked_the_refund_is_sent_by_itself(
     in_order(sumup)
 
 
+@pytest.mark.promise("killed-after-refund")
 def test_killed_after_it_was_marked_only_a_person_sends_the_refund(
     sumup: SimulatorProcess, entry: CalendarEntry
 ) -> None:
@@ -208,6 +215,7 @@ def test_killed_after_it_was_marked_only_a_person_sends_the_refund(
 
 
 @pytest.mark.parametrize("point", ["refund sent, answer not stored", "refund stored, not committed"])
+@pytest.mark.promise("killed-after-sumup")
 def test_killed_after_sumup_refunded_it_is_read_back_and_not_sent_again(
     sumup: SimulatorProcess, entry: CalendarEntry, point: str
 ) -> None:
@@ -263,6 +271,7 @@ def postbox() -> Iterator[tuple[Postbox, str]]:
 
 
 @pytest.mark.parametrize(("point", "copies"), [("mail not handed over", 1), ("mail handed over, job not done", 2)])
+@pytest.mark.promise("killed-before-mail")
 def test_killed_at_the_mail_it_goes_out_at_most_twice_under_one_message_id(
     sumup: SimulatorProcess, entry: CalendarEntry, postbox: tuple[Postbox, str], point: str, copies: int
 ) -> None:

@@ -153,6 +153,7 @@ def in_order(sale: Sale, simulator: SimulatorProcess) -> None:
     assert set(sale.answers) <= {200, 204, 302, 303, 422, 503}
 
 
+@pytest.mark.promise("postgresql-killed-under")
 def test_stopped_hard_in_a_sale_every_confirm_that_a_buyer_saw_is_still_there(
     simulator: SimulatorProcess, cluster: Cluster, entry: CalendarEntry, tmp_path: Path
 ) -> None:
@@ -166,6 +167,7 @@ def test_stopped_hard_so_many_times_every_confirm_that_a_buyer_saw_is_still_ther
     stopped_hard(simulator, cluster, entry, tmp_path, SOAK_STOPS)
 
 
+@pytest.mark.promise("pool-connections-postgresql")
 def test_connections_used_up_and_a_restart_are_an_honest_page_and_pass(
     simulator: SimulatorProcess, cluster: Cluster, entry: CalendarEntry, tmp_path: Path
 ) -> None:
@@ -195,6 +197,7 @@ def test_connections_used_up_and_a_restart_are_an_honest_page_and_pass(
     assert read_books() == []
 
 
+@pytest.mark.promise("after-restart-postgresql")
 def test_connections_that_died_in_the_pool_are_found_before_a_visitor_gets_one(
     simulator: SimulatorProcess, cluster: Cluster, entry: CalendarEntry, tmp_path: Path
 ) -> None:
@@ -232,6 +235,7 @@ def statuses_of(host: str, path: str, number: int) -> list[int]:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("pool-connections-postgresql")
 def test_a_pool_that_is_used_up_is_an_honest_page(sumup: SimulatorProcess, tmp_path: Path) -> None:
     """One connection for all, and it waits for a lock: the next visitor is told so after the pool's five seconds."""
     path = EventFactory.create().get_absolute_url()

@@ -109,6 +109,7 @@ def reconciled() -> ReconcileRun | None:
         "list read, run not ended",
     ],
 )
+@pytest.mark.promise("killed-anywhere-reconcile")
 def test_killed_in_reconcile_the_next_run_ends_clean(world: World, point: str) -> None:
     kill_at(point, "reconcile", 0, world.sumup)
     Checkout.objects.update(asked_at=None)
@@ -121,6 +122,7 @@ def test_killed_in_reconcile_the_next_run_ends_clean(world: World, point: str) -
     world.once_in_order()
 
 
+@pytest.mark.promise("two-processes-reconcile")
 def test_two_processes_at_once_do_no_double_work(world: World) -> None:
     processes = [Child(NOWHERE, "reconcile", 0, world.sumup) for _each in range(2)]
     said = [process.says() for process in processes]

@@ -27,6 +27,7 @@ KINDS = ["ECOM", "APM", "BALANCE", "POS", "WALLET"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.mark.promise("payment-order-code", "database-lost-yesterday")
 def test_after_a_restore_of_yesterday_s_backup_every_payment_since_is_found_or_flagged(
     sumup: SimulatorProcess, tmp_path: Path
 ) -> None:

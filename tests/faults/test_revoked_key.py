@@ -28,6 +28,7 @@ def problems(client: Client, status: int) -> list[str]:
     return told
 
 
+@pytest.mark.promise("401-key-revoked")
 def test_a_revoked_key_is_loud_and_keeps_every_order(client: Client, sumup: SimulatorProcess) -> None:
     """Nothing expires unread: the hold ends, the seats stay, and the payment is found when the key works again."""
     order = ordered(number=2)

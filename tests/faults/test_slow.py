@@ -28,6 +28,7 @@ def asked(host: str, path: str) -> tuple[int, str]:
         connection.close()
 
 
+@pytest.mark.promise("statement-web-process")
 def test_web_process_gives_up_a_long_statement(sumup: SimulatorProcess, tmp_path: Path) -> None:
     """After the limit PostgreSQL ends it: the page that says "try again", once; the connection serves the next one."""
     here = {"DJANGO_SETTINGS_MODULE": SLOW, "STATEMENT_SECONDS": "1", "DATABASE_POOL": "1", "LOG_LEVEL": "INFO"}
@@ -42,12 +43,14 @@ def test_web_process_gives_up_a_long_statement(sumup: SimulatorProcess, tmp_path
 
 
 @pytest.mark.parametrize("pool", ["0", "2"])
+@pytest.mark.promise("statement-web-process")
 def test_limit_is_ten_seconds_unless_told_otherwise(sumup: SimulatorProcess, tmp_path: Path, pool: str) -> None:
     database = address_of_test_database()
     with web_server(sumup, tmp_path, database, DJANGO_SETTINGS_MODULE=SLOW, DATABASE_POOL=pool) as host:
         assert asked(host, "/limits") == (200, "('10s 9s',)")
 
 
+@pytest.mark.promise("statement-web-process")
 def test_commands_and_the_worker_have_no_limit() -> None:
     """A comparison of the books may take its time. Both read the settings as they stand; wsgi alone adds to them."""
     words = f"from django.db import connection as c; k = c.cursor(); k.execute({LIMITS!r}); print(k.fetchone())"

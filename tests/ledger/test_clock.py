@@ -52,6 +52,7 @@ def test_a_planted_difference_is_added() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("wrong", [HOUR, -HOUR])
+@pytest.mark.promise("hold-all-moments")
 def test_a_process_whose_clock_is_wrong_follows_the_database(asking: None, wrong: timedelta) -> None:
     with time_machine.travel(datetime.now(UTC) + wrong):
         assert abs(clock.now() - database_now()) < CLOSE
@@ -124,6 +125,7 @@ print(order.hold_until.isoformat())
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("hours", [-1, 1])
+@pytest.mark.promise("hold-all-moments")
 def test_holds_of_a_machine_with_a_wrong_clock_follow_the_database(
     hours: int, settings: Settings, merchant: Merchant
 ) -> None:
@@ -190,6 +192,7 @@ READINGS = {
 }
 
 
+@pytest.mark.promise("hold-all-moments")
 def test_nobody_but_the_clock_reads_a_clock() -> None:
     found = {(name, reading) for name, text in sources() for reading in clocks(text)}
     assert found == set(EXCEPTIONS)

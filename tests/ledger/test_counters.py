@@ -135,6 +135,7 @@ steps = st.tuples(
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(sequence=st.lists(steps, min_size=5, max_size=25))
+@pytest.mark.promise("held-written-counter")
 def test_held_equals_a_recount_after_any_legal_statements(
     db: None, sequence: list[tuple[tuple[str, str], int, bool]]
 ) -> None:

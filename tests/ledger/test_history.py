@@ -18,6 +18,7 @@ def written(subject: str, pk: int) -> list[tuple[str, str | None, str | None]]:
     return [(row.field, row.old, row.new) for row in found]
 
 
+@pytest.mark.promise("each-change-state")
 def test_each_move_of_a_ticket_is_one_row() -> None:
     assert written("ticket", a_ticket("checked_in").pk) == [
         ("state", "pending", "reserved"),
@@ -42,6 +43,7 @@ def test_each_move_of_booking_order_and_checkout_is_one_row() -> None:
     ]
 
 
+@pytest.mark.promise("each-change-state")
 def test_each_change_of_price_and_capacity_is_one_row() -> None:
     kind = TicketTypeFactory.create(capacity=5, price=Decimal(10))
     run("UPDATE events_tickettype SET price = 11, capacity = NULL, name = 'new' WHERE id = %s", kind.pk)
@@ -109,10 +111,12 @@ def test_change_by_a_psql_prompt_names_its_role() -> None:
         "DELETE FROM ledger_history WHERE subject_id = %s",
     ],
 )
+@pytest.mark.promise("each-change-state")
 def test_history_is_never_updated_or_deleted(statement: str) -> None:
     assert verdict(statement, values=[a_ticket("reserved").pk]) == "history_append_only"
 
 
+@pytest.mark.promise("each-change-state")
 def test_history_is_never_truncated() -> None:
     assert verdict_of_truncate("ledger_history") == "history_truncated"
 

@@ -50,6 +50,7 @@ def test_work_that_wins_runs_once_in_a_transaction_of_its_own() -> None:
     assert tries == [True]
 
 
+@pytest.mark.promise("deadlock-lock-had")
 def test_lock_that_is_never_had_is_contention_after_the_last_try(rival: BaseDatabaseWrapper) -> None:
     page, tries = PageFactory.create(), list[int]()
     lock_in(rival, page)
@@ -120,6 +121,7 @@ def test_error_that_is_no_lost_race_is_not_tried_again(statement: str, error: ty
     assert len(tries) == 1
 
 
+@pytest.mark.promise("deadlock-lock-had")
 def test_two_that_lock_against_each_other_both_get_through() -> None:
     """A real deadlock: PostgreSQL ends one of the two, and its second try succeeds."""
     one, two = PageFactory.create(), PageFactory.create()

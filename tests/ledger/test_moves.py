@@ -22,6 +22,7 @@ def test_move_moves_all_and_answers_how_many() -> None:
     assert states(one, other) == ["confirmed", "confirmed"]
 
 
+@pytest.mark.promise("replayed-move-quiet")
 def test_move_that_is_played_again_is_quiet() -> None:
     ticket = a_ticket("confirmed")
     assert move(Ticket.objects.all(), [ticket.pk], source="reserved", target="confirmed") == 0
@@ -34,6 +35,7 @@ def test_move_moves_what_is_left_of_a_move_half_done() -> None:
     assert states(done, due) == ["confirmed", "confirmed"]
 
 
+@pytest.mark.promise("replayed-move-quiet")
 def test_move_from_a_wrong_state_is_loud() -> None:
     ticket = a_ticket("cancelled")
     with pytest.raises(IllegalTransition, match="1 ticket rows cannot go from reserved to checked_in"):

@@ -70,6 +70,7 @@ def rotated(*arguments: str) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
+@pytest.mark.promise("stored-api-key")
 def test_a_key_is_written_by_field_keys_alone(settings: Settings) -> None:
     Merchant.objects.create(code="M1", name="Club", api_key=KEY, currency="EUR")
     assert stored().startswith(PREFIX)
@@ -113,6 +114,7 @@ FORMS = ["of today", "of before", "never sealed", "cut", "no token", "nothing"]
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.promise("key-cannot-read")
 def test_what_cannot_be_read_is_no_key_and_stays_as_it_is(
     settings: Settings, form: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -150,6 +152,7 @@ def test_a_value_that_was_sealed_twice_is_read_to_its_end(settings: Settings) ->
     assert unseal(twice) == KEY
 
 
+@pytest.mark.promise("rotate-keys-rewrites")
 def test_rotating_rewrites_all_and_names_what_it_cannot_read(settings: Settings) -> None:
     lost_text = lost(settings, "of before")
     planted(lost_text, "LOST")
@@ -184,6 +187,7 @@ def test_every_sealed_column_is_walked() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("rotate-keys-rewrites")
 def test_rotating_does_not_write_over_a_key_that_is_saved_meanwhile(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +216,7 @@ def test_rotating_does_not_write_over_a_key_that_is_saved_meanwhile(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("stored-api-key")
 def test_a_database_of_before_is_updated(settings: Settings) -> None:
     """A key stored by the old library is read after the update, rewritten, and needs SECRET_KEY no more."""
     before = ("events", "0009_entries_in_order")

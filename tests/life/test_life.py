@@ -39,6 +39,7 @@ def lived(sumup: SimulatorProcess, examples: int, *, shrinks: bool = True) -> No
     )
 
 
+@pytest.mark.promise("tickets-time-rooms")
 def test_a_slice_of_life(sumup: SimulatorProcess) -> None:
     lived(sumup, SLICE)
 

@@ -58,6 +58,7 @@ def turns_red(sumup: SimulatorProcess) -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), [*((name, kind) for name in OF_ALL_KINDS for kind in SOLD), *OF_SOME])
+@pytest.mark.promise("tickets-time-rooms")
 def test_a_sold_thing_that_does_not_move_is_found(
     sumup: SimulatorProcess, monkeypatch: pytest.MonkeyPatch, name: str, kind: str
 ) -> None:
@@ -74,6 +75,7 @@ def test_an_event_that_does_not_move_is_found(
 
 
 @pytest.mark.parametrize("name", OF_PAYMENTS)
+@pytest.mark.promise("tickets-time-rooms")
 def test_a_payment_or_refund_that_does_not_move_is_found(
     sumup: SimulatorProcess, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

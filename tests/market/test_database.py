@@ -25,6 +25,7 @@ def held(product: Product) -> int:
 
 
 @pytest.mark.parametrize("state", STATES)
+@pytest.mark.promise("ticket-booking-product")
 def test_item_moves_where_an_arrow_is_and_nowhere_else(state: str) -> None:
     item = an_item(state)
     order_id = an_order(user=item.user).pk
@@ -62,6 +63,7 @@ def test_products_and_items_cannot_be_truncated(table: str, claim: str) -> None:
 # --- Stock
 
 
+@pytest.mark.promise("held-pieces-product")
 def test_product_is_never_oversold() -> None:
     product = ProductFactory.create(stock=2)
     for _ in range(2):
@@ -80,6 +82,7 @@ def test_piece_that_came_back_late_is_not_oversold_either() -> None:
     assert verdict(late, values=[lost.pk]) == "product_not_oversold"
 
 
+@pytest.mark.promise("held-pieces-product")
 def test_stock_cannot_go_below_what_is_held() -> None:
     product = ProductFactory.create(stock=5)
     for _ in range(2):
@@ -107,6 +110,7 @@ def test_one_statement_over_several_products_counts_each() -> None:
     assert (held(one), held(other)) == (0, 2)
 
 
+@pytest.mark.promise("held-pieces-product")
 def test_held_is_written_by_its_counter_only() -> None:
     product = ProductFactory.create()
     assert verdict("UPDATE market_product SET held = 1 WHERE id = %s", values=[product.pk]) == "product_held_guard"
@@ -142,6 +146,7 @@ def test_reserved_item_has_an_order_and_a_pending_one_none() -> None:
     assert twin("market_productitem", item.pk, order_id=order.pk, code="OTHER") == name
 
 
+@pytest.mark.promise("piece-product-has")
 def test_pending_item_has_exactly_one_of_user_and_cart_key() -> None:
     item, name = an_item(), "item_reserved_has_order"
     assert item.user is not None
@@ -189,6 +194,7 @@ def test_code_of_a_piece_is_unique() -> None:
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state != "pending"])
+@pytest.mark.promise("piece-product-has")
 def test_ordered_item_keeps_product_order_buyer_price_and_currency(state: str) -> None:
     item = an_item(state)
     changes: dict[str, object] = {

@@ -22,6 +22,7 @@ REASON = Reason("orders.placing.place", CHANGE, "left is never 1")
 
 
 @pytest.mark.parametrize("status", ["survived", "no tests"])
+@pytest.mark.promise("mutant-test-type")
 def test_a_survivor_without_a_reason_is_named(status: str) -> None:
     other = One(status, change="- return\n+ pass")
     assert unexplained([One(status), other], [REASON]) == [other]
@@ -34,11 +35,13 @@ def test_a_reason_is_for_its_own_function() -> None:
 
 
 @pytest.mark.parametrize("status", ["killed", "timeout", "caught by type check"])
+@pytest.mark.promise("mutant-test-type")
 def test_a_reason_whose_mutant_is_noticed_is_named(status: str) -> None:
     assert idle([One(status)], [REASON]) == [(REASON, f"it is noticed: {status}")]
     assert idle([One(status), One("survived")], [REASON]) == []  # the same line twice
 
 
+@pytest.mark.promise("mutant-test-type")
 def test_a_reason_whose_mutant_is_gone_is_named() -> None:
     assert idle([One("survived", change="")], [REASON]) == [(REASON, "no mutant is like this")]
 

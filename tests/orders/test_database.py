@@ -20,6 +20,7 @@ UNKNOWN = "declined"
 
 
 @pytest.mark.parametrize("state", sorted(ORDER))
+@pytest.mark.promise("order-new-awaiting")
 def test_order_moves_where_an_arrow_is_and_nowhere_else(state: str) -> None:
     order = an_order(state)
     move = "UPDATE orders_order SET state = %s, paid_at = now() WHERE id = %s"
@@ -55,11 +56,13 @@ def test_order_is_never_deleted(state: str) -> None:
         "hold_until = hold_until + interval '1 minute'",
     ],
 )
+@pytest.mark.promise("once-ordered-row")
 def test_order_keeps_what_it_was_placed_with(state: str, change: str) -> None:
     order, change = an_order(state), change.format(user=UserFactory.create().pk)
     assert verdict(f"UPDATE orders_order SET {change} WHERE id = %s", values=[order.pk]) == "order_frozen"
 
 
+@pytest.mark.promise("one-token-makes")
 def test_cart_token_makes_one_order() -> None:
     assert (twin("orders_order", an_order().pk, code="OTHER") or "").startswith("orders_order_cart_token")
 
@@ -91,6 +94,7 @@ def test_paid_order_says_when() -> None:
 @pytest.mark.parametrize(
     "change", ["quantity = quantity + 1", "unit_price = 1", "currency = 'GBP'", "name = 'x'", "entry_id = NULL"]
 )
+@pytest.mark.promise("once-ordered-row")
 def test_order_line_never_changes(change: str) -> None:
     line = a_line(an_order(), EventFactory.create())
     assert verdict(f"UPDATE orders_orderline SET {change} WHERE id = %s", values=[line.pk]) == "order_line_frozen"

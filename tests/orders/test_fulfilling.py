@@ -19,6 +19,7 @@ INSTANT = timedelta(microseconds=1)
 
 
 @pytest.mark.parametrize(("before", "state"), [(INSTANT, "confirmed"), (timedelta(0), "refund_due")])
+@pytest.mark.promise("late-payment-gives")
 def test_a_late_ticket_is_given_until_its_event_ends(before: timedelta, state: str) -> None:
     seat = TicketTypeFactory.create(entry=EventFactory.create(starts_at=timezone.now() + timedelta(days=1)))
     buyer = UserFactory.create()
@@ -32,6 +33,7 @@ def test_a_late_ticket_is_given_until_its_event_ends(before: timedelta, state: s
 
 
 @pytest.mark.parametrize(("before", "state"), [(INSTANT, "confirmed"), (timedelta(0), "refund_due")])
+@pytest.mark.promise("late-payment-gives")
 def test_a_late_booking_is_given_until_its_time_begins(before: timedelta, state: str) -> None:
     buyer = UserFactory.create()
     booking = book(buyer, RoomFactory.create())

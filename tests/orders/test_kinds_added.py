@@ -33,6 +33,7 @@ def entry() -> CalendarEntry:
     return EventFactory.create(ticket_price=Decimal(0))
 
 
+@pytest.mark.promise("event-sells-kinds")
 def test_the_free_ticket_of_before_is_not_ordered(buyer: User, entry: CalendarEntry, client: Client) -> None:
     fill(buyer, entry, 2)
     kind = TicketTypeFactory.create(entry=entry, price=Decimal(25))
@@ -54,6 +55,7 @@ def test_the_free_ticket_of_before_is_not_ordered(buyer: User, entry: CalendarEn
     assert Ticket.objects.pending_for(buyer).count() == 2
 
 
+@pytest.mark.promise("event-sells-kinds")
 def test_it_is_not_put_back(buyer: User, entry: CalendarEntry) -> None:
     CalendarEntry.objects.filter(pk=entry.pk).update(ticket_price=Decimal(5))
     fill(buyer, entry, 2)

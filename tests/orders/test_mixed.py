@@ -86,6 +86,7 @@ def stock_held(house: House) -> int:
     return Product.objects.get(pk=house.product.pk).held
 
 
+@pytest.mark.promise("all-three-claimed")
 def test_one_order_holds_all_three_at_the_sum_of_its_lines(buyer: User, house: House) -> None:
     order = ordered(buyer, house)
 
@@ -100,6 +101,7 @@ def test_one_order_holds_all_three_at_the_sum_of_its_lines(buyer: User, house: H
     assert read_books() == []
 
 
+@pytest.mark.promise("all-three-claimed")
 def test_paid_in_time_all_three_are_given(buyer: User, house: House, sumup: SimulatorProcess) -> None:
     order = ordered(buyer, house)
     assert settle(paid_at_sumup(sumup, order).pk, who="test", at=later()) is Verdict.SETTLED
@@ -108,6 +110,7 @@ def test_paid_in_time_all_three_are_given(buyer: User, house: House, sumup: Simu
     assert read_books() == []
 
 
+@pytest.mark.promise("all-three-claimed")
 def test_unpaid_all_three_are_free_again_and_can_be_put_back(
     buyer: User, house: House, sumup: SimulatorProcess
 ) -> None:
@@ -131,6 +134,7 @@ def paid_late(order: Order, sumup: SimulatorProcess) -> None:
     sumup.pay(sumup_id(checkout), force=True)
 
 
+@pytest.mark.promise("paid-late-each")
 def test_paid_late_what_is_still_there_is_given_and_copies_go(
     buyer: User, house: House, sumup: SimulatorProcess
 ) -> None:
@@ -145,6 +149,7 @@ def test_paid_late_what_is_still_there_is_given_and_copies_go(
     assert read_books() == []
 
 
+@pytest.mark.promise("paid-late-each")
 def test_paid_late_each_kind_that_is_gone_is_owed(buyer: User, house: House, sumup: SimulatorProcess) -> None:
     order = ordered(buyer, house)
     paid_late(order, sumup)
@@ -175,6 +180,7 @@ def test_paid_after_its_time_has_come_a_booking_is_owed(buyer: User, house: Hous
     assert read_books() == []
 
 
+@pytest.mark.promise("paid-late-each")
 def test_a_copy_that_was_ordered_again_wins_over_its_original(
     buyer: User, house: House, sumup: SimulatorProcess
 ) -> None:
@@ -192,6 +198,7 @@ def test_a_copy_that_was_ordered_again_wins_over_its_original(
     assert read_books() == []
 
 
+@pytest.mark.promise("each-short-line")
 def test_each_short_line_is_named_and_nothing_is_claimed(buyer: User, house: House) -> None:
     filled(buyer, house)
     rival = UserFactory.create()
@@ -215,6 +222,7 @@ def test_each_short_line_is_named_and_nothing_is_claimed(buyer: User, house: Hou
     assert shown(buyer).count == 3  # what could not be had stays in the cart
 
 
+@pytest.mark.promise("each-short-line")
 def test_a_taken_time_is_offered_with_the_nearest_free_ones(client: Client, buyer: User, house: House) -> None:
     booking = book(buyer, house.room)
     book(rival := UserFactory.create(), house.room)
@@ -357,6 +365,7 @@ def test_the_summary_has_each_kind_and_each_page(client: Client, buyer: User, ho
     assert told["pages"][house.page.slug]["count"] == 6
 
 
+@pytest.mark.promise("browser-cart-joins")
 def test_a_cart_key_s_things_join_the_account_once(client: Client, buyer: User, house: House) -> None:
     """Signed out, then signed in: the same time once, pieces up to the maximum, nothing of anybody else's."""
     Product.objects.update(max_per_order=4)
@@ -409,6 +418,7 @@ def test_the_admin_shows_all_three_of_an_order(buyer: User, house: House, sumup:
 
 
 @pytest.mark.parametrize("pages", [1, 6])
+@pytest.mark.promise("cart-sixty-lines")
 def test_a_mixed_cart_asks_a_fixed_number_of_times(
     client: Client, buyer: User, django_assert_num_queries: DjangoAssertNumQueries, pages: int
 ) -> None:

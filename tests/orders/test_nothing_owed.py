@@ -32,6 +32,7 @@ def states(order: Order) -> dict[str, str]:
     return {str(row.price): row.state for row in Ticket.objects.filter(order=order)}
 
 
+@pytest.mark.promise("something-free-paid")
 def test_free_ticket_of_an_event_called_off_before_payment_is_cancelled(
     sumup: SimulatorProcess, entry: CalendarEntry
 ) -> None:
@@ -43,6 +44,7 @@ def test_free_ticket_of_an_event_called_off_before_payment_is_cancelled(
     assert states(order) == {"12.00": "refund_due", "0.00": "cancelled"}
 
 
+@pytest.mark.promise("something-free-paid")
 def test_free_ticket_without_a_place_paid_late_stays_cancelled(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     order = of_both(entry)
     checkout = opened(order)

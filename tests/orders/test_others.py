@@ -90,6 +90,7 @@ def all_but(order: Order) -> list[Any]:
     ]
 
 
+@pytest.mark.promise("cancelling-ending-putting")
 def test_what_is_done_to_one_order_changes_no_other(house: House) -> None:
     buyer, now = UserFactory.create(), timezone.now()
     lived_in(house, buyer)
@@ -117,6 +118,7 @@ def test_what_is_done_to_one_order_changes_no_other(house: House) -> None:
     assert all_but(order) == others
 
 
+@pytest.mark.promise("buyer-holds-order")
 def test_a_buyer_holds_what_is_of_the_order_and_nothing_else(house: House) -> None:
     buyer = UserFactory.create()
     lived_in(house, buyer)

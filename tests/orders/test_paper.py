@@ -180,6 +180,7 @@ def free_order_of(buyer: User, *kinds: str) -> Order:
         (["ticket", "booking", "product"], 365, "payment"),
     ],
 )
+@pytest.mark.promise("link-mail-ends")
 def test_the_link_ends_with_what_it_opens(buyer: User, kinds: list[str], days_after: int, of: str) -> None:
     order = free_order_of(buyer, *kinds)
     ends = order.lines.aggregate(last=Max("entry__ends_at"))["last"] if of == "the last end" else order.paid_at
@@ -209,6 +210,7 @@ def test_a_link_of_an_event_that_was_moved_moves_along(order: Order) -> None:
         assert Client().get(link).status_code == 200
 
 
+@pytest.mark.promise("one-own-booking")
 def test_what_to_know_of_a_room_is_on_all_that_its_booking_has_and_nowhere_else(client: Client, buyer: User) -> None:
     room = RoomFactory.create(access_note="The key is at the bar.", rules__price=0)
     book(buyer, room)

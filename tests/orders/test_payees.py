@@ -76,6 +76,7 @@ def test_several_currencies_are_paid_page_by_page(buyer: User) -> None:
     assert nothing_was_claimed(buyer, pending=2)
 
 
+@pytest.mark.promise("page-page-each")
 def test_without_a_merchant_only_what_is_free_can_be_ordered(buyer: User) -> None:
     Merchant.objects.all().delete()
     paid = EventFactory.create()

@@ -44,6 +44,7 @@ def remind(order: Order, *, after: timedelta = TEN) -> list[int]:
     return jobs("tell_unpaid")
 
 
+@pytest.mark.promise("has-paid-after")
 def test_who_has_not_paid_after_ten_minutes_is_reminded_once() -> None:
     order = ordered()
     assert remind(order, after=TEN - timedelta(seconds=1)) == []
@@ -114,6 +115,7 @@ def test_what_is_free_is_neither_reminded_of_nor_lapses() -> None:
     assert jobs("tell_lapsed") == []
 
 
+@pytest.mark.promise("has-paid-after")
 def test_a_reminder_is_enqueued_with_the_word_that_it_was_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed between the two, neither stays; one order that fails keeps no other from its reminder."""
     first, second = ordered(), ordered()
@@ -132,6 +134,7 @@ def test_a_reminder_is_enqueued_with_the_word_that_it_was_or_not_at_all(monkeypa
     assert remind(second) == [second.pk, first.pk]
 
 
+@pytest.mark.promise("has-paid-after")
 def test_who_did_not_pay_in_time_is_told_once(sumup: SimulatorProcess) -> None:
     order = ordered()
     opened(order)
@@ -152,6 +155,7 @@ def test_who_cancelled_is_told_nothing(sumup: SimulatorProcess) -> None:
     assert jobs("tell_lapsed") == []
 
 
+@pytest.mark.promise("has-paid-after")
 def test_an_order_of_whose_payment_nobody_knows_is_not_told_to_have_lapsed(sumup: SimulatorProcess) -> None:
     """SumUp is silent: the hold stays. A person who frees the seats all the same does not know either."""
     order = ordered()

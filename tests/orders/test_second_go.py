@@ -92,6 +92,7 @@ def prices(rows: Iterable[Any]) -> list[Decimal]:
 
 
 @pytest.mark.parametrize("factor", [Decimal("0.5"), Decimal(3)])
+@pytest.mark.promise("put-back-costs")
 def test_put_back_costs_what_it_costs_today(buyer: User, house: House, factor: Decimal) -> None:
     """Each kind by itself, dearer or cheaper; what was ordered keeps its own price."""
     filled(buyer, house)
@@ -182,6 +183,7 @@ def at_hour(moment: datetime) -> None:
         (adopted, 2, timedelta(0), WEEK),
     ],
 )
+@pytest.mark.promise("fresh-put-back")
 def test_each_way_into_a_cart_lasts_its_time_and_no_longer(
     buyer: User,
     house: House,
@@ -203,6 +205,7 @@ def test_each_way_into_a_cart_lasts_its_time_and_no_longer(
 
 
 @pytest.mark.parametrize("path", [fresh, once_more, adopted])
+@pytest.mark.promise("fresh-put-back")
 def test_each_way_into_a_cart_ends_with_the_event_and_before_the_booked_time(
     buyer: User, house: House, path: Callable[[User, House], Visitor]
 ) -> None:

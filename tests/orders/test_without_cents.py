@@ -62,6 +62,7 @@ def placed(casa: Page) -> Order:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("house-sells-currency")
 def test_order_in_pesos_is_whole_from_the_cart_to_a_refund_in_part(
     chile: SimulatorProcess, casa: Page, client: Client
 ) -> None:
@@ -115,6 +116,7 @@ def test_payment_off_by_a_peso_is_a_mismatch(chile: SimulatorProcess, casa: Page
 
 
 @pytest.mark.django_db
+@pytest.mark.promise("house-sells-currency")
 def test_price_with_cents_is_refused_by_every_form(casa: Page) -> None:
     """Of an event, its ticket types, a room's rules and peak hours, a product."""
     desk = signed_in_as(member((casa, Role.OWNER)))

@@ -100,6 +100,7 @@ def event(number: object, amount: float, status: str = "REFUNDED") -> dict[str, 
 
 
 @pytest.mark.parametrize("name", WAYS)
+@pytest.mark.promise("sumup-books-contradict")
 def test_each_contradiction_is_a_case_once_with_both_figures(
     sumup: SimulatorProcess, entry: CalendarEntry, name: str
 ) -> None:
@@ -127,6 +128,7 @@ def test_each_contradiction_is_a_case_once_with_both_figures(
 
 
 @pytest.mark.parametrize("name", ["listed with another amount", "a listed refund that the transaction does not show"])
+@pytest.mark.promise("sumup-books-contradict")
 def test_a_contradiction_that_is_gone_closes_by_itself_and_may_come_back(
     sumup: SimulatorProcess, entry: CalendarEntry, name: str
 ) -> None:
@@ -204,6 +206,7 @@ def test_what_one_list_alone_shows_is_not_booked_and_not_sent_once_more(
 
 @pytest.mark.parametrize("spelling", [1234, "1234", 1234.0, "1234.0", " 1234 "])
 @pytest.mark.parametrize("stored", ["1234", "1234.0"])
+@pytest.mark.promise("event-id-1234")
 def test_an_event_is_one_however_its_id_is_spelt(
     sumup: SimulatorProcess, entry: CalendarEntry, spelling: object, stored: str
 ) -> None:

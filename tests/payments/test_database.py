@@ -23,6 +23,7 @@ UNKNOWN = "failed"  # SumUp's word, never a state of ours
 
 
 @pytest.mark.parametrize("state", STATES)
+@pytest.mark.promise("checkout-new-new")
 def test_checkout_moves_where_an_arrow_is_and_nowhere_else(state: str) -> None:
     checkout = a_checkout(state)
     found = {
@@ -80,12 +81,14 @@ def test_sumups_id_is_written_once() -> None:
 @pytest.mark.parametrize(
     "change", ["transaction_code = 'T'", "captured = 1", "captured_currency = 'GBP'", "paid_at = now()"]
 )
+@pytest.mark.promise("capture-written-once")
 def test_capture_is_written_once(change: str) -> None:
     paid = a_checkout("paid")
     statement = f"UPDATE payments_checkout SET {change} WHERE id = %s"
     assert verdict(statement, values=[paid.pk]) == "checkout_capture_frozen"
 
 
+@pytest.mark.promise("one-token-makes")
 def test_reference_is_unique() -> None:
     known = a_checkout("expired")
     refused = twin("payments_checkout", known.pk, order_id=an_order().pk, state="new", sumup_id=None)
@@ -93,6 +96,7 @@ def test_reference_is_unique() -> None:
 
 
 @pytest.mark.parametrize("column", ["sumup_id", "transaction_code"])
+@pytest.mark.promise("one-token-makes")
 def test_sumups_id_and_transaction_code_are_each_unique(column: str) -> None:
     run(f"UPDATE payments_checkout SET {column} = 'same' WHERE id = %s", a_checkout().pk)
     other = f"UPDATE payments_checkout SET {column} = 'same' WHERE id = %s"
@@ -100,12 +104,14 @@ def test_sumups_id_and_transaction_code_are_each_unique(column: str) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
+@pytest.mark.promise("order-has-one")
 def test_order_has_one_payable_checkout(state: str) -> None:
     first = a_checkout(state)
     second = twin("payments_checkout", first.pk, state="new", sumup_id=None, reference="second")
     assert second == ("checkout_one_payable_of_order" if state in {"new", "open"} else None)
 
 
+@pytest.mark.promise("order-has-one")
 def test_order_has_one_applied_checkout() -> None:
     order = an_order()
     first, second = a_checkout("paid", order=order), a_checkout("paid", order=order)
@@ -133,6 +139,7 @@ def test_paid_checkout_has_its_capture(missing: str) -> None:
     assert verdict(statement, values=[a_checkout("new").pk]) == "checkout_paid_has_capture"
 
 
+@pytest.mark.promise("capture-written-once")
 def test_capture_has_its_currency() -> None:
     checkout = a_checkout("new")
     for change in ("captured = 1", "captured_currency = 'EUR'"):

@@ -36,6 +36,7 @@ UNKNOWN_STATE = "lost"
 
 
 @pytest.mark.parametrize("state", STATES)
+@pytest.mark.promise("refund-new-requested")
 def test_refund_moves_where_an_arrow_is_and_nowhere_else(state: str) -> None:
     refund = a_refund(state)
     found = {
@@ -48,6 +49,7 @@ def test_refund_moves_where_an_arrow_is_and_nowhere_else(state: str) -> None:
 
 @pytest.mark.parametrize("origin", ["dashboard", "elsewhere", "chargeback"])
 @pytest.mark.parametrize("state", sorted(TOLD))
+@pytest.mark.promise("refund-new-requested")
 def test_what_was_paid_back_by_another_way_is_never_sent(origin: str, state: str) -> None:
     refund = a_refund(state, origin=origin)
     found = {target: verdict(REFUND_MOVE, values=[target, refund.pk]) for target in STATES if target != state}
@@ -86,12 +88,14 @@ def test_refunds_and_lines_cannot_be_truncated(table: str, claim: str) -> None:
         "requested_at = requested_at - interval '1 hour'",
     ],
 )
+@pytest.mark.promise("refund-keeps-asked")
 def test_refund_keeps_what_it_was_asked_for_with(state: str, change: str) -> None:
     statement = f"UPDATE payments_refund SET {change} WHERE id = %s"
     assert verdict(statement, values=[a_refund(state).pk]) in {"refund_frozen", "refund_moves"}
 
 
 @pytest.mark.parametrize("state", STATES)
+@pytest.mark.promise("payment-has-one")
 def test_checkout_has_one_unfinished_refund(state: str) -> None:
     first = a_refund(state, amount=Decimal(5))
     second = twin("payments_refund", first.pk, state="requested", sent_at=None, finished_at=None)
@@ -101,6 +105,7 @@ def test_checkout_has_one_unfinished_refund(state: str) -> None:
 
 @pytest.mark.parametrize("origin", ["ours", "elsewhere"])
 @pytest.mark.parametrize("state", STATES)
+@pytest.mark.promise("payment-has-one")
 def test_own_refunds_never_exceed_the_capture(state: str, origin: str) -> None:
     first = a_refund(state, amount=Decimal(10))
     changes = {"state": "requested", "origin": origin, "sent_at": None, "finished_at": None}
@@ -165,6 +170,7 @@ def a_line() -> RefundLine:
 
 
 @pytest.mark.parametrize("change", ["amount = 1", "kind = 'goodwill'", "ticket_id = NULL, kind = 'surplus'"])
+@pytest.mark.promise("refund-keeps-asked")
 def test_line_is_never_changed(change: str) -> None:
     statement = f"UPDATE payments_refundline SET {change} WHERE id = %s"
     assert verdict(statement, values=[a_line().pk]) == "refund_line_frozen"
@@ -206,6 +212,7 @@ def test_report_of_sumup_is_stored_once() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("payment-has-one")
 def test_refunds_that_come_at_once_never_exceed_the_capture() -> None:
     """Cash and SumUp, 8.00 each of 12.00, by bare SQL: neither sees the other's row, the lock makes one wait."""
     checkout = a_checkout("paid")

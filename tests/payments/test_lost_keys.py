@@ -42,6 +42,7 @@ def ciphertext() -> str:
     return stored
 
 
+@pytest.mark.promise("key-cannot-read")
 def test_nothing_is_sent_to_sumup_with_it(sumup: SimulatorProcess, settings: Settings) -> None:
     order = ordered()
     checkout = paid_at_sumup(sumup, order)
@@ -60,6 +61,7 @@ def test_nobody_can_pay_to_it(lost: Merchant) -> None:
     assert unpayable(payee_of(page), page.currency) is Unpayable.LOST_KEY
 
 
+@pytest.mark.promise("key-cannot-read")
 def test_the_sweep_makes_one_case_before_a_buyer_meets_it(
     client: Client, sumup: SimulatorProcess, lost: Merchant
 ) -> None:

@@ -64,6 +64,7 @@ def test_any_header_is_a_pause_or_none(header: str, date: str) -> None:
 
 @pytest.mark.parametrize("answer", ["429:120", "503:120"])
 @pytest.mark.parametrize("operation", QUESTIONS)
+@pytest.mark.promise("while-sumup-asks")
 def test_no_question_is_asked_while_sumup_wants_to_be_left_alone(
     simulator: SimulatorProcess, operation: str, answer: str
 ) -> None:
@@ -192,6 +193,7 @@ def test_a_job_is_tried_again_no_sooner_than_sumup_says(sumup: SimulatorProcess)
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("while-sumup-asks")
 def test_sweep_and_pages_ask_once_while_sumup_wants_to_be_left_alone(sumup: SimulatorProcess, client: Browser) -> None:
     orders = [ordered() for _turn in range(3)]
     pages = [opened(order) for order in orders]

@@ -21,6 +21,7 @@ migration = importlib.import_module("payments.migrations.0009_one_capture_of_tra
 INDEX = "checkout_one_capture_of_transaction"
 
 
+@pytest.mark.promise("upgrade-over-two")
 def test_transaction_behind_two_payments_stays_with_the_one_that_gave_the_goods(sumup: SimulatorProcess) -> None:
     other = mismatched(sumup, ordered())
     _order, checkout = sold(sumup)

@@ -89,6 +89,7 @@ def test_a_webhook_that_says_paid_about_what_is_not_confirms_nothing(client: Cli
     assert states_of(order) == ["reserved"]
 
 
+@pytest.mark.promise("forged-webhook-unknown")
 def test_an_unknown_id_is_not_found_and_makes_no_call(client: Client, sumup: SimulatorProcess) -> None:
     opened(ordered())
     before = rows()
@@ -106,6 +107,7 @@ IDS = ["88fcf8de-304d-4820-8f1c-ec880290eb92", "x", "a.b", "urn:sumup:checkout:1
 
 
 @pytest.mark.parametrize("told", IDS)
+@pytest.mark.promise("webhook-takes-any")
 def test_any_id_that_was_stored_is_taken_and_asked_about(client: Client, sumup: SimulatorProcess, told: str) -> None:
     sumup.faults(create="lost_answer", times=1)
     with pytest.raises(PageUnavailable):
@@ -122,6 +124,7 @@ def test_any_id_that_was_stored_is_taken_and_asked_about(client: Client, sumup: 
 
 
 @pytest.mark.parametrize("told", ["", "a" * 256, "a\nb", "\u200b", "..", 7, None])
+@pytest.mark.promise("webhook-takes-any")
 def test_an_id_that_a_webhook_could_not_name_is_never_stored(
     client: Client, sumup: SimulatorProcess, told: object
 ) -> None:
@@ -188,6 +191,7 @@ BAD_BODIES = {
 
 
 @pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES)
+@pytest.mark.promise("forged-webhook-unknown")
 def test_a_body_that_is_no_hint_is_a_bad_request(client: Client, sumup: SimulatorProcess, body: bytes) -> None:
     opened(ordered())
     before = rows()
@@ -275,6 +279,7 @@ def test_a_webhook_just_after_a_question_is_not_lost(client: Client, sumup: Simu
     assert ProcrastinateJob.objects.filter(task_name="payments.jobs.ask_about").exists()
 
 
+@pytest.mark.promise("webhook-before-our")
 def test_a_webhook_before_our_own_commit_is_settled_by_its_retry(client: Client, sumup: SimulatorProcess) -> None:
     order = ordered()
     sumup.faults(create="lost_answer", times=1)

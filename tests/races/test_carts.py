@@ -36,6 +36,7 @@ def pending(user: User) -> int:
     return Ticket.objects.pending_for(user).count()
 
 
+@pytest.mark.promise("carts-filled-opposite")
 def test_carts_filled_in_opposite_order_are_all_ordered_without_a_deadlock() -> None:
     calendar = EventFactory.create().calendar
     first, second = (EventFactory.create(calendar=calendar, capacity=500) for _ in range(2))
@@ -81,6 +82,7 @@ def test_opposite_locks_do_deadlock_and_the_retry_hides_it_from_the_buyer() -> N
     assert sum(tries.values()) == 3
 
 
+@pytest.mark.promise("double-click-two")
 def test_the_same_token_twice_at_once_is_one_order() -> None:
     for _ in range(ROUNDS):
         entry, buyer, token = EventFactory.create(capacity=10), UserFactory.create(), uuid.uuid4()
@@ -107,6 +109,7 @@ def test_one_token_of_two_buyers_at_once_orders_for_one_and_refuses_the_other() 
         assert held(entry) == 1
 
 
+@pytest.mark.promise("double-click-two")
 def test_two_tabs_at_once_make_one_order() -> None:
     for _ in range(ROUNDS):
         entry, buyer = EventFactory.create(capacity=10), UserFactory.create()

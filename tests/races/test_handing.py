@@ -66,6 +66,7 @@ def second_waits_for(first: Work, second: Work) -> Future[object]:
 
 @pytest.mark.parametrize("first", [partial(sent, to="jo@example.org"), let_in, ended], ids=["sent", "let in", "ended"])
 @pytest.mark.parametrize("second", [partial(sent, to="eve@example.org"), renamed], ids=["sent", "renamed"])
+@pytest.mark.promise("two-send-rename")
 def test_who_waited_finds_the_old_code_dead(first: Callable[[Ticket], None], second: Callable[[Ticket], None]) -> None:
     ticket = a_ticket("confirmed")
 

@@ -49,6 +49,7 @@ def held_in(room: Calendar) -> list[CalendarEntry]:
     return list(CalendarEntry.objects.filter(room=room, state__in=sorted(HELD)).order_by("starts_at"))
 
 
+@pytest.mark.promise("hundred-people-one")
 def test_a_hundred_people_for_one_time_half_of_them_with_overlapping_lengths() -> None:
     room = RoomFactory.create()
     buyers = [booked(room, 10, 60 if number % 2 else 90) for number in range(100)]
@@ -59,6 +60,7 @@ def test_a_hundred_people_for_one_time_half_of_them_with_overlapping_lengths() -
     assert len(held_in(room)) == 1
 
 
+@pytest.mark.promise("hundred-people-one")
 def test_overlapping_times_never_both_stand_and_neighbours_do() -> None:
     """Of 9 to 11, 10 to 12 and so on, no two that are held touch; what does not touch is not kept from anybody."""
     room = RoomFactory.create(rules__cleanup_minutes=30)
@@ -74,6 +76,7 @@ def test_overlapping_times_never_both_stand_and_neighbours_do() -> None:
     assert gaps == []
 
 
+@pytest.mark.promise("hundred-people-one")
 def test_without_the_room_s_lock_only_the_constraint_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: both see the time free, and one runs into the exclusion constraint."""
     room = RoomFactory.create()
@@ -110,6 +113,7 @@ def test_ten_in_stock_and_two_hundred_buyers() -> None:
     assert Product.objects.get(pk=product.pk).held == 10
 
 
+@pytest.mark.promise("fifty-mixed-carts")
 def test_opposite_orders_of_two_events_a_room_and_a_product_meet_no_deadlock() -> None:
     """Fifty carts, filled in one order or the other: all are ordered, or short; nobody is shown an error."""
     first, second = EventFactory.create(capacity=40), EventFactory.create(capacity=40)
@@ -132,6 +136,7 @@ def test_opposite_orders_of_two_events_a_room_and_a_product_meet_no_deadlock() -
     assert read_books() == []
 
 
+@pytest.mark.promise("browser-cart-joins")
 def test_two_requests_that_bring_one_cart_along_bring_it_once() -> None:
     buyer, product, room = UserFactory.create(), ProductFactory.create(), RoomFactory.create()
     browser = Visitor(cart_key="a-browser")

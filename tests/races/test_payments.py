@@ -52,6 +52,7 @@ def poll(order: Order) -> int:
     return client.get(f"/orders/{order.code}/status/?seen=awaiting_payment", headers=HTMX).status_code
 
 
+@pytest.mark.promise("50-webhooks-poll", "webhook-100-times")
 def test_fifty_webhooks_and_a_poll_at_once_confirm_once(sumup: SimulatorProcess) -> None:
     order = ordered(number=2)
     checkout = paid_at_sumup(sumup, order)
@@ -195,6 +196,7 @@ def test_a_payment_found_between_the_deactivation_and_the_freeing_keeps_the_seat
 
 
 @pytest.mark.parametrize("head_start", ["release", "payment"])
+@pytest.mark.promise("end-hold-against")
 def test_release_against_payment_never_frees_a_confirmed_seat(sumup: SimulatorProcess, head_start: str) -> None:
     for _ in range(ROUNDS):
         entry = EventFactory.create(capacity=2)
@@ -227,6 +229,7 @@ def pay_and_settle(sumup: SimulatorProcess, checkout: Checkout, at: datetime) ->
     return settle(checkout.pk, who="webhook", at=at)
 
 
+@pytest.mark.promise("two-sweeps-once")
 def test_two_releases_at_once_free_once(sumup: SimulatorProcess) -> None:
     entry = EventFactory.create(capacity=2)
     order = ordered(entry, 2)

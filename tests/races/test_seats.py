@@ -47,6 +47,7 @@ def buyers_of(entry: CalendarEntry, number: int, key: int = 0) -> list[User]:
     return buyers
 
 
+@pytest.mark.promise("200-buyers-one")
 def test_two_hundred_buyers_of_one_seat_make_one_order_and_no_error() -> None:
     entry = EventFactory.create(capacity=1)
 
@@ -58,6 +59,7 @@ def test_two_hundred_buyers_of_one_seat_make_one_order_and_no_error() -> None:
     assert Order.objects.count() == 1
 
 
+@pytest.mark.promise("types-add-up")
 def test_sixty_four_buyers_of_two_types_never_pass_the_entry_s_capacity() -> None:
     entry = EventFactory.create(capacity=20)
     stalls, balcony = (TicketTypeFactory.create(entry=entry, capacity=15) for _ in range(2))
@@ -89,6 +91,7 @@ def unlocked(rows: LockableQuerySet[CalendarEntry]) -> models.QuerySet[CalendarE
     return rows.order_by("pk")
 
 
+@pytest.mark.promise("test-can-fail")
 def test_without_the_lock_two_buyers_of_one_seat_are_not_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: with the row lock out, both count one free seat, and only the constraint stands."""
     entry = EventFactory.create(capacity=1)

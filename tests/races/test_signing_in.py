@@ -58,6 +58,7 @@ def sessions_signed_in() -> int:
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
+@pytest.mark.promise("any-number-tries")
 def test_of_eighteen_wrong_codes_at_once_five_are_tried(round_: int) -> None:
     client = asked("new@example.org")
     code, wrong = mailed_code(), wrong_code()
@@ -82,6 +83,7 @@ def test_the_right_code_among_wrong_ones_is_one_of_five_tries() -> None:
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
+@pytest.mark.promise("any-number-tries")
 def test_one_right_code_in_four_requests_signs_one_session_in(round_: int) -> None:
     client = asked("new@example.org")
     browsers = [twin(client) for _ in range(4)]
@@ -94,6 +96,7 @@ def test_one_right_code_in_four_requests_signs_one_session_in(round_: int) -> No
     assert "has expired or was used" in loser.get(LOGIN).content.decode()
 
 
+@pytest.mark.promise("any-number-tries")
 def test_a_code_is_used_up_for_a_cookie_that_was_copied_before(client: Client) -> None:
     """The copied session lives on when its row does; the code in it does not."""
     ask_for_code(client, "new@example.org")
@@ -133,6 +136,7 @@ def another_password(client: Client, _number: int) -> int:
     ("limit", "passed", "most"), [("login_failed", 422, 5), ("request_login_code", 302, 3), ("change_password", 422, 5)]
 )
 @pytest.mark.parametrize("is_stale", [False, True])
+@pytest.mark.promise("limit-tries-exact")
 def test_a_limit_is_exact_for_eighteen_at_once(limit: str, passed: int, most: int, is_stale: bool) -> None:
     """`is_stale`: a process was killed at its count, and what it held is past its time."""
     client, ann = Client(), UserFactory.create(email="ann@example.org", password=PASSWORD)
@@ -154,6 +158,7 @@ def test_a_limit_is_exact_for_eighteen_at_once(limit: str, passed: int, most: in
 
 
 @pytest.mark.parametrize("kept", ["nothing", "something past its time", "something"])
+@pytest.mark.promise("limit-tries-exact")
 def test_one_of_many_adds_what_was_not_there(kept: str) -> None:
     if kept != "nothing":
         cache.set("resend:7", 1, 300)

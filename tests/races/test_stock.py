@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
+import pytest
 from django.db import transaction
 from django.db.utils import IntegrityError
 
@@ -39,6 +40,7 @@ def held(product: Product) -> int:
     return Product.objects.get(pk=product.pk).held
 
 
+@pytest.mark.promise("200-buyers-ten")
 def test_two_hundred_buyers_of_ten_pieces_get_exactly_ten_and_no_error() -> None:
     product = ProductFactory.create(stock=10)
     buyers = pieces_in_carts(product, 200)
@@ -69,6 +71,7 @@ def test_pieces_that_come_back_meanwhile_are_sold_again_and_never_twice() -> Non
     assert set(outcomes(answers[10:])) <= {"True", "False"}
 
 
+@pytest.mark.promise("200-buyers-ten")
 def test_without_the_lock_two_buyers_of_one_piece_are_not_told_apart() -> None:
     """The negative control: with the row lock out, both count one free piece, and only the constraint stands."""
     product = ProductFactory.create(stock=1)

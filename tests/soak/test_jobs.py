@@ -66,6 +66,7 @@ def costs() -> dict[str, int]:
     return {"the worker's next job": blocks(FETCH), "mail that waits": blocks(asked[0]["sql"])}
 
 
+@pytest.mark.promise("year-jobs-sessions")
 def test_after_a_year_of_jobs_the_next_one_costs_what_the_first_did() -> None:
     run("INSERT INTO procrastinate_jobs (queue_name, task_name, lock) VALUES ('mail', 'now', 'sweep')")
     a_week = JOBS * 7 // 365

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.soak
+@pytest.mark.promise("slice-mutants-others")
 def test_some_mutants_are_noticed() -> None:
     arguments = ["--slice", os.environ.get("SOAK_MUTANTS", "40"), "--seed", os.environ.get("SOAK_SEED", "1")]
     command = [sys.executable, "-m", "dev.testing", sys.executable, "-m", "tests.mutation", *arguments]

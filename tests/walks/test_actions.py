@@ -79,6 +79,7 @@ def rows(model: type[models.Model]) -> list[str]:
     return [str(pk) for pk in found.values_list("pk", flat=True)]
 
 
+@pytest.mark.promise("action-list-mails")
 def test_every_action_asks_or_need_not(built: Town) -> None:
     """Sent once it has changed nothing; answered it has; an answer that was not shown is asked again."""
     client, asked = built.client("superuser"), set()
@@ -103,6 +104,7 @@ def test_every_action_asks_or_need_not(built: Town) -> None:
 
 
 @pytest.mark.parametrize("who", [*Role.values, "superuser"])
+@pytest.mark.promise("action-list-mails")
 def test_each_is_shown_what_it_may_use(built: Town, who: str) -> None:
     client = built.client(who)
     for model in admin.site._registry:

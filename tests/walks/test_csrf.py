@@ -63,6 +63,7 @@ def press(client: Client, form: Form, button: tuple[str, str]) -> Any:
 
 
 @pytest.mark.parametrize("who", VISITORS)
+@pytest.mark.promise("every-button-every")
 def test_every_button_sends_its_token_and_is_refused_without(who: str) -> None:
     client, wrong = town().client(who, csrf=True), []
     found = buttons(client, LOOKED_AT.get(who, 1), random.Random(who), staff_only=who in Role.values)

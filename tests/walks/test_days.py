@@ -71,6 +71,7 @@ def cell_of(body: str, today: date) -> str:
 
 @pytest.mark.parametrize("view", ["month", "week"])
 @pytest.mark.parametrize("whole_site", [True, False])
+@pytest.mark.promise("time-told-whole")
 def test_month_and_week_begin_and_mark_the_pages_own_day(
     client: Client, house: House, view: str, whole_site: bool
 ) -> None:
@@ -159,6 +160,7 @@ DAY = re.compile(
 IN_A_ZONE = re.compile(r"astimezone\(|override\(|clock\.date\(\)")
 
 
+@pytest.mark.promise("time-told-whole")
 def test_nobody_else_counts_days_by_the_servers_clock() -> None:
     """The walk over the code: what it finds is either on the list, or stands beside the zone that it is told in."""
     found = set()

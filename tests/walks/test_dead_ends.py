@@ -18,6 +18,7 @@ NOT_OPENED = {"payments/sumup/webhook/", "admin/logout/"}
 
 
 @pytest.mark.parametrize("who", ["signed out", "buyer", "superuser"])
+@pytest.mark.promise("address-form-sent")
 def test_an_address_that_takes_a_form_leads_to_its_page(who: str) -> None:
     client, opened = town().client(who), 0
     for route in sorted(set(routes())):
@@ -39,6 +40,7 @@ def nexts(body: str) -> set[str]:
     return {value for name, value in Page(body, "/").queries if name == "next"}
 
 
+@pytest.mark.promise("address-form-sent")
 def test_signing_in_after_a_change_in_place_leads_to_the_page_that_was_changed() -> None:
     """Every form that somebody signed out finds; the browser tells on which page it stands."""
     client, met = town().client("signed out"), 0

@@ -36,6 +36,7 @@ def house() -> Page:
     return PageFactory.create(slug="house", name="House", merchant=None)
 
 
+@pytest.mark.promise("where-all-free")
 def test_nobody_speaks_of_money_where_all_is_free(client: Client, house: Page) -> None:
     entry = EventFactory.create(calendar__page=house, ticket_price=Decimal(0), capacity=9)
     typed = TicketTypeFactory.create(

@@ -151,6 +151,7 @@ def reader(request: pytest.FixtureRequest) -> Client:
     return client
 
 
+@pytest.mark.promise("address-names-draft")
 def test_no_answer_names_what_its_reader_may_not_see(reader: Client) -> None:
     named, different = [], []
     there: dict[tuple[str, int], str] = {}  # what is told of things that are not there: the same for many addresses
@@ -173,6 +174,7 @@ def test_no_answer_names_what_its_reader_may_not_see(reader: Client) -> None:
     assert not different, "\n".join(different)
 
 
+@pytest.mark.promise("unpublished-while-cart")
 def test_what_was_hidden_while_in_the_cart_is_named_and_can_be_taken_out(client: Client) -> None:
     user, page = UserFactory.create(), PageFactory.create(name="Was open", slug="was-open")
     event = EventFactory.create(calendar__page=page, title="Was on")

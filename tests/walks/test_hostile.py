@@ -163,6 +163,7 @@ def built() -> Iterator[Town]:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.promise("input-makes-error")
 def test_no_input_makes_an_error_of_ours(part: int, built: Town) -> None:
     chance = random.Random(f"{SEED} {part}")
     clients = {name: built.client(name) for name in VISITORS}

@@ -192,6 +192,7 @@ def posted(kind: str, house: Sent) -> mail.EmailMultiAlternatives:
 
 
 @pytest.mark.parametrize("kind", sorted(WAYS))
+@pytest.mark.promise("every-mail-names")
 def test_every_mail_says_whose_it_is_and_where_an_answer_goes(kind: str, sent: Sent) -> None:
     message = posted(kind, sent)
     raw = message.message()
@@ -213,6 +214,7 @@ def test_every_mail_says_whose_it_is_and_where_an_answer_goes(kind: str, sent: S
 
 
 @pytest.mark.parametrize("kind", sorted(WAYS))
+@pytest.mark.promise("every-mail-names")
 def test_every_mail_says_the_same_in_text_and_in_html(kind: str, sent: Sent) -> None:
     message = posted(kind, sent)
     text, html = str(message.body), str(message.alternatives[0][0])
@@ -236,6 +238,7 @@ def test_every_mail_says_the_same_in_text_and_in_html(kind: str, sent: Sent) -> 
     assert "prefers-color-scheme: dark" in html
 
 
+@pytest.mark.promise("every-mail-names")
 def test_the_first_link_of_a_ticket_mail_opens_without_signing_in(sent: Sent, client: Client) -> None:
     message = posted("orders/mail/confirmation", sent)
     for part, pattern in ((message.body, r"https://\S+"), (message.alternatives[0][0], r'href="([^"]+)"')):

@@ -317,6 +317,7 @@ def test_a_key_that_is_none_is_answered_as_the_document_says(checked: Checked) -
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.promise("every-answer-simulator")
 def test_each_fault_that_is_an_answer_of_sumups_is_as_the_document_says(
     simulator: SimulatorProcess, checked: Checked, operation: str
 ) -> None:
@@ -353,6 +354,7 @@ def test_the_switch_plays_the_shapes_that_integrators_saw(simulator: SimulatorPr
     assert simulator.ask("POST", "/v0.1/checkouts", GOOD | {"amount": "10"}).status_code == 400
 
 
+@pytest.mark.promise("every-answer-simulator")
 def test_nothing_of_the_document_is_left_unplayed(simulator: SimulatorProcess) -> None:
     """Each status and content type of each operation is played by a test above: they are run once more, together."""
     checked = Checked(simulator)

@@ -80,6 +80,7 @@ def test_list_asks_as_often_for_three_bookings_as_for_one(
         organiser.get(BOOKINGS)
 
 
+@pytest.mark.promise("confirmed-booking-becomes")
 def test_confirmed_booking_becomes_an_event_once(organiser: Client, room: Calendar) -> None:
     booking = booked(room)
     assert "Make it an event" in organiser.get(change(booking)).content.decode()
@@ -151,6 +152,7 @@ def test_only_the_pages_organisers_make_events(home: House, room: Calendar) -> N
     assert not CalendarEntry.objects.filter(booking=booking).exists()
 
 
+@pytest.mark.promise("confirmed-booking-becomes")
 def test_event_stays_within_the_time_of_its_booking(organiser: Client, room: Calendar) -> None:
     booking = booked(room)
     organiser.post(f"{BOOKINGS}{booking.pk}/event/", {"title": "Flamenco"})

@@ -45,6 +45,7 @@ def demoted(place: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("change_of", [removed, demoted])
+@pytest.mark.promise("last-owner-page")
 def test_the_last_owner_cannot_leave(home: House, change_of: Callable[[int], dict[str, str]]) -> None:
     user = member((home.page, Role.OWNER))
     client, row = signed_in_as(user), PageMember.objects.get(page=home.page, role=Role.OWNER)
@@ -75,6 +76,7 @@ def test_an_owner_of_two_leaves_and_a_superuser_removes_the_last(home: House) ->
 # --- Kinds of tickets
 
 
+@pytest.mark.promise("kind-ticket-goes")
 def test_an_unsold_kind_goes_with_what_carts_hold_of_it(organiser: Client, home: House) -> None:
     kind, buyer = TicketTypeFactory.create(entry=home.entry, name="Child"), UserFactory.create()
     fill(buyer, home.entry, {kind.pk: 2, home.ticket_type.pk: 1})
@@ -88,6 +90,7 @@ def test_an_unsold_kind_goes_with_what_carts_hold_of_it(organiser: Client, home:
 
 
 @pytest.mark.usefixtures("merchant")
+@pytest.mark.promise("kind-ticket-goes")
 def test_a_kind_that_was_ordered_stays_and_no_code_is_named(organiser: Client, home: House) -> None:
     fill(UserFactory.create(), home.entry, {home.ticket_type.pk: 1})
     data = sent(organiser, change(home.entry), **{"ticket_types-0-DELETE": "on"})
@@ -117,6 +120,7 @@ def test_back_to_draft_is_offered_where_it_works(organiser: Client, home: House)
 
 
 @pytest.mark.usefixtures("merchant")
+@pytest.mark.promise("kind-ticket-goes")
 def test_no_page_that_asks_before_deleting_names_a_code(home: House) -> None:
     buyer, bag = home.order.user, ProductFactory.create(page=home.page)
     take(buyer, bag, 2)

@@ -70,6 +70,7 @@ def errors_of(client: Client, entry: CalendarEntry, **changes: object) -> dict[s
     return {} if answer.status_code == 302 else dict(answer.context["adminform"].form.errors)
 
 
+@pytest.mark.promise("event-takes-up")
 def test_event_is_not_put_or_moved_where_the_room_is_taken(organiser: Client, home: House, room: Calendar) -> None:
     booking = hold(room, TEN, TEN + HOUR)
     entry = EventFactory.create(calendar=home.entry.calendar, starts_at=TEN, ends_at=TEN + HOUR)
@@ -85,6 +86,7 @@ def test_event_is_not_put_or_moved_where_the_room_is_taken(organiser: Client, ho
     assert (entry.title, entry.starts_at) == ("Other", TEN + HOUR * 3)
 
 
+@pytest.mark.promise("event-takes-up")
 def test_draft_is_not_published_into_a_room_that_was_booked_meanwhile(
     organiser: Client, home: House, room: Calendar
 ) -> None:

@@ -160,6 +160,7 @@ def closed_over_bookings(organiser: Client, home: House, hours: tuple[int, ...])
     return room, answer.content.decode()
 
 
+@pytest.mark.promise("room-closed-over")
 def test_a_booked_day_that_is_blocked_names_each_booking_with_its_link_and_one_way_of_dates(
     organiser: Client, home: House
 ) -> None:
@@ -175,6 +176,7 @@ def test_a_booked_day_that_is_blocked_names_each_booking_with_its_link_and_one_w
     assert f"/admin/orders/order/{home.order.pk}/change/" in listed
 
 
+@pytest.mark.promise("room-closed-over")
 def test_who_booked_a_blocked_day_is_told_once_in_the_organiser_s_words(organiser: Client, home: House) -> None:
     room, _page = closed_over_bookings(organiser, home, (10, 12))
     first = CalendarEntry.objects.bookings().earliest("starts_at")

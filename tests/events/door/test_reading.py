@@ -51,6 +51,7 @@ def headline(home: House, typed: str) -> str:
 
 
 @pytest.mark.parametrize("typed", TYPED.values(), ids=TYPED)
+@pytest.mark.promise("code-typed-scanner")
 def test_a_ticket_is_found_whatever_keyboard_typed_its_code(home: House, typed: str) -> None:
     assert headline(home, typed) == "Come in"
     assert headline(home, typed) == "Already in"
@@ -66,6 +67,7 @@ def test_a_voucher_is_found_in_the_same_way(typed: str) -> None:
     assert hand_out(page, typed, who="user:1", at=timezone.now()).headline == "Hand it out"
 
 
+@pytest.mark.promise("code-typed-scanner")
 def test_what_may_be_two_tickets_is_none(home: House) -> None:
     other = Ticket.objects.filter(order=home.order).exclude(pk=home.ticket.pk)[0]
     run(f"UPDATE events_ticket SET code = 'AQWZYM234567ABCDEFGHLJKLNO' WHERE id = {other.pk}")
@@ -83,6 +85,7 @@ def test_the_code_as_spelled_goes_before_what_a_keyboard_may_have_made_of_anothe
     assert (home.ticket.state, Ticket.objects.get(pk=other.pk).state) == ("checked_in", "confirmed")
 
 
+@pytest.mark.promise("code-typed-scanner")
 def test_another_house_s_ticket_is_found_as_spelled_only(home: House) -> None:
     there = house("Beta")
 

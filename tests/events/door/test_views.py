@@ -200,6 +200,7 @@ def test_the_door_asks_as_often_for_one_ticket_as_for_many(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("role", "shown"), [(Role.DOOR, True), (Role.ORGANISER, True), (Role.FINANCE, False)])
+@pytest.mark.promise("lets-people-shown")
 def test_way_to_the_door_is_shown_to_who_stands_there(home: House, role: Role, shown: bool) -> None:
     client = signed_in_as(member((home.page, role)))
     for address in ("/", "/admin/"):
@@ -207,6 +208,7 @@ def test_way_to_the_door_is_shown_to_who_stands_there(home: House, role: Role, s
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("two-doors-read")
 def test_two_doors_at_once_let_one_in() -> None:
     home = house("Alpha", sold=1)
     entry = CalendarEntry.objects.with_page().get(pk=home.entry.pk)

@@ -152,6 +152,7 @@ def test_a_move_is_asked_about_with_whom_it_hits(organiser: Client, home: House)
     assert jobs("tell_moved") == 0
 
 
+@pytest.mark.promise("event-tickets-neither")
 def test_moved_there_and_back_without_a_mail_nobody_is_told(organiser: Client, home: House) -> None:
     data = sent(organiser, change(home.entry))
     for values in (data | MOVED, data):
@@ -183,6 +184,7 @@ def test_a_later_end_alone_is_told_as_one(organiser: Client, home: House) -> Non
     assert (later in old, later in new) == (False, True)
 
 
+@pytest.mark.promise("event-tickets-neither")
 def test_an_event_with_tickets_is_not_hidden_quietly(organiser: Client, home: House) -> None:
     data = {name: value for name, value in sent(organiser, change(home.entry)).items() if name != "is_published"}
     question = question_at(organiser, change(home.entry), data)
@@ -208,6 +210,7 @@ def test_a_picture_chosen_with_a_move_is_asked_for_once_more(organiser: Client, 
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("event-called-off")
 def test_a_payment_under_way_is_owed_when_it_arrives(sumup: SimulatorProcess) -> None:
     entry = EventFactory.create(capacity=5)
     order = ordered(entry, 2)
@@ -255,6 +258,7 @@ def test_called_off_between_reading_and_locking_the_cart_nothing_is_claimed(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("event-called-off")
 def test_called_off_against_claims_and_late_money_leaves_no_valid_ticket(sumup: SimulatorProcess) -> None:
     entry = EventFactory.create(capacity=6)
     late = ordered(entry, 2)

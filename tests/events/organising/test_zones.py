@@ -78,6 +78,7 @@ def jobs(name: str) -> list[ProcrastinateJob]:
     return list(ProcrastinateJob.objects.filter(task_name=f"events.jobs.{name}").order_by("pk"))
 
 
+@pytest.mark.promise("page-time-zone")
 def test_what_is_hit_is_counted_and_nothing_is_done_before_the_answer(stage: Stage) -> None:
     before = stage.times()
     question = question_at(stage.client, stage.address, stage.form(**LONDON))
@@ -111,6 +112,7 @@ def test_an_answer_to_what_was_otherwise_is_asked_once_more(stage: Stage) -> Non
     assert stage.zone == "Europe/Berlin"
 
 
+@pytest.mark.promise("page-time-zone")
 def test_hours_kept_move_each_moment_with_history_and_each_holder_is_told(stage: Stage) -> None:
     before = stage.times()
     answer = answered(stage.client, stage.address, stage.form(**LONDON), keep="hours", tell="send")
@@ -174,6 +176,7 @@ def test_who_is_not_to_be_told_is_not(stage: Stage) -> None:
     assert jobs("tell_moved") == jobs("tell_other_time") == []
 
 
+@pytest.mark.promise("page-time-zone")
 def test_there_and_back_all_is_as_before(stage: Stage) -> None:
     """To the later and to the earlier: bookings one after the other never get in each other's way."""
     before = stage.times()
@@ -198,6 +201,7 @@ def test_only_what_is_to_come_is_moved(stage: Stage) -> None:
     assert dict(CalendarEntry.objects.filter(pk__in=times).values_list("pk", "starts_at")) == times
 
 
+@pytest.mark.promise("page-time-zone")
 def test_hours_that_would_meet_in_one_room_are_refused_in_words(stage: Stage) -> None:
     """What has just ended stays; what would come to its place on the new clock does not fit."""
     over = EventFactory.create(

@@ -168,6 +168,7 @@ def test_price_by_the_booking_is_that_of_its_start() -> None:
         assert hours.price(start, start + timedelta(hours=1)).amount == amount
 
 
+@pytest.mark.promise("time-costs-minutes")
 def test_price_is_rounded_once_in_the_currency_of_the_page() -> None:
     third = berlin(2, "09:00"), berlin(2, "09:20")
     assert room_hours(price=Decimal("10.00")).price(*third) == Money(Decimal("3.33"), "EUR")

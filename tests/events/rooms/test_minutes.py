@@ -172,6 +172,7 @@ def rate(case: Case, instant: datetime) -> Fraction:
 
 @settings(max_examples=100)
 @given(case=cases())
+@pytest.mark.promise("room-offers-rules")
 def test_times_on_offer_are_those_of_the_minutes(case: Case) -> None:
     found = [(span.start, span.minutes) for span in case.hours.times(case.day, case.at)]
     assert found == sorted(offered_minutes(case, case.day))
@@ -179,6 +180,7 @@ def test_times_on_offer_are_those_of_the_minutes(case: Case) -> None:
 
 @settings(max_examples=100)
 @given(case=cases(), data=st.data())
+@pytest.mark.promise("room-offers-rules")
 def test_time_is_refused_exactly_when_the_minutes_do_not_offer_it(case: Case, data: st.DataObject) -> None:
     offered = set.union(*(offered_minutes(case, case.day + timedelta(days=n)) for n in (-1, 0, 1)))
     noon = datetime(case.day.year, case.day.month, case.day.day, 12, tzinfo=UTC)
@@ -192,6 +194,7 @@ def test_time_is_refused_exactly_when_the_minutes_do_not_offer_it(case: Case, da
 
 @settings(max_examples=100)
 @given(case=cases(), clock=FIVES, begin=st.integers(0, 90), length=st.integers(1, 24 * 60))
+@pytest.mark.promise("time-costs-minutes")
 def test_price_is_the_sum_of_its_minutes(case: Case, clock: time, begin: int, length: int) -> None:
     start = datetime.combine(case.day, clock, case.hours.zone).astimezone(UTC) + begin * MINUTE
     assert case.hours.price(start, start + length * MINUTE).amount == sum_of_minutes(case, start, length)
@@ -199,6 +202,7 @@ def test_price_is_the_sum_of_its_minutes(case: Case, clock: time, begin: int, le
 
 @settings(max_examples=100)
 @given(case=cases(), ranges=st.lists(st.tuples(st.integers(-600, 2400), st.integers(1, 300)), max_size=4))
+@pytest.mark.promise("time-taken-when")
 def test_time_is_taken_when_one_of_its_blocked_minutes_is(case: Case, ranges: list[tuple[int, int]]) -> None:
     rules, midnight = case.hours.bookable(), datetime(case.day.year, case.day.month, case.day.day, tzinfo=UTC)
     busy = [Span(midnight + n * MINUTE, midnight + (n + length) * MINUTE) for n, length in ranges]
@@ -229,6 +233,7 @@ def a_night(zone: str, day: date, **rules: object) -> Case:
 
 
 @pytest.mark.parametrize(("zone", "day"), NIGHTS)
+@pytest.mark.promise("room-offers-rules")
 def test_every_opening_in_the_night_of_a_clock_change_has_its_minutes(zone: str, day: date) -> None:
     for opens, closes in itertools.product(NIGHT, NIGHT):
         opening = OpeningHours(weekday=day.weekday(), opens=opens, closes=closes)

@@ -60,6 +60,7 @@ def pick(client: Client, value: str, **headers: str) -> tuple[int, str]:
     return response.status_code, response.content.decode()
 
 
+@pytest.mark.promise("room-page-works")
 def test_day_shows_free_times_with_prices_and_taken_ones_without_names(client: Client) -> None:
     room = studio()
     hold(room, TEN, TEN + HOUR)
@@ -72,6 +73,7 @@ def test_day_shows_free_times_with_prices_and_taken_ones_without_names(client: C
     assert "Tuesday 2 March 2027" in body
 
 
+@pytest.mark.promise("one-own-booking")
 def test_own_booking_is_yours_with_its_order_and_what_to_know(client: Client) -> None:
     room = studio()
     Calendar.objects.filter(pk=room.pk).update(access_note="The key is at the bar. <b>Ring</b> twice.")
@@ -94,6 +96,7 @@ def test_own_booking_is_yours_with_its_order_and_what_to_know(client: Client) ->
         assert f'<a href="/orders/{booking.order.code}/">Tue 2 Mar 2027, 10:00–11:00</a>' in body
 
 
+@pytest.mark.promise("one-own-booking")
 def test_what_to_know_is_for_who_has_paid(client: Client) -> None:
     room = studio()
     Calendar.objects.filter(pk=room.pk).update(access_note="The key is at the bar.")
@@ -229,6 +232,7 @@ def test_picking_a_time_twice_changes_nothing(client: Client) -> None:
     assert "In your cart" in body_of(client, ADDRESS + "?date=2027-03-02")
 
 
+@pytest.mark.promise("same-time-one")
 def test_time_in_somebody_elses_cart_stays_free(client: Client) -> None:
     studio()
     assert pick(Client(), "2027-03-02T09:00Z/60")[0] == 302
@@ -238,6 +242,7 @@ def test_time_in_somebody_elses_cart_stays_free(client: Client) -> None:
 
 
 @pytest.mark.parametrize("htmx", [True, False])
+@pytest.mark.promise("time-cannot-had")
 def test_time_taken_meanwhile_is_refused_with_the_nearest_free_ones(client: Client, htmx: bool) -> None:
     hold(studio(), TEN, TEN + HOUR)
     status, body = pick(client, "2027-03-02T09:00Z/60", **(HTMX if htmx else {}))

@@ -84,6 +84,7 @@ CHANGES = [moved, longer, elsewhere, page_elsewhere, called_off, renamed]
 
 
 @pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.promise("each-change-event")
 def test_each_change_of_an_event_has_a_higher_number_and_a_later_time(
     client: Client, change: Callable[[CalendarEntry], None]
 ) -> None:
@@ -107,6 +108,7 @@ def test_what_is_no_change_of_the_event_leaves_its_number(client: Client) -> Non
     assert number(client) == 0
 
 
+@pytest.mark.promise("each-change-event")
 def test_a_number_is_written_by_changes_only_and_never_falls(client: Client) -> None:
     entry = EventFactory.create()
     stale = CalendarEntry.objects.get(pk=entry.pk)
@@ -151,6 +153,7 @@ def test_whole_days_are_days_in_any_calendar(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("starts", "ends", "short", "full"), SPANS[1:6])
+@pytest.mark.promise("time-told-whole")
 def test_every_page_and_paper_tells_the_whole_time(
     client: Client, starts: tuple[int, ...], ends: tuple[int, ...], short: str, full: str
 ) -> None:

@@ -260,6 +260,7 @@ def test_a_title_with_a_line_break_makes_no_header(client: Client, ticket: Ticke
     assert given(client, ticket).subject == "A ticket for you: Jazz Bcc: x@example.org"
 
 
+@pytest.mark.promise("link-mail-ends")
 def test_the_link_ends_thirty_days_after_the_event(client: Client, ticket: Ticket) -> None:
     link = link_in(given(client, ticket))
     ends, stranger = ticket.entry.ends_at + timedelta(days=30), Client()

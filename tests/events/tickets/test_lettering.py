@@ -84,6 +84,7 @@ def font_with(letter: str, path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", SCRIPTS.values(), ids=SCRIPTS.keys())
+@pytest.mark.promise("every-letter-script")
 def test_every_letter_of_a_script_is_on_the_ticket(ticket: Ticket, words: str) -> None:
     ticket.entry.title = ticket.entry.place = ticket.holder = words
 
@@ -171,6 +172,7 @@ def test_a_column_too_narrow_for_a_letter_ends_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("words", ["東京", "𝕏", "\ue000", "\U0001fffd"])
+@pytest.mark.promise("every-letter-script")
 def test_what_no_font_has_is_a_box_and_owned_up_to(ticket: Ticket, words: str) -> None:
     ticket.entry.title = f"Jazz {words}"
 
@@ -218,6 +220,7 @@ def test_noto_s_collection_draws_the_forms_of_the_text_s_readers(words: str, num
     assert in_national_form(Face(Path("ipag.ttf")), words).number == 0
 
 
+@pytest.mark.promise("every-letter-script")
 def test_a_latin_ticket_opens_no_font_and_shapes_nothing(ticket: Ticket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lettering, "faces", lambda: pytest.fail("asked for a font"))
     monkeypatch.setattr(Paper, "set_text_shaping", lambda *_args, **_more: pytest.fail("shaped"))

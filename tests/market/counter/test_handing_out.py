@@ -208,6 +208,7 @@ def test_the_counter_asks_as_often_for_one_voucher_as_for_many(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("two-counters-read")
 def test_two_counters_at_once_hand_out_one() -> None:
     item = an_item("confirmed")
     works = [partial(hand_out, item.product.page, item.code, who="user:1", at=timezone.now()) for _ in range(8)]

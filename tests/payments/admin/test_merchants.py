@@ -102,6 +102,7 @@ def test_sandbox_is_refused_where_real_money_is_taken(
 
 
 @pytest.mark.parametrize("fault", ["500", "502html", "429", "drop", "garbage", "blocked"])
+@pytest.mark.promise("sumup-does-answer")
 def test_nothing_new_is_saved_while_sumup_does_not_answer(boss: Client, sumup: SimulatorProcess, fault: str) -> None:
     mine = Merchant.objects.get(code=MERCHANT)
     mine.api_key = "sup_sk_old"
@@ -115,6 +116,7 @@ def test_nothing_new_is_saved_while_sumup_does_not_answer(boss: Client, sumup: S
     assert (mine.api_key, Merchant.objects.count()) == ("sup_sk_old", 1)
 
 
+@pytest.mark.promise("sumup-does-answer")
 def test_a_name_is_saved_while_sumup_does_not_answer_with_a_warning(boss: Client, sumup: SimulatorProcess) -> None:
     mine = Merchant.objects.get(code=MERCHANT)
     sumup.faults(merchant="500")
@@ -204,6 +206,7 @@ def test_form_that_nobody_asked_about_is_not_saved(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("sumup-does-answer")
 def test_sumup_is_asked_before_the_transaction(
     boss: Client, sumup: SimulatorProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,6 +150,7 @@ def test_every_list_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("who", ASKING)
+@pytest.mark.promise("list-admin-answers")
 def test_list_refuses_what_its_filters_do_not_ask(who: str, houses: list[House]) -> None:
     """No role, not a superuser either, learns by counting rows what stands in a column: nothing is even asked."""
     user = asking(who, houses[:2])
@@ -177,6 +178,7 @@ def is_refused(desk: admin.ModelAdmin[Any], request: HttpRequest) -> bool:
 
 
 @pytest.mark.parametrize("model", FORMS)
+@pytest.mark.promise("list-admin-answers")
 def test_refusal_is_one_page_whatever_the_column_holds(model: type[models.Model], houses: list[House]) -> None:
     """The client sees no more than that it may not ask: a code that begins so and one that does not are alike."""
     client = signed_in_as(asking("superuser", houses))
@@ -206,6 +208,7 @@ def pks(changelist: ChangeList) -> set[int]:
 
 
 @pytest.mark.parametrize("who", [*Role, "superuser"])
+@pytest.mark.promise("list-admin-answers")
 def test_links_of_each_filter_sort_the_own_rows(who: str, houses: list[House]) -> None:
     """Every choice answers; together they show each row of the list once; the number beside it is what it shows."""
     user = asking(who, houses[:2])
@@ -256,6 +259,7 @@ def letters(code: str, shown_letters: int) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.FINANCE])
+@pytest.mark.promise("search-tells-more")
 def test_search_at_the_door_tells_no_more_of_an_orders_code_than_is_shown(role: Role, houses: list[House]) -> None:
     home = houses[0]
     client = signed_in_as(member((home.page, role)))
@@ -277,6 +281,7 @@ def test_search_at_the_door_finds_an_address_that_is_not_shown_as_a_whole_only(h
     assert f'value="{home.ticket.code}"' in client.get(f"/door/{home.entry.pk}/", {"name": "jo@ex"}).content.decode()
 
 
+@pytest.mark.promise("search-tells-more")
 def test_search_for_orders_tells_finance_no_more_of_a_tickets_code_than_is_shown(houses: list[House]) -> None:
     home = houses[0]
     user = member((home.page, Role.FINANCE))

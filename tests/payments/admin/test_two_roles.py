@@ -134,6 +134,7 @@ def begun(home: House) -> None:
 
 
 @pytest.mark.parametrize("role", list(Role))
+@pytest.mark.promise("has-different-roles")
 def test_every_page_of_a_house_is_as_the_role_there_shows_it(role: Role, here: House, there: House) -> None:
     """To the letter what one role shows and refuses, it shows and refuses to who has other roles elsewhere."""
     begun(here)
@@ -150,6 +151,7 @@ def test_every_page_of_a_house_is_as_the_role_there_shows_it(role: Role, here: H
 
 
 @pytest.mark.parametrize("role", list(Role))
+@pytest.mark.promise("has-different-roles")
 def test_every_list_and_sum_is_what_the_roles_show_each(role: Role, here: House, there: House) -> None:
     """No row and no cent more or less than the role on one page and those on the other."""
     for number, home in enumerate((here, there), 1):
@@ -217,6 +219,7 @@ def table(client: Client, path: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("role", list(Role))
+@pytest.mark.promise("money-order-over")
 def test_money_of_an_order_over_both_pages_is_for_who_sees_it_on_both(role: Role, here: House, there: House) -> None:
     """Or for finance. Whose is money on one page only does not read what was spent on the other."""
     order = over_both(here, there)
@@ -262,6 +265,7 @@ def over_both(here: House, there: House) -> Order:
 
 
 @pytest.mark.parametrize("role", list(Role))
+@pytest.mark.promise("has-different-roles")
 def test_nothing_is_done_that_the_role_here_does_not_do(role: Role, here: House, there: House) -> None:
     """Every address that the role refuses, and every action of every list, with all that a form might want."""
     begun(here)
@@ -316,6 +320,7 @@ def standing() -> list[Any]:
 # --- What one door may undo of another's
 
 
+@pytest.mark.promise("door-counter-lets")
 def test_each_door_and_counter_lets_in_and_takes_back_its_own_only(here: House, there: House) -> None:
     """Of every event and page, by somebody who may stand at all of them: only at its own door a row moves."""
     beside = EventFactory.create(calendar=here.entry.calendar)  # the same page's, another night
@@ -351,6 +356,7 @@ def states() -> dict[tuple[type[models.Model], int], str]:
 
 
 @pytest.mark.parametrize("role", list(Role))
+@pytest.mark.promise("door-counter-lets")
 def test_who_has_no_door_here_undoes_nothing_here(role: Role, here: House, there: House) -> None:
     """Not at the door, not at the counter, not in the list, nor with a number from here at the own door there."""
     item = ProductItem.objects.get(product__page=here.page)

@@ -159,6 +159,7 @@ EVENT = r"21 Mar(ch)?( 2027)?,? (at )?0?8:30"
 BOOKING = r"21 Mar(ch)?( 2027)?,? 0?9:00"
 
 
+@pytest.mark.promise("every-moment-person")
 def test_a_buyers_pages_and_papers_are_on_the_pages_clock(world: World) -> None:
     buyer, visitor = signed_in_as(world.order.user), Client()
     ticket = world.tickets[0]
@@ -204,6 +205,7 @@ def test_a_buyers_pages_and_papers_are_on_the_pages_clock(world: World) -> None:
     )
 
 
+@pytest.mark.promise("every-moment-person")
 def test_calendar_files_name_the_very_moment(world: World) -> None:
     """In UTC with its Z, which each calendar shows on its reader's clock."""
     buyer = signed_in_as(world.order.user)
@@ -224,6 +226,7 @@ def sent_mails() -> dict[str, str]:
     return texts
 
 
+@pytest.mark.promise("every-moment-person")
 def test_mails_are_on_the_pages_clock(world: World) -> None:
     entry, order = world.entry, world.order
     send_confirmation_mail(order.pk)
@@ -250,6 +253,7 @@ def test_mails_are_on_the_pages_clock(world: World) -> None:
     assert "since Tue 16 Mar 2027, 00:30" in told
 
 
+@pytest.mark.promise("every-moment-person")
 def test_the_admin_is_on_the_pages_clock(world: World) -> None:
     """Every list, every page of a row, every history, and what stands beside them, as each of two readers."""
     ticket = world.tickets[0]

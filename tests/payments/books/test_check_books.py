@@ -156,10 +156,12 @@ def unguarded() -> Planting:
     return planted
 
 
+@pytest.mark.promise("check-books-finds")
 def test_each_rule_has_its_breach() -> None:
     assert list(PLANTS) == [rule.name for rule in RULES]
 
 
+@pytest.mark.promise("check-books-finds")
 def test_rule_is_red_for_its_breach_and_green_without(lived: LivedIn, unguarded: Planting) -> None:
     """One world for all: each breach is planted in it, is named by the numbers of its rows, and is taken back."""
     assert list(breaches()) == []
@@ -331,6 +333,7 @@ def test_command_prints_each_breach_in_a_line_and_exits_1(sumup: SimulatorProces
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("check-books-finds")
 def test_books_are_read_at_one_moment_and_write_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, str]] = []
 

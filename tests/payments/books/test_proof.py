@@ -44,6 +44,7 @@ def lived(sumup: SimulatorProcess, home: House, number: int = 2) -> Order:
     return order
 
 
+@pytest.mark.promise("proof-order-holds")
 def test_the_file_holds_every_fact(sumup: SimulatorProcess, home: House) -> None:
     order = lived(sumup, home)
     client = signed_in_as(member((home.page, Role.OWNER)))
@@ -88,6 +89,7 @@ def test_the_page_tells_it_and_leads_to_the_file(sumup: SimulatorProcess, home: 
         assert words in page
 
 
+@pytest.mark.promise("proof-order-holds")
 def test_who_may_not_see_the_money_of_the_whole_order_finds_no_proof(sumup: SimulatorProcess, home: House) -> None:
     other = house("Beta")
     for user in (

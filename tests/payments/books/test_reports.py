@@ -40,6 +40,7 @@ def of_the_books(*parts: str) -> Decimal:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("reports-books-sums")
 def test_totals_are_those_of_the_books_to_the_cent(sumup: SimulatorProcess) -> None:
     lived = live_in(sumup)
     checkout = Checkout.objects.get(order=lived.paid, is_applied=True)
@@ -83,6 +84,7 @@ def test_each_page_has_its_own_and_days_limit(db: None, home: House) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("role", [Role.OWNER, Role.FINANCE])
+@pytest.mark.promise("reports-books-sums")
 def test_the_page_shows_a_member_s_own_sums(home: House, role: Role) -> None:
     house("Beta", sold=7)
     client = signed_in_as(member((home.page, role)))
@@ -129,6 +131,7 @@ def test_an_event_has_its_plot_its_table_and_its_guests(home: House) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.promise("csv-file-runs")
 def test_files_are_read_by_a_spreadsheet_and_run_nothing(home: House) -> None:
     Ticket.objects.filter(order=home.order).update(holder="=HYPERLINK(0)")
     client = signed_in_as(member((home.page, Role.OWNER)))
@@ -212,6 +215,7 @@ WHOLE, TWO_PLACES = "#,##0", "#,##0.00"
 
 
 @pytest.mark.django_db
+@pytest.mark.promise("cell-workbook-number")
 def test_a_workbook_has_amounts_and_days_that_a_spreadsheet_reckons_with(home: House) -> None:
     client = signed_in_as(member((home.page, Role.OWNER)))
 
@@ -225,6 +229,7 @@ def test_a_workbook_has_amounts_and_days_that_a_spreadsheet_reckons_with(home: H
 
 
 @pytest.mark.django_db
+@pytest.mark.promise("cell-workbook-number")
 def test_a_workbook_runs_nothing_and_shows_no_apostrophe(home: House) -> None:
     Ticket.objects.filter(order=home.order).update(holder="=HYPERLINK(0)")
     (at,) = Ticket.objects.filter(pk=home.ticket.pk).values_list("order__paid_at", flat=True)

@@ -50,6 +50,7 @@ def test_nothing_is_ended_before_the_hold_is_over(sumup: SimulatorProcess) -> No
     assert sumup.calls("deactivate") == 0
 
 
+@pytest.mark.promise("buyer-closes-payment")
 def test_the_end_of_the_hold_deactivates_and_frees(sumup: SimulatorProcess) -> None:
     entry = EventFactory.create(capacity=2)
     order = ordered(entry, 2)
@@ -82,6 +83,7 @@ def test_a_buyer_s_cancel_ends_as_cancelled(sumup: SimulatorProcess) -> None:
     assert order.state == "cancelled"
 
 
+@pytest.mark.promise("deactivation-answers-processed")
 def test_already_paid_is_confirmed_instead(sumup: SimulatorProcess) -> None:
     entry = EventFactory.create(capacity=2)
     order = ordered(entry, 2)
@@ -101,6 +103,7 @@ def test_already_paid_is_confirmed_instead(sumup: SimulatorProcess) -> None:
         "unknown_state", "stale",
     ],
 )  # fmt: skip
+@pytest.mark.promise("deactivation-answers-processed")
 def test_anything_but_a_clear_word_keeps_the_hold_and_is_asked_again(sumup: SimulatorProcess, fault: str) -> None:
     entry = EventFactory.create(capacity=1)
     order = ordered(entry)
@@ -207,6 +210,7 @@ def overdue(*orders: Order) -> None:
         cursor.execute("SET LOCAL session_replication_role = 'origin'")
 
 
+@pytest.mark.promise("buyer-pays-never")
 def test_the_sweep_alone_confirms_a_payment_that_nobody_told_of(sumup: SimulatorProcess) -> None:
     order = ordered()
     paid_at_sumup(sumup, order)

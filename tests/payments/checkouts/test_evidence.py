@@ -17,6 +17,7 @@ from tests.steps import later, opened, ordered, sumup_id
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.mark.promise("sumup-said-payment")
 def test_each_answer_that_differs_is_kept_in_order(sumup: SimulatorProcess) -> None:
     checkout = opened(ordered())
     settle(checkout.pk, who="poll", at=timezone.now())
@@ -35,6 +36,7 @@ def test_each_answer_that_differs_is_kept_in_order(sumup: SimulatorProcess) -> N
     assert "example.org" not in json.dumps([answer.body for answer in answers])
 
 
+@pytest.mark.promise("sumup-said-payment")
 def test_what_was_said_is_never_changed(sumup: SimulatorProcess) -> None:
     opened(ordered())
     assert SumUpAnswer.objects.count() == 1

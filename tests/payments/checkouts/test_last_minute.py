@@ -79,6 +79,7 @@ MOMENTS = [
 
 
 @pytest.mark.parametrize(("left", "is_open", "payable"), MOMENTS)
+@pytest.mark.promise("paying-offered-exactly")
 def test_paying_is_offered_exactly_where_the_click_succeeds(
     left: timedelta, is_open: bool, payable: bool, client: Client, buyer: User, sumup: SimulatorProcess,
     monkeypatch: pytest.MonkeyPatch,
@@ -132,6 +133,7 @@ def test_when_the_hold_is_over_so_is_the_time_to_pay(
     assert over == {"order", "poll", "link", "signed out"}
 
 
+@pytest.mark.promise("paying-offered-exactly")
 def test_another_checkout_says_why_it_cannot_go_on_paying(
     client: Client, buyer: User, sumup: SimulatorProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

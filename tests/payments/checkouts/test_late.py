@@ -79,6 +79,7 @@ def mail_about(order: Order) -> str:
     return f"{sent.subject}\n{sent.body}"
 
 
+@pytest.mark.promise("paid-after-hold")
 def test_seats_left_are_taken_again(sumup: SimulatorProcess) -> None:
     entry = EventFactory.create(capacity=2)
     order, checkout = ended(entry)
@@ -91,6 +92,7 @@ def test_seats_left_are_taken_again(sumup: SimulatorProcess) -> None:
     assert agrees_with(sumup)
 
 
+@pytest.mark.promise("paid-after-hold")
 def test_some_seats_left_are_given_and_the_rest_is_owed(client: Client, sumup: SimulatorProcess) -> None:
     entry = EventFactory.create(capacity=3)
     order, checkout = ended(entry, 3)
@@ -108,6 +110,7 @@ def test_some_seats_left_are_given_and_the_rest_is_owed(client: Client, sumup: S
     assert agrees_with(sumup)
 
 
+@pytest.mark.promise("paid-after-hold")
 def test_no_seat_left_owes_all(client: Client, sumup: SimulatorProcess) -> None:
     entry = EventFactory.create(capacity=2)
     order, checkout = ended(entry)
@@ -145,6 +148,7 @@ def test_a_type_that_is_full_owes_its_tickets_alone(sumup: SimulatorProcess) -> 
 
 
 @pytest.mark.parametrize("ending", ["cancelled", "over"])
+@pytest.mark.promise("paid-after-hold")
 def test_an_event_that_is_cancelled_or_over_owes_all(sumup: SimulatorProcess, ending: str) -> None:
     entry = EventFactory.create(capacity=2)
     order, checkout = ended(entry)
@@ -249,6 +253,7 @@ def test_a_copy_that_was_ordered_again_leaves_the_original_owed(sumup: Simulator
     assert agrees_with(sumup)
 
 
+@pytest.mark.promise("two-checkouts-one")
 def test_a_second_payment_is_surplus_and_told_once(sumup: SimulatorProcess) -> None:
     """The first page was said to be dead and took the money all the same, after the second one was paid."""
     entry = EventFactory.create(capacity=5)
@@ -276,6 +281,7 @@ def test_a_second_payment_is_surplus_and_told_once(sumup: SimulatorProcess) -> N
     assert not Case.objects.open().exists()  # what a person decided is not asked again
 
 
+@pytest.mark.promise("another-amount-currency")
 def test_a_mismatch_records_what_came_in_and_can_be_accepted(sumup: SimulatorProcess) -> None:
     entry = EventFactory.create(capacity=5)
     order = ordered(entry, 2)
@@ -316,6 +322,7 @@ def test_goods_given_on_a_later_try_close_their_case(sumup: SimulatorProcess, mo
     assert Case.objects.get().decision == "The goods were given on a later try."
 
 
+@pytest.mark.promise("sumup-silent-day")
 def test_a_hold_of_a_day_without_an_answer_is_for_a_person(sumup: SimulatorProcess) -> None:
     entry = EventFactory.create(capacity=2)
     order = ordered(entry, 2)

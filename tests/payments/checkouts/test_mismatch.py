@@ -94,6 +94,7 @@ def text(response: object, status: int = 200) -> str:
 
 
 @pytest.mark.parametrize("kind", ["mismatch", "goods"])
+@pytest.mark.promise("payment-asked-24")
 def test_every_place_says_that_a_payment_is_looked_at_and_none_asks_for_money(
     sumup: SimulatorProcess, entry: CalendarEntry, order: Order, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -133,6 +134,7 @@ def test_every_place_that_reads_awaiting_payment_is_looked_at_here() -> None:
     assert set(payments.states.CheckoutState.values) >= orders.states.PAYABLE
 
 
+@pytest.mark.promise("payment-asked-24")
 def test_buyer_is_told_by_mail_once(sumup: SimulatorProcess, order: Order) -> None:
     checkout = a_cent_less(sumup, order)
     settle(checkout.pk, who="sweep", at=later(minutes=61))
@@ -150,6 +152,7 @@ def test_buyer_is_told_by_mail_once(sumup: SimulatorProcess, order: Order) -> No
         assert "pay nothing more" in part
 
 
+@pytest.mark.promise("mismatch-while-another")
 def test_no_new_attempt_is_made_and_another_page_of_it_is_ended(sumup: SimulatorProcess, order: Order) -> None:
     """An older page of the order was paid, and not as asked for, while a newer one is open."""
     first = opened(order)
@@ -196,6 +199,7 @@ def test_cancel_races_with_the_payment_under_the_order_s_lock(sumup: SimulatorPr
 # --- What ends it
 
 
+@pytest.mark.promise("mismatch-decided-accepted")
 def test_accepted_it_is_paid(sumup: SimulatorProcess, order: Order) -> None:
     mismatched(sumup, order, checkout_reference="another")
     release(order.pk, who="sweep", at=later(minutes=90))
@@ -204,6 +208,7 @@ def test_accepted_it_is_paid(sumup: SimulatorProcess, order: Order) -> None:
     assert read_books() == []
 
 
+@pytest.mark.promise("mismatch-decided-accepted")
 def test_paid_back_within_the_hold_the_order_can_be_paid_again(sumup: SimulatorProcess, order: Order) -> None:
     checkout = mismatched(sumup, order, checkout_reference="another")
     refunded(sumup, checkout, WHOLE)
@@ -216,6 +221,7 @@ def test_paid_back_within_the_hold_the_order_can_be_paid_again(sumup: SimulatorP
 
 
 @pytest.mark.parametrize("by_buyer", [True, False], ids=["cancelled", "expired"])
+@pytest.mark.promise("mismatch-decided-accepted")
 def test_paid_back_after_the_hold_the_seats_are_free_and_the_page_tells_no_lie(
     sumup: SimulatorProcess, entry: CalendarEntry, order: Order, by_buyer: bool
 ) -> None:

@@ -45,6 +45,7 @@ def test_the_second_click_gets_the_same_page_without_a_call(sumup: SimulatorProc
 @pytest.mark.parametrize(
     "fault", ["lost_answer", "500_after", "garbage", "truncated", "empty", "array", "huge", "deep", "204"]
 )
+@pytest.mark.promise("create-time-out")
 def test_an_answer_lost_after_the_work_was_done_is_found_again_and_adopted(sumup: SimulatorProcess, fault: str) -> None:
     order = ordered()
     sumup.faults(create=fault, times=1)
@@ -82,6 +83,7 @@ def test_a_create_that_is_dropped_is_not_sent_twice_by_itself(sumup: SimulatorPr
 
 
 @pytest.mark.parametrize("fault", ["403", "400", "400array", "401"])
+@pytest.mark.promise("create-time-out")
 def test_a_refusal_is_told_to_the_buyer_and_to_a_person(sumup: SimulatorProcess, fault: str) -> None:
     order = ordered()
     sumup.faults(create=fault, times=2)

@@ -76,6 +76,7 @@ def test_settling_a_payment_records_it_and_confirms(sumup: SimulatorProcess) -> 
     assert (change.new, change.actor, change.reason) == ("paid", "test", "SumUp says PAID")
 
 
+@pytest.mark.promise("webhook-100-times")
 def test_settling_a_hundred_times_confirms_once(sumup: SimulatorProcess) -> None:
     order = ordered()
     checkout = paid_at_sumup(sumup, order)
@@ -98,6 +99,7 @@ def test_an_unpaid_checkout_is_waiting_and_is_asked_about_once_in_two_seconds(su
 
 
 @pytest.mark.parametrize("old_word", ["stale", "FAILED", "EXPIRED"])
+@pytest.mark.promise("paid-read-first")
 def test_an_old_word_read_after_paid_changes_nothing(sumup: SimulatorProcess, old_word: str) -> None:
     order = ordered()
     checkout = paid_at_sumup(sumup, order)
@@ -134,6 +136,7 @@ def test_an_old_answer_applied_after_paid_changes_nothing(
     assert moves_to("confirmed", order) == [1]
 
 
+@pytest.mark.promise("failed-then-paid")
 def test_a_decline_is_not_the_end_and_the_retry_on_the_same_page_confirms(sumup: SimulatorProcess) -> None:
     order = ordered()
     checkout = opened(order)
@@ -164,6 +167,7 @@ def test_a_decline_is_not_the_end_and_the_retry_on_the_same_page_confirms(sumup:
     ],
     ids=str,
 )
+@pytest.mark.promise("another-amount-currency")
 def test_a_payment_that_differs_is_a_mismatch_that_gives_nothing(
     sumup: SimulatorProcess, lie: dict[str, object]
 ) -> None:
@@ -217,6 +221,7 @@ def test_failed_attempts_beside_the_one_that_succeeded_are_no_difference(sumup: 
         "429:1", "drop", "lost_answer", "redirect", "204", "403", "blocked", "400", "400array",
     ],
 )  # fmt: skip
+@pytest.mark.promise("read-404-paid")
 def test_an_answer_that_says_nothing_is_unknown_and_changes_nothing(sumup: SimulatorProcess, fault: str) -> None:
     order = ordered()
     checkout = paid_at_sumup(sumup, order)
@@ -234,6 +239,7 @@ def test_an_answer_that_says_nothing_is_unknown_and_changes_nothing(sumup: Simul
 
 
 @pytest.mark.parametrize("fault", ["hang", "slow_byte:0.2", "slow_headers:0.2"])
+@pytest.mark.promise("sumup-hangs-sends")
 def test_a_server_that_does_not_end_is_unknown_in_bounded_time(sumup: SimulatorProcess, fault: str) -> None:
     checkout = paid_at_sumup(sumup, ordered())
     sumup.faults(read=fault)
@@ -254,6 +260,7 @@ def test_a_word_that_nobody_knows_is_kept_and_waited_on(sumup: SimulatorProcess,
     assert (checkout.state, order.state, states_of(order)) == ("open", "awaiting_payment", ["reserved"])
 
 
+@pytest.mark.promise("401-key-revoked")
 def test_a_revoked_key_is_a_case_and_expires_nothing(sumup: SimulatorProcess) -> None:
     order = ordered()
     checkout = paid_at_sumup(sumup, order)

@@ -65,6 +65,7 @@ NAMES = ["empty", "missing", "null", "pending", "failed and pending", "no word"]
 
 
 @pytest.mark.parametrize("unshown", UNSHOWN, ids=NAMES)
+@pytest.mark.promise("sumup-says-paid")
 def test_paid_without_its_payment_is_asked_again_and_never_a_mismatch(
     sumup: SimulatorProcess, entry: CalendarEntry, client: Client, unshown: Callable[..., dict[str, object]]
 ) -> None:
@@ -137,6 +138,7 @@ def mismatched(sumup: SimulatorProcess, order: Order, **lie: object) -> Checkout
     return checkout
 
 
+@pytest.mark.promise("mismatch-whose-answer")
 def test_a_mismatch_heals_when_sumup_s_answer_becomes_whole(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     order = ordered(entry, 2)
     checkout = mismatched(sumup, order)
@@ -153,6 +155,7 @@ def test_a_mismatch_heals_when_sumup_s_answer_becomes_whole(sumup: SimulatorProc
     assert agrees_with(sumup)
 
 
+@pytest.mark.promise("mismatch-whose-answer")
 def test_a_mismatch_heals_late_like_a_late_payment(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     order = ordered(entry)
     checkout = opened(order)
@@ -171,6 +174,7 @@ def test_a_mismatch_heals_late_like_a_late_payment(sumup: SimulatorProcess, entr
     assert agrees_with(sumup)
 
 
+@pytest.mark.promise("mismatch-whose-answer")
 def test_a_mismatch_is_asked_about_every_hour_then_every_day_while_its_case_is_open(
     sumup: SimulatorProcess, entry: CalendarEntry
 ) -> None:
@@ -215,6 +219,7 @@ def test_a_mismatch_of_which_something_goes_back_does_not_heal(sumup: SimulatorP
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["named first", "named last"])
+@pytest.mark.promise("two-successes-one")
 def test_of_two_successes_of_one_checkout_one_is_applied_and_one_is_surplus(
     sumup: SimulatorProcess, entry: CalendarEntry, first: bool
 ) -> None:
@@ -318,6 +323,7 @@ def stray_of(sumup: SimulatorProcess, order: Order | None = None) -> Case:
     return Case.objects.open().get(kind=CaseKind.STRAY)
 
 
+@pytest.mark.promise("transaction-linked-twice")
 def test_a_transaction_is_linked_once_and_the_case_stays_open_where_it_is_refused(
     sumup: SimulatorProcess, entry: CalendarEntry
 ) -> None:
@@ -341,6 +347,7 @@ def test_a_transaction_is_linked_once_and_the_case_stays_open_where_it_is_refuse
 
 
 @pytest.mark.parametrize("is_old", [False, True], ids=["", "of an older release"])
+@pytest.mark.promise("transaction-linked-twice")
 def test_the_money_of_a_mismatch_is_linked_to_nobody(
     sumup: SimulatorProcess, entry: CalendarEntry, is_old: bool
 ) -> None:
@@ -394,6 +401,7 @@ def test_a_payment_that_was_linked_is_not_taken_again_when_sumup_shows_it(
     assert agrees_with(sumup)
 
 
+@pytest.mark.promise("transaction-linked-twice")
 def test_the_database_lets_a_transaction_stand_behind_one_capture_only(
     sumup: SimulatorProcess, entry: CalendarEntry
 ) -> None:
@@ -407,6 +415,7 @@ def test_the_database_lets_a_transaction_stand_behind_one_capture_only(
 
 
 @pytest.mark.parametrize("amount", [1e12, -3, 0.001])
+@pytest.mark.promise("amount-float-fits")
 def test_an_amount_that_fits_no_column_is_a_case_without_an_amount(
     sumup: SimulatorProcess, entry: CalendarEntry, amount: float
 ) -> None:

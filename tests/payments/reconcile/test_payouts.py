@@ -159,6 +159,7 @@ def later(sumup: SimulatorProcess) -> Callable[[float], datetime]:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("sumup-does-tell")
 def test_payouts_are_taken_in_once_with_their_payments(
     sumup: SimulatorProcess, later: Callable[[float], datetime]
 ) -> None:
@@ -181,6 +182,7 @@ def test_payouts_are_taken_in_once_with_their_payments(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("fault", ["403", "404", "500", "hang", "garbage", "huge"])
+@pytest.mark.promise("sumup-does-tell")
 def test_payouts_that_sumup_does_not_tell_are_no_fault_of_the_run(
     sumup: SimulatorProcess, later: Callable[[float], datetime], monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
@@ -348,12 +350,14 @@ def a_payout(checkout: Checkout, **changes: object) -> Payout:
         "reference = 'x'", "transaction_code = 'x'", "first_seen_at = now()", "merchant_id = 0",
     ],
 )  # fmt: skip
+@pytest.mark.promise("sumup-said-payout")
 def test_what_sumup_said_of_a_payout_is_never_changed(change: str) -> None:
     pk = a_payout(a_checkout("open")).pk
     assert verdict(f"UPDATE payments_payout SET {change} WHERE id = %s", values=[pk]) == "payout_frozen"
 
 
 @pytest.mark.django_db
+@pytest.mark.promise("sumup-said-payout")
 def test_a_payout_takes_another_status_and_its_payment_and_is_never_deleted() -> None:
     checkout = a_checkout("open")
     pk = a_payout(checkout).pk
@@ -377,6 +381,7 @@ def words(client: Client, address: str) -> str:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("sumup-paid-out")
 def test_reports_tell_what_was_paid_out_and_which_fees_are_known(
     sumup: SimulatorProcess, later: Callable[[float], datetime], entry: CalendarEntry
 ) -> None:
@@ -400,6 +405,7 @@ def test_reports_tell_what_was_paid_out_and_which_fees_are_known(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("only-sees-sums")
 def test_who_does_not_see_all_pages_of_a_merchant_sees_none_of_its_payouts(
     sumup: SimulatorProcess, later: Callable[[float], datetime], entry: CalendarEntry
 ) -> None:
@@ -425,6 +431,7 @@ def test_a_refusal_is_a_problem_with_a_name(simulator: SimulatorProcess) -> None
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("sumup-paid-out")
 def test_totals_are_those_of_the_stored_rows_to_the_cent(
     sumup: SimulatorProcess, later: Callable[[float], datetime], entry: CalendarEntry
 ) -> None:
@@ -446,6 +453,7 @@ def test_totals_are_those_of_the_stored_rows_to_the_cent(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("only-sees-sums")
 def test_what_another_page_once_sold_through_a_merchant_is_not_shown(
     sumup: SimulatorProcess, later: Callable[[float], datetime], entry: CalendarEntry
 ) -> None:
@@ -466,6 +474,7 @@ def test_what_another_page_once_sold_through_a_merchant_is_not_shown(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.promise("sumup-paid-out")
 def test_a_merchant_of_which_sumup_tells_nothing_is_not_left_out(
     sumup: SimulatorProcess, later: Callable[[float], datetime], entry: CalendarEntry
 ) -> None:

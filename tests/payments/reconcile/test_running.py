@@ -112,6 +112,7 @@ def test_a_payment_of_an_expired_checkout_is_found_by_its_order_s_code(sumup: Si
     assert agrees_with(sumup)
 
 
+@pytest.mark.promise("payment-order-capture")
 def test_a_payment_of_no_order_is_a_case_once(sumup: SimulatorProcess) -> None:
     made = sumup.create(description="ABCDEFGHIJKLMNOPQRSTUVWXYZ a house", amount=17.5)
     sumup.pay(made["id"])
@@ -153,6 +154,7 @@ def test_a_payment_whose_order_cannot_have_made_it_names_that_order(sumup: Simul
     assert (case.kind, case.order) == (CaseKind.STRAY, order)
 
 
+@pytest.mark.promise("refund-chargeback-made-sumup")
 def test_a_refund_and_a_chargeback_made_at_sumup_are_booked(sumup: SimulatorProcess) -> None:
     back, charged, part = ordered(number=2), ordered(), ordered(number=2)
     checkouts = [settled(sumup, order) for order in (back, charged, part)]
@@ -187,6 +189,7 @@ def test_two_equal_refunds_are_both_written_down(sumup: SimulatorProcess) -> Non
     assert agrees_with(sumup)
 
 
+@pytest.mark.promise("payment-order-capture")
 def test_a_capture_that_sumup_does_not_know_is_for_a_person_after_a_day(sumup: SimulatorProcess) -> None:
     order = ordered()
     checkout = settled(sumup, order)
@@ -215,6 +218,7 @@ def test_a_capture_that_the_list_forgets_but_sumup_knows_is_no_case(sumup: Simul
     assert not Case.objects.exists()
 
 
+@pytest.mark.promise("sumup-out-reach")
 def test_sumup_out_of_reach_changes_nothing_and_the_next_run_begins_earlier(sumup: SimulatorProcess) -> None:
     order = ordered()
     checkout = opened(order)
@@ -232,6 +236,7 @@ def test_sumup_out_of_reach_changes_nothing_and_the_next_run_begins_earlier(sumu
     assert states_of(order) == ["confirmed"]
 
 
+@pytest.mark.promise("sumup-out-reach")
 def test_a_list_that_breaks_off_is_not_taken_for_whole(sumup: SimulatorProcess) -> None:
     settled(sumup, ordered())
     sumup.faults(history="truncated")
@@ -239,6 +244,7 @@ def test_a_list_that_breaks_off_is_not_taken_for_whole(sumup: SimulatorProcess) 
     assert (row.outcome, row.walked) == (RunOutcome.UNREACHABLE, [])
 
 
+@pytest.mark.promise("revoked-key-loud")
 def test_a_revoked_key_is_loud_and_expires_nothing(sumup: SimulatorProcess) -> None:
     order = ordered()
     opened(order)
@@ -289,6 +295,7 @@ def everything() -> dict[str, list[tuple[Any, ...]]]:
     return {table: rows(f"SELECT to_jsonb(t)::text FROM {table} AS t ORDER BY 1") for table in TABLES}
 
 
+@pytest.mark.promise("dry-run-changes")
 def test_a_dry_run_changes_nothing_and_says_what_it_would_do(sumup: SimulatorProcess) -> None:
     entry = EventFactory.create(capacity=20)
     paid, lapsed, back = ordered(entry), ordered(entry), ordered(entry)
@@ -318,6 +325,7 @@ def test_a_dry_run_changes_nothing_and_says_what_it_would_do(sumup: SimulatorPro
 # --- Two at once, killed, paced
 
 
+@pytest.mark.promise("two-processes-reconcile")
 def test_a_second_one_at_the_same_time_says_so_and_does_nothing(sumup: SimulatorProcess) -> None:
     answers: list[object] = []
 
@@ -342,6 +350,7 @@ def test_a_second_one_at_the_same_time_says_so_and_does_nothing(sumup: Simulator
     assert ReconcileRun.objects.get().who == "job"
 
 
+@pytest.mark.promise("two-processes-reconcile")
 def test_two_at_once_without_the_lock_do_no_double_work(
     sumup: SimulatorProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,7 @@ def test_sales_at_a_card_reader_are_none_of_ours_whatever_their_type(sumup: Simu
     assert (row.outcome, row.counts["not of this shop"]) == (RunOutcome.IN_ORDER, len(KINDS))
 
 
+@pytest.mark.promise("payment-order-code")
 def test_payments_with_an_order_s_code_are_ours_whatever_their_type(sumup: SimulatorProcess) -> None:
     entry = EventFactory.create(capacity=100)
     known, expired = [ordered(entry) for _kind in PAGE], [ordered(entry) for _kind in PAGE]
@@ -66,6 +67,7 @@ def test_payments_with_an_order_s_code_are_ours_whatever_their_type(sumup: Simul
     ("back", "words"),
     [([], ""), (["5"], "5.00 EUR of it went back already."), (["5", "7.50"], "All of it went back already.")],
 )
+@pytest.mark.promise("stray-tells-went")
 def test_a_stray_tells_what_of_it_went_back(sumup: SimulatorProcess, back: list[str], words: str) -> None:
     sold = sumup.control(f"sell/{MERCHANT}", {"description": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "amount": "12.50"})
     for amount in back:

@@ -255,6 +255,7 @@ def test_buyer_is_told_once_by_one_mail(sumup: SimulatorProcess, entry: Calendar
         ("401", "Unauthorized"),
     ],
 )
+@pytest.mark.promise("sumup-refuses-refund")
 def test_refusal_leaves_the_row_owed_with_sumups_own_words_and_can_be_tried_again(
     sumup: SimulatorProcess, entry: CalendarEntry, fault: str, words: str
 ) -> None:
@@ -276,6 +277,7 @@ def test_refusal_leaves_the_row_owed_with_sumups_own_words_and_can_be_tried_agai
     assert ledgers_agree(sumup)
 
 
+@pytest.mark.promise("sumup-refuses-refund")
 def test_one_of_three_refunds_fails_and_each_has_its_own_result(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     sales = [sold(sumup, entry, 1) for _turn in range(3)]
     refunds = [requested(checkout, whole(order)) for order, checkout in sales]
@@ -290,6 +292,7 @@ def test_one_of_three_refunds_fails_and_each_has_its_own_result(sumup: Simulator
 
 
 @pytest.mark.parametrize("fault", ["500_after", "lost_answer", "hang_after"])
+@pytest.mark.promise("refund-answer-lost")
 def test_answer_that_was_lost_after_the_work_was_done_is_read_back(
     sumup: SimulatorProcess, entry: CalendarEntry, fault: str
 ) -> None:
@@ -309,6 +312,7 @@ def test_answer_that_was_lost_after_the_work_was_done_is_read_back(
 
 
 @pytest.mark.parametrize("fault", ["500", "drop", "502html", "blocked"])
+@pytest.mark.promise("answer-refund-unknown")
 def test_no_answer_is_unknown_and_only_a_click_sends_again(
     sumup: SimulatorProcess, entry: CalendarEntry, fault: str
 ) -> None:
@@ -364,6 +368,7 @@ def test_send_again_finds_the_event_and_sends_nothing(sumup: SimulatorProcess, e
     assert (sumup.calls("refund"), at_sumup(sumup)) == (1, [Decimal(12)])
 
 
+@pytest.mark.promise("answer-refund-unknown")
 def test_nothing_is_sent_again_while_sumup_does_not_say(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     order, checkout = sold(sumup, entry, 1)
     sumup.faults(refund="500", times=1)
@@ -410,6 +415,7 @@ def test_failed_one_whose_event_turns_up_succeeded(sumup: SimulatorProcess, entr
 
 
 @pytest.mark.parametrize("was_read", [True, False], ids=["its event was read", "before its event was read"])
+@pytest.mark.promise("sumup-takes-refund", "sumup-takes-refund-back")
 def test_refund_that_sumup_took_back_is_owed_again(
     sumup: SimulatorProcess, entry: CalendarEntry, was_read: bool
 ) -> None:
@@ -454,6 +460,7 @@ def test_success_whose_event_does_not_follow_within_a_day_is_told(
 # --- Two at once (fault 30)
 
 
+@pytest.mark.promise("two-admins-pay")
 def test_two_admins_at_once_one_wins_and_the_other_is_told(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     order, checkout = sold(sumup, entry, 2)
 
@@ -485,6 +492,7 @@ def test_rival_at_the_seam_between_reading_and_sending_sends_it_once(
     assert (sumup.calls("refund"), at_sumup(sumup)) == (1, [Decimal(12)])
 
 
+@pytest.mark.promise("two-admins-pay")
 def test_many_workers_at_once_send_it_once(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     order, checkout = sold(sumup, entry, 1)
     refund = requested(checkout, whole(order))
@@ -495,6 +503,7 @@ def test_many_workers_at_once_send_it_once(sumup: SimulatorProcess, entry: Calen
     assert (sumup.calls("refund"), states_of(order)) == (1, ["refunded"])
 
 
+@pytest.mark.promise("parts-together-exceed")
 def test_parts_never_exceed_the_capture(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     order, checkout = sold(sumup, entry, 1)
     (ticket,) = order.tickets.all()

@@ -69,6 +69,7 @@ def test_mixed_order_goes_back_whole_in_one_refund(sumup: SimulatorProcess, shop
     assert ledgers_agree(sumup)
 
 
+@pytest.mark.promise("booking-pieces-product")
 def test_each_kind_goes_back_by_itself_and_its_place_is_free_again(sumup: SimulatorProcess, shop: Shop) -> None:
     order, checkout = sold(sumup, shop)
 
@@ -133,6 +134,7 @@ def test_what_is_owed_and_has_nothing_left_is_cancelled(sumup: SimulatorProcess,
     assert ledgers_agree(sumup)
 
 
+@pytest.mark.promise("booking-pieces-product")
 def test_chargeback_of_a_mixed_order_takes_all_of_it(sumup: SimulatorProcess, shop: Shop) -> None:
     order, checkout = sold(sumup, shop)
     sumup.control(f"chargeback/{checkout.transaction_id}", {})
@@ -144,6 +146,7 @@ def test_chargeback_of_a_mixed_order_takes_all_of_it(sumup: SimulatorProcess, sh
     assert ledgers_agree(sumup)
 
 
+@pytest.mark.promise("booking-pieces-product")
 def test_dashboard_refund_of_a_mixed_order_is_booked(sumup: SimulatorProcess, shop: Shop) -> None:
     order, checkout = sold(sumup, shop)
     refunded(sumup, checkout, wished(keys(order, "item")[:1]))
@@ -187,6 +190,7 @@ def test_refused_then_paid_back_in_the_dashboard_is_booked_for_what_is_owed(
     assert ledgers_agree(sumup)
 
 
+@pytest.mark.promise("booking-pieces-product")
 def test_refused_is_owed_and_sent_again_by_a_click(sumup: SimulatorProcess, shop: Shop) -> None:
     order, checkout = sold(sumup, shop)
     refund = failed(sumup, checkout, keys(order, "booking", "item"))
@@ -226,6 +230,7 @@ def test_owed_booking_and_pieces_are_given_after_all_where_they_are_free(sumup: 
 
 
 @pytest.mark.parametrize("kind", ["booking", "item"])
+@pytest.mark.promise("booking-pieces-product")
 def test_nothing_is_given_after_all_that_somebody_else_has(sumup: SimulatorProcess, shop: Shop, kind: str) -> None:
     order, checkout = sold(sumup, shop)
     failed(sumup, checkout, keys(order, "booking", "item"))
@@ -278,6 +283,7 @@ def test_rows_of_all_kinds_are_locked_in_the_agreed_order(sumup: SimulatorProces
 # --- A booking that became an event
 
 
+@pytest.mark.promise("booking-became-event")
 def test_booking_that_became_an_event_is_not_paid_back_while_the_event_is_on(
     sumup: SimulatorProcess, shop: Shop
 ) -> None:
@@ -308,6 +314,7 @@ def test_goodwill_for_a_booking_whose_event_is_on_is_paid(sumup: SimulatorProces
 
 
 @pytest.mark.parametrize("act", ["refund", "chargeback"])
+@pytest.mark.promise("booking-became-event")
 def test_money_of_a_booking_whose_event_is_on_that_went_back_outside_waits_for_a_person(
     sumup: SimulatorProcess, shop: Shop, act: str
 ) -> None:

@@ -77,6 +77,7 @@ def test_goodwill_that_went_back_before_is_not_paid_again(sumup: SimulatorProces
     assert ledgers_agree(sumup)
 
 
+@pytest.mark.promise("refunds-called-off")
 def test_stopped_it_begins_nothing_more_and_goes_on_where_it_was(
     sumup: SimulatorProcess, entry: CalendarEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +115,7 @@ def test_each_order_has_its_own_result(sumup: SimulatorProcess, entry: CalendarE
     assert ledgers_agree(sumup)
 
 
+@pytest.mark.promise("refunds-called-off")
 def test_it_waits_while_sumup_cannot_be_asked(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     called_off(sumup, entry)
     batch = begun(entry)
@@ -126,6 +128,7 @@ def test_it_waits_while_sumup_cannot_be_asked(sumup: SimulatorProcess, entry: Ca
     assert ledgers_agree(sumup)
 
 
+@pytest.mark.promise("refunds-called-off")
 def test_two_runs_and_two_clicks_at_once_pay_each_back_once(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     called_off(sumup, entry, 4)
     batches = at_once([lambda: begun(entry)] * 3)

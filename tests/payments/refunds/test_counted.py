@@ -89,6 +89,7 @@ def told(order: Order, checkout: Checkout) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("state", ["failed", "withdrawn"])
+@pytest.mark.promise("refund-failed-withdrawn")
 def test_what_failed_or_was_withdrawn_counts_in_no_sum(sumup: SimulatorProcess, state: str) -> None:
     order, checkout = sold(sumup, EventFactory.create(capacity=10), 2)
     before = told(order, checkout)

@@ -42,6 +42,7 @@ def euros(amount: str) -> Money:
     return Money(Decimal(amount), "EUR")
 
 
+@pytest.mark.promise("owed-told-less")
 def test_buyer_is_told_what_is_left_of_it_on_the_page_and_by_mail(sumup: SimulatorProcess, shop: Shop) -> None:
     order, checkout = sold(sumup, shop)
     (booking,), piece = keys(order, "booking"), keys(order, "item")[0]
@@ -70,6 +71,7 @@ def test_what_is_on_its_way_is_not_told_as_owed_too(sumup: SimulatorProcess, sho
     assert "We owe you" not in page
 
 
+@pytest.mark.promise("owed-told-less")
 def test_calling_off_shows_and_tells_what_is_left_to_go_back(sumup: SimulatorProcess) -> None:
     entry = EventFactory.create(capacity=10)
     first, checkout = tickets_sold(sumup, entry, 2)
@@ -109,6 +111,7 @@ def test_called_off_ticket_of_which_all_went_back_is_owed_nothing(sumup: Simulat
     assert ledgers_agree(sumup)
 
 
+@pytest.mark.promise("owed-told-less")
 def test_money_to_decide_sums_all_three_kinds_less_goodwill(sumup: SimulatorProcess, shop: Shop) -> None:
     order, checkout = sold(sumup, shop)
     (booking,) = keys(order, "booking")

@@ -35,6 +35,7 @@ def page_of(kind: str, order: Order) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("kind", list(LISTS))
+@pytest.mark.promise("owner-chooses-tickets")
 def test_its_page_leads_to_its_payment_with_it_chosen(sumup: SimulatorProcess, shop: Shop, kind: str) -> None:
     order, checkout = sold(sumup, shop)
     page, way = page_of(kind, order)
@@ -53,6 +54,7 @@ def test_its_page_leads_to_its_payment_with_it_chosen(sumup: SimulatorProcess, s
 
 
 @pytest.mark.parametrize("kind", list(LISTS))
+@pytest.mark.promise("owner-chooses-tickets")
 def test_who_may_not_pay_back_is_not_led_there(sumup: SimulatorProcess, shop: Shop, kind: str) -> None:
     order, _checkout = sold(sumup, shop)
     page, way = page_of(kind, order)
@@ -89,6 +91,7 @@ def test_booking_whose_event_is_on_leads_nowhere_and_its_form_says_why(sumup: Si
     assert way in words(client, page)
 
 
+@pytest.mark.promise("owner-chooses-tickets")
 def test_each_kind_is_chosen_in_its_list_and_paid_back(sumup: SimulatorProcess, shop: Shop) -> None:
     order, _checkout = sold(sumup, shop)
     client = desk(shop)

@@ -38,6 +38,7 @@ def twice(sumup: SimulatorProcess, checkout: Checkout, key: str) -> tuple[Refund
 
 
 @pytest.mark.parametrize("kind", ["ticket", "booking", "item"])
+@pytest.mark.promise("refund-had-failed")
 def test_what_went_back_twice_is_taken_as_a_loss_with_a_reason(sumup: SimulatorProcess, shop: Shop, kind: str) -> None:
     order, checkout = sold(sumup, shop)
     twice(sumup, checkout, keys(order, kind)[0])
@@ -70,6 +71,7 @@ def test_what_went_back_twice_is_taken_as_a_loss_with_a_reason(sumup: SimulatorP
 
 
 @pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.promise("refund-had-failed")
 def test_loss_that_sumup_took_back_is_none_and_nothing_is_owed(sumup: SimulatorProcess, shop: Shop, place: int) -> None:
     """Whichever of both was taken back, the other one paid the thing back."""
     order, checkout = sold(sumup, shop)

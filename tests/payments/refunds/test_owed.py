@@ -127,6 +127,7 @@ def sums() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("cause", "kind"), CAUSES)
+@pytest.mark.promise("money-owed-sent")
 def test_each_cause_is_on_the_desk_in_the_mail_red_after_days_and_sent_with_one_click(
     sumup: SimulatorProcess,
     entry: CalendarEntry,
@@ -195,6 +196,7 @@ def test_what_is_on_its_way_or_decided_is_not_owed(sumup: SimulatorProcess, entr
 # --- Who sees it, and who may send it
 
 
+@pytest.mark.promise("money-owed-sent")
 def test_the_desk_tells_each_role_what_it_may_do(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     called_off(sumup, entry)
     page = entry.calendar.page
@@ -213,6 +215,7 @@ def test_the_desk_tells_each_role_what_it_may_do(sumup: SimulatorProcess, entry:
     assert Refund.objects.count() == 0
 
 
+@pytest.mark.promise("money-owed-sent")
 def test_a_member_sends_what_the_own_pages_owe_and_nothing_else(sumup: SimulatorProcess) -> None:
     own, other = EventFactory.create(capacity=5), EventFactory.create(capacity=5)
     called_off(sumup, own)
@@ -241,6 +244,7 @@ def test_what_has_changed_since_it_was_shown_is_shown_again(
     assert Refund.objects.count() == 0
 
 
+@pytest.mark.promise("money-owed-sent")
 def test_sent_twice_it_goes_back_once_and_what_was_given_meanwhile_stays(
     sumup: SimulatorProcess, entry: CalendarEntry
 ) -> None:
@@ -309,6 +313,7 @@ def test_a_reminder_comes_again_after_a_week_or_a_day_after_something_new(
     assert len(reminders()) == 3
 
 
+@pytest.mark.promise("money-owed-sent")
 def test_two_workers_send_one_reminder(sumup: SimulatorProcess, entry: CalendarEntry, owner: User) -> None:
     called_off(sumup, entry)
     at = timezone.now() + FIRST + HOUR
@@ -329,6 +334,7 @@ def test_what_was_sent_before_the_mail_goes_out_is_not_told(
 # --- Called off by who may not send
 
 
+@pytest.mark.promise("calls-off-may")
 def test_who_may_not_send_calls_off_and_owner_and_finance_are_told_at_once(
     sumup: SimulatorProcess, entry: CalendarEntry, settings: Settings
 ) -> None:
@@ -389,6 +395,7 @@ PROMISES = re.compile(r"go(es)? back|comes? back|paid back|on its way back", re.
 
 
 @pytest.mark.parametrize(("cause", "kind"), CAUSES[:4])
+@pytest.mark.promise("buyer-promised-decided")
 def test_a_buyer_is_promised_what_was_decided_and_told_when_it_is_sent(
     sumup: SimulatorProcess,
     entry: CalendarEntry,

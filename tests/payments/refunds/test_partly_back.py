@@ -40,6 +40,7 @@ def the_rest_goes_back(sumup: SimulatorProcess, checkout: Checkout) -> None:
     assert ledgers_agree(sumup)
 
 
+@pytest.mark.promise("part-payment-went")
 def test_a_mismatch_cannot_be_accepted(sumup: SimulatorProcess, order: Order) -> None:
     checkout = opened(order)
     sumup.pay(sumup_id(checkout))
@@ -56,6 +57,7 @@ def test_a_mismatch_cannot_be_accepted(sumup: SimulatorProcess, order: Order) ->
     the_rest_goes_back(sumup, checkout)
 
 
+@pytest.mark.promise("part-payment-went")
 def test_goods_are_not_given(sumup: SimulatorProcess, order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
     checkout = paid_at_sumup(sumup, order)
 

@@ -41,6 +41,7 @@ def tried(refund: Refund, at: datetime) -> Sent:
     return outcome
 
 
+@pytest.mark.promise("refund-answered-429")
 def test_a_refund_answered_429_waits_and_is_sent_again_by_itself(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     order, checkout = sold(sumup, entry, 2)
     sumup.faults(refund="429", times=1)
@@ -100,6 +101,7 @@ def test_a_busy_answer_before_the_refund_puts_it_off_too(sumup: SimulatorProcess
     assert sumup.calls("refund") == 0
 
 
+@pytest.mark.promise("refund-answered-429")
 def test_a_refund_put_off_for_a_day_fails_and_a_person_is_asked(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     order, checkout = sold(sumup, entry)
     sumup.faults(refund="429")
@@ -118,6 +120,7 @@ def test_a_refund_put_off_for_a_day_fails_and_a_person_is_asked(sumup: Simulator
     assert len(mail.outbox) == 0
 
 
+@pytest.mark.promise("refund-answered-429")
 def test_one_that_went_through_after_all_is_not_sent_again(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     """A proxy may say 429 of what SumUp has done: its event, read before the next try, ends the refund."""
     order, checkout = sold(sumup, entry)

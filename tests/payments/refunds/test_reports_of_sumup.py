@@ -55,6 +55,7 @@ def open_cases(checkout: Checkout) -> list[str]:
     return list(Case.objects.open().filter(checkout=checkout).order_by("pk").values_list("kind", flat=True))
 
 
+@pytest.mark.promise("refund-chargeback-made")
 def test_dashboard_refund_of_all_is_booked_and_the_tickets_are_no_longer_valid(
     sumup: SimulatorProcess, entry: CalendarEntry
 ) -> None:
@@ -103,6 +104,7 @@ def test_dashboard_refund_of_the_one_owed_row_is_booked(sumup: SimulatorProcess,
 
 
 @pytest.mark.parametrize("amount", [3, 12])
+@pytest.mark.promise("refund-chargeback-made")
 def test_dashboard_refund_of_a_part_waits_for_a_person(
     sumup: SimulatorProcess, entry: CalendarEntry, amount: int
 ) -> None:
@@ -140,6 +142,7 @@ def test_person_says_what_it_was_for_once(sumup: SimulatorProcess, entry: Calend
     assert ledgers_agree(sumup)
 
 
+@pytest.mark.promise("refund-chargeback-made")
 def test_chargeback_is_always_told_and_the_tickets_are_no_longer_valid(
     sumup: SimulatorProcess, entry: CalendarEntry
 ) -> None:
@@ -190,6 +193,7 @@ def test_second_payment_paid_back_in_the_dashboard_is_booked(
     assert ledgers_agree(sumup)
 
 
+@pytest.mark.promise("refunding-second-payment")
 def test_second_payment_goes_back_whole_and_the_order_stays_paid(sumup: SimulatorProcess, entry: CalendarEntry) -> None:
     """Fault 27."""
     order, first = sold(sumup, entry, 1)
@@ -278,6 +282,7 @@ def test_answer_without_events_changes_nothing(
 
 
 @pytest.mark.parametrize("act", ["refund", "chargeback"])
+@pytest.mark.promise("six-read-one")
 def test_adopted_by_many_at_once_it_is_booked_once(sumup: SimulatorProcess, entry: CalendarEntry, act: str) -> None:
     order, checkout = sold(sumup, entry, 2)
     dashboard(sumup, checkout, act=act)

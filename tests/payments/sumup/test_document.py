@@ -130,6 +130,7 @@ def over_the_wire(value: Json) -> object:
 @pytest.mark.parametrize("name", READERS)
 @given(data=st.data())
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@pytest.mark.promise("every-question-ours")
 def test_whatever_the_document_allows_and_more_is_read_or_a_problem(name: str, data: st.DataObject) -> None:
     value = data.draw(answers_of(name, odd=data.draw(st.booleans())))
     with contextlib.suppress(SumUpProblem):
@@ -239,6 +240,7 @@ def test_any_error_of_the_document_is_a_problem_at_any_status(data: st.DataObjec
     assert problem.status == status
 
 
+@pytest.mark.promise("every-question-ours")
 def test_every_question_of_the_client_is_as_the_document_says(simulator: SimulatorProcess) -> None:
     client = simulator.client()
     made = [

@@ -67,6 +67,7 @@ def test_changes_since_brings_later_refunds_and_leaves_the_rest(simulator: Simul
 
 
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=2)), timezone(timedelta(hours=-5, minutes=-30))])
+@pytest.mark.promise("times-go-sumup")
 def test_times_go_out_in_utc_and_end_in_z(simulator: SimulatorProcess, zone: timezone) -> None:
     at = datetime(2026, 11, 22, 10, 30, 15, 250_999, tzinfo=UTC).astimezone(zone)
     client = simulator.client()

@@ -56,6 +56,7 @@ def silent(simulator: SimulatorProcess, operation: str, ask: Callable[[Client], 
             probe.exception()
 
 
+@pytest.mark.promise("sumup-hangs-more")
 def test_only_the_probe_is_asked_while_sumup_is_silent(simulator: SimulatorProcess) -> None:
     with silent(simulator, "merchant", Client.read_merchant):
         assert NOT_ASKED in words_of(simulator.client(deadline_seconds=ANSWER_SECONDS).read_merchant)
@@ -65,6 +66,7 @@ def test_only_the_probe_is_asked_while_sumup_is_silent(simulator: SimulatorProce
 
 
 @pytest.mark.parametrize("answer", ["500", "401", "garbage", "huge", "429"])
+@pytest.mark.promise("sumup-hangs-more")
 def test_any_answer_ends_the_silence(simulator: SimulatorProcess, answer: str) -> None:
     simulator.faults(merchant="drop")
     words_of(simulator.client().read_merchant)
@@ -83,6 +85,7 @@ def test_any_answer_ends_the_silence(simulator: SimulatorProcess, answer: str) -
             simulator.control("reset")
 
 
+@pytest.mark.promise("jobs-reconcile-refunds")
 def test_a_refund_is_never_held_back(simulator: SimulatorProcess) -> None:
     """It is marked as being sent: not sent at all it would be in doubt until a person looks."""
     with silent(simulator, "create", create):
@@ -93,6 +96,7 @@ def test_a_refund_is_never_held_back(simulator: SimulatorProcess) -> None:
         assert simulator.calls("refund") == 1
 
 
+@pytest.mark.promise("jobs-reconcile-refunds")
 def test_a_patient_question_waits_for_its_turn(simulator: SimulatorProcess) -> None:
     """A job that asks beside another's probe is not starved: its question follows it."""
     with ThreadPoolExecutor() as pool:
@@ -143,6 +147,7 @@ def test_a_late_failure_leaves_one_probe_at_a_time() -> None:
         pass
 
 
+@pytest.mark.promise("jobs-reconcile-refunds")
 def test_a_chain_of_questions_goes_on_one_by_one() -> None:
     """Reconcile asks one after the other: each of its questions is the probe, none is refused."""
     silence, asked = Silence(), []

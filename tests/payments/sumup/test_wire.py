@@ -74,6 +74,7 @@ def asked_in(url: str, deadline: float = DEADLINE) -> tuple[float, str]:
     ],
     ids=["status line", "headers", "one header", "continue", "chunks", "no length"],
 )
+@pytest.mark.promise("sumup-hangs-sends")
 def test_server_that_drips_is_cut_at_the_deadline(after: bytes, each: bytes) -> None:
     with serving(drip(after=after, each=each)) as port:
         seconds, words = asked_in(f"http://127.0.0.1:{port}")

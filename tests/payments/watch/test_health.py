@@ -104,6 +104,7 @@ def test_money_undecided_for_too_long_is_red(client: Client, settings: Settings,
     assert ready(client)[0] == 503
 
 
+@pytest.mark.promise("revoked-key-loud")
 def test_a_refused_key_is_red_at_once(client: Client, merchant: Merchant) -> None:
     open_merchant_case(merchant, words="401", at=timezone.now())
     assert ready(client) == (503, ["SumUp refuses a merchant"])
@@ -128,6 +129,7 @@ def test_mail_that_waits_too_long_is_red(client: Client) -> None:
         (-3600, ["this machine's clock is 3600.0 s ahead of the database's"]),
     ],
 )
+@pytest.mark.promise("hold-all-moments")
 def test_a_clock_that_is_not_the_database_s_is_red(client: Client, seconds: float, words: list[str]) -> None:
     try:
         clock.plant(timedelta(seconds=seconds))
@@ -159,6 +161,7 @@ def test_it_asks_a_fixed_number_of_times(
         "Bearer {token} ", "Bearer \u00e9{token}",
     ],
 )  # fmt: skip
+@pytest.mark.promise("readyz-tells-strangers")
 def test_strangers_are_told_red_or_green_and_no_more(client: Client, merchant: Merchant, header: str) -> None:
     headers = {"Authorization": header.format(token=settings.STATUS_TOKEN)}
     assert client.get("/readyz", headers=headers).json() == {"ready": True}
@@ -241,6 +244,7 @@ def test_in_a_demo_the_sandbox_and_its_address_are_told(well: None, settings: Se
         ("no merchant", "merchants", "nothing can be paid"),
     ],
 )
+@pytest.mark.promise("revoked-key-loud")
 def test_what_is_wrong_is_named_with_what_to_do(
     well: None, sumup: SimulatorProcess, settings: Settings, change: str, name: str, words: str
 ) -> None:
@@ -353,6 +357,7 @@ def begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "staticfiles_storage", CompressedManifestStaticFilesStorage())
 
 
+@pytest.mark.promise("static-files-were")
 def test_without_collected_static_files_it_is_not_ready(
     client: Client, collected: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -436,6 +441,7 @@ def told_at(seconds: float) -> Callable[[socket.socket], None]:
         (600, 600, "It and ours agree."),
     ],
 )
+@pytest.mark.promise("hold-all-moments")
 def test_doctor_compares_sumups_clock_with_ours(
     merchant: Merchant, settings: Settings, seconds: int, planted: int, words: str
 ) -> None:
