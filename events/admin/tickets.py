@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from events.admin.asking import Question, asked_first
 from events.admin.paying_back import pay_back_action, pay_back_address
 from events.admin.sold import SoldAdmin
-from events.door.reading import Light, check_in, undo
+from events.door.desk import Light
+from events.door.letting_in import door_of
 from events.local_times import told
 from events.models import Calendar, CalendarEntry, Page, Ticket
 from events.organising.desk import link
@@ -28,7 +29,7 @@ MOST_AT_ONCE = 200
 @admin.action(description=_("Check in"))
 def let_in(model_admin: "TicketAdmin", request: HttpRequest, rows: QuerySet[Ticket]) -> None:
     def one(ticket: Ticket) -> bool:
-        answer = check_in(ticket.entry, ticket.code, who=f"user:{request.user.pk}", at=clock.now())
+        answer = door_of(ticket.entry).let_in(ticket.code, who=f"user:{request.user.pk}", at=clock.now())
         return answer.light is Light.GREEN
 
     model_admin.at_the_door(request, rows, one, gettext("checked in"))
@@ -53,7 +54,7 @@ def _undo_question(_desk: Any, _request: HttpRequest, rows: QuerySet[Ticket]) ->
 @asked_first(_undo_question)
 def take_back(model_admin: "TicketAdmin", request: HttpRequest, rows: QuerySet[Ticket]) -> None:
     def one(ticket: Ticket) -> bool:
-        return undo(ticket.entry, ticket.pk, who=f"user:{request.user.pk}")
+        return door_of(ticket.entry).take_back(ticket.pk, who=f"user:{request.user.pk}")
 
     inside = rows.filter(state=TicketState.CHECKED_IN)
     model_admin.at_the_door(request, inside, one, gettext("no longer checked in"))

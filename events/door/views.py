@@ -1,46 +1,52 @@
-"""The door's plain page: for a phone in the hand or a scanner on the table."""
+"""The door's plain page, and a counter's: for a phone in the hand or a scanner on the table."""
 
-from collections.abc import Callable
 from datetime import timedelta
+from typing import Any, TypeVar
 
-from django.contrib.auth.views import redirect_to_login
+from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.requests import Request, signed_in
-from events.door.reading import SHORT, Answer, Found, Light, check_in, counts, undo
-from events.models import CalendarEntry, Role, Ticket
+from events.door.desk import Answer, Desk, Light
+from events.door.letting_in import door_of
+from events.models import CalendarEntry, Role
 from events.scoping import team_of
-from events.states import EntryState, TicketState
+from events.states import EntryState
 from events.tickets.views import private
 from ledger import clock
 
 AT_THE_DOOR = frozenset({Role.OWNER, Role.ORGANISER, Role.BOX_OFFICE, Role.DOOR})
-FOUND = 20
+
+Place = TypeVar("Place", bound=Model)
+
+
+def where_on_duty(request: HttpRequest, places: QuerySet[Place], page: str) -> QuerySet[Place]:
+    """Those of `places` on whose `page` the user lets people in; PermissionDenied for who does so on none."""
+    team = team_of(request)
+    if team.is_superuser:
+        return places
+    pages = team.pages(AT_THE_DOOR)
+    if not pages:
+        raise PermissionDenied
+    return places.filter(**{f"{page}__in": pages})
 
 
 def own_entries(request: HttpRequest) -> QuerySet[CalendarEntry]:
     """Events of the pages on whose door the user stands; PermissionDenied for who stands on none."""
-    team = team_of(request)
     rows = CalendarEntry.objects.events().with_page().filter(state__in=[EntryState.CONFIRMED, EntryState.CANCELLED])
-    if team.is_superuser:
-        return rows
-    pages = team.pages(AT_THE_DOOR)
-    if not pages:
-        raise PermissionDenied
-    return rows.filter(calendar__page__in=pages)
+    return where_on_duty(request, rows, "calendar__page")
 
 
 @private
 @require_safe
+@login_required
 def doors(request: HttpRequest) -> HttpResponse:
     """Which event? Those of today and the days around it."""
-    if not request.user.is_authenticated:
-        return to_login(request)
     now = clock.now()
     near = own_entries(request).filter(
         starts_at__lt=now + timedelta(days=7), ends_at__gt=now - timedelta(hours=12), state=EntryState.CONFIRMED
@@ -50,74 +56,31 @@ def doors(request: HttpRequest) -> HttpResponse:
 
 @private
 @require_http_methods(["GET", "HEAD", "POST"])
+@login_required
 def door(request: Request, pk: int) -> HttpResponse:
-    """One event's door: a code is checked in, or the last one taken back, or somebody without a ticket looked up."""
-    if not request.user.is_authenticated:
-        return to_login(request)
-    entry = get_object_or_404(own_entries(request), pk=pk)
-    who = f"user:{signed_in(request).pk}"
-    answer = answered(
-        request,
-        let_in=lambda code: check_in(entry, code, who=who, at=clock.now()),
-        take_back=lambda pk: undone(entry, pk, who),
-    )
-    inside, valid = counts(entry)
+    """One event's door."""
+    return desk_page(request, door_of(get_object_or_404(own_entries(request), pk=pk)))
+
+
+def desk_page(request: Request, desk: Desk[Any]) -> HttpResponse:
+    """A door or a counter: a code is let in, or the last one taken back, or somebody without it looked up."""
+    answer = _answer(request, desk) if request.method == "POST" else None
+    done, valid = desk.counts()
     term = request.GET.get("name", "").strip()[:100]
     context = {
-        "entry": entry,
+        "desk": desk,
+        "count": desk.count % {"done": done, "valid": valid},
         "answer": answer,
-        "inside": inside,
-        "valid": valid,
         "term": term,
-        "found": found(entry, term) if term else None,
+        "matches": desk.matches(term) if term else None,
     }
-    template = "events/door.html#desk" if request.htmx else "events/door.html"
-    return render(request, template, context)
+    return render(request, "events/desk.html#desk" if request.htmx else "events/desk.html", context)
 
 
-def answered(
-    request: HttpRequest, *, let_in: Callable[[str], Answer], take_back: Callable[[int], Answer]
-) -> Answer | None:
-    """What a POST at a door or a counter leads to: a code is let in, or a row (by `undo`) taken back."""
-    if request.method != "POST":
-        return None
-    taken_back = request.POST.get("undo", "")
-    if taken_back.isdecimal() and len(taken_back) < 19:
-        return take_back(int(taken_back))
-    return let_in(request.POST.get("code", "")[:2000])
-
-
-def undone(entry: CalendarEntry, pk: int, who: str) -> Answer:
-    if undo(entry, pk, who=who):
-        return Answer(Light.AMBER, _("Taken back"), _("That ticket is out again and can be let in once more."))
-    return Answer(Light.RED, _("Nothing to take back"), _("That ticket is not in."))
-
-
-def found(entry: CalendarEntry, term: str) -> list[Found]:
-    """Valid tickets of people who come without theirs, by name, address, or the beginning of the order's code.
-
-    What the page does not show is answered about as a whole only: a part of it would read out the rest.
-    """
-    asked = Q(holder__finds=term) | Q(user__email__icontains=term)
-    asked |= Q(sent_to__iexact=term) | Q(sent_to__icontains=term, holder="") | in_order(term)
-    rows = Ticket.objects.with_page().select_related("user", "order").filter(entry=entry)
-    rows = rows.filter(state__in=[TicketState.CONFIRMED, TicketState.CHECKED_IN])
-    return [
-        Found(
-            who=ticket.holder or ticket.sent_to or str(ticket.user),
-            what=ticket.ticket_type.name if ticket.ticket_type else "",
-            order=ticket.order.short_code if ticket.order else "",
-            code=ticket.code,
-            is_done=ticket.state == TicketState.CHECKED_IN,
-        )
-        for ticket in rows.filter(asked).order_by("pk")[:FOUND]
-    ]
-
-
-def in_order(term: str) -> Q:
-    """Rows of an order whose code begins with `term`: asked about as many letters as the page shows of it."""
-    return Q(order__code__istartswith=term[:SHORT])
-
-
-def to_login(request: HttpRequest) -> HttpResponse:
-    return redirect_to_login(request.get_full_path())
+def _answer(request: Request, desk: Desk[Any]) -> Answer:
+    who, taken_back = f"user:{signed_in(request).pk}", request.POST.get("undo", "")
+    if not taken_back.isdecimal() or len(taken_back) >= 19:
+        return desk.let_in(request.POST.get("code", "")[:2000], who=who, at=clock.now())
+    if desk.take_back(int(taken_back), who=who):
+        return Answer(Light.AMBER, _("Taken back"), desk.taken_back)
+    return Answer(Light.RED, _("Nothing to take back"), desk.not_done)

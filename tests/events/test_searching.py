@@ -11,7 +11,7 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.door import views
+from events.door.letting_in import door_of
 from events.models import Calendar, CalendarEntry, Ticket
 from events.programme.listing import coming
 from events.searching import WORDS, fold, words_of
@@ -204,4 +204,4 @@ def test_the_door_finds_a_name_however_it_is_typed(typed: str, found: int) -> No
     home = house("Alpha", sold=2)
     Ticket.objects.filter(pk=home.ticket.pk).update(holder="José Núñez")
 
-    assert len(views.found(home.entry, typed)) == found
+    assert len(door_of(home.entry).matches(typed)) == found

@@ -8,14 +8,14 @@ from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-import market.counter.handing_out as counter
-from events.door import reading
-from events.door.reading import Light
+from events.door.desk import Light
+from events.door.letting_in import door_of
 from events.models import BookingRules, CalendarEntry, Ticket
 from events.organising.calling_off import call_off
 from events.transitions import publish, unpublish
 from ledger.arrows import IllegalTransition
 from ledger.signing import sign
+from market.counter.handing_out import counter_of
 from market.models import Product, ProductItem
 from tests.life.buyers import Buyers
 from tests.life.world import CAPACITY, ORDERS, there_is, which
@@ -120,12 +120,12 @@ class Organisers(Buyers):
         if ticket is None:
             return
         before = ticket.state
-        answer = reading.check_in(ticket.entry, ticket.code, who=WHO, at=timezone.now())
+        answer = door_of(ticket.entry).let_in(ticket.code, who=WHO, at=timezone.now())
         closed = ticket.entry.state != "confirmed"
         assert answer.light is (Light.RED if closed else LIGHTS.get(before, Light.RED))
         expected = "checked_in" if answer.light is Light.GREEN else before
         if back:
-            assert reading.undo(ticket.entry, ticket.pk, who=WHO) == (expected == "checked_in")
+            assert door_of(ticket.entry).take_back(ticket.pk, who=WHO) == (expected == "checked_in")
             expected = "confirmed" if expected == "checked_in" else expected
         ticket.refresh_from_db(fields=["state"])
         assert ticket.state == expected
@@ -136,12 +136,12 @@ class Organisers(Buyers):
         item = self.one(ProductItem.objects.with_page().exclude(state="pending"), number)
         if item is None:
             return
-        before, page = item.state, item.product.page
-        answer = counter.hand_out(page, item.code, who=WHO, at=timezone.now())
+        before, counter = item.state, counter_of(item.product.page)
+        answer = counter.let_in(item.code, who=WHO, at=timezone.now())
         assert answer.light is LIGHTS.get(before, Light.RED)
         expected = "checked_in" if answer.light is Light.GREEN else before
         if back:
-            assert counter.undo(page, item.pk, who=WHO) == (expected == "checked_in")
+            assert counter.take_back(item.pk, who=WHO) == (expected == "checked_in")
             expected = "confirmed" if expected == "checked_in" else expected
         item.refresh_from_db(fields=["state"])
         assert item.state == expected

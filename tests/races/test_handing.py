@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from events.door.reading import check_in
+from events.door.letting_in import door_of
 from events.models import CalendarEntry, Ticket
 from events.tickets.handing_on import HandingRefusal, rename, send_on
 from tests.ledger.lives import a_ticket
@@ -29,7 +29,7 @@ def renamed(ticket: Ticket) -> None:
 
 def let_in(ticket: Ticket) -> None:
     entry = CalendarEntry.objects.with_page().get(pk=ticket.entry_id)
-    check_in(entry, ticket.code, who="user:1", at=timezone.now())
+    door_of(entry).let_in(ticket.code, who="user:1", at=timezone.now())
 
 
 def ended(ticket: Ticket) -> None:

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.test import Client
 
 from dev.shape import ROOMS
-from events.door.reading import opens_at
+from events.door.letting_in import opens_at
 from events.models import BookingRules, CalendarEntry, ClosedDays, Page
 from orders.fulfilling import fulfil
 from orders.models import Order

@@ -6,9 +6,10 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from events.door.reading import check_in, read_codes
+from events.door.letting_in import door_of
+from events.door.reading import read_codes
 from events.models import CalendarEntry, Ticket
-from market.counter.handing_out import hand_out
+from market.counter.handing_out import counter_of
 from market.models import ProductItem
 from tests.desk import House, house
 from tests.ledger.lives import an_item
@@ -47,7 +48,7 @@ def home(db: None) -> House:
 
 def headline(home: House, typed: str) -> str:
     entry = CalendarEntry.objects.with_page().get(pk=home.entry.pk)
-    return check_in(entry, typed, who="user:1", at=timezone.now()).headline
+    return door_of(entry).let_in(typed, who="user:1", at=timezone.now()).headline
 
 
 @pytest.mark.parametrize("typed", TYPED.values(), ids=TYPED)
@@ -64,7 +65,7 @@ def test_a_voucher_is_found_in_the_same_way(typed: str) -> None:
     run(f"UPDATE market_productitem SET code = '{CODE}' WHERE id = {item.pk}")
     page = ProductItem.objects.with_page().get(pk=item.pk).product.page
 
-    assert hand_out(page, typed, who="user:1", at=timezone.now()).headline == "Hand it out"
+    assert counter_of(page).let_in(typed, who="user:1", at=timezone.now()).headline == "Hand it out"
 
 
 @pytest.mark.promise("code-typed-scanner")
@@ -103,4 +104,4 @@ def test_few_codes_are_looked_for_in_one_query(
     entry = CalendarEntry.objects.with_page().get(pk=home.entry.pk)
 
     with django_assert_num_queries(1):
-        check_in(entry, typed, who="user:1", at=timezone.now() - timedelta(days=400))
+        door_of(entry).let_in(typed, who="user:1", at=timezone.now() - timedelta(days=400))

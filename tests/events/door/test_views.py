@@ -8,8 +8,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-import events.door.reading
-from events.door.reading import Answer, Light, check_in, counts, opens_at, read_codes, undo, what
+from events.door.desk import Answer, Desk, Light
+from events.door.letting_in import door_of, opens_at, what
+from events.door.reading import read_codes
 from events.models import CalendarEntry, Role, Ticket
 from ledger.models import History
 from orders.models import Order
@@ -42,12 +43,12 @@ def states_of(of: Order | CalendarEntry) -> list[str]:
     return list(of.tickets.order_by("pk").values_list("state", flat=True))
 
 
-def door_of(home: House) -> str:
+def address_of(home: House) -> str:
     return f"/door/{home.entry.pk}/"
 
 
 def told(client: Client, home: House, code: str, **headers: str) -> str:
-    answer = client.post(door_of(home), {"code": code}, headers=headers)
+    answer = client.post(address_of(home), {"code": code}, headers=headers)
     assert answer.status_code == 200
     return answer.content.decode()
 
@@ -91,7 +92,7 @@ def test_the_last_one_is_taken_back_once(doorkeeper: Client, home: House) -> Non
     told(doorkeeper, home, home.ticket.code)
 
     for words in ("Taken back", "Nothing to take back"):
-        assert words in doorkeeper.post(door_of(home), {"undo": str(home.ticket.pk)}).content.decode()
+        assert words in doorkeeper.post(address_of(home), {"undo": str(home.ticket.pk)}).content.decode()
 
     ticket = Ticket.objects.get(pk=home.ticket.pk)
     assert (ticket.state, ticket.checked_in_at) == ("confirmed", None)
@@ -100,7 +101,7 @@ def test_the_last_one_is_taken_back_once(doorkeeper: Client, home: House) -> Non
 
 @pytest.mark.parametrize("taken", ["-1", "x", "1" * 30, "0"])
 def test_a_bad_undo_changes_nothing(doorkeeper: Client, home: House, taken: str) -> None:
-    assert "door-answer red" in doorkeeper.post(door_of(home), {"undo": taken}).content.decode()
+    assert "door-answer red" in doorkeeper.post(address_of(home), {"undo": taken}).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -150,9 +151,9 @@ def test_the_door_opens_on_the_day_before_on_the_page_s_clock(doorkeeper: Client
     entry = CalendarEntry.objects.with_page().get(pk=home.entry.pk)
     opens = datetime(2027, 3, 27, 0, 0, tzinfo=home.page.zone())
 
-    early = check_in(entry, home.ticket.code, who="user:1", at=opens - timedelta(seconds=1))
+    early = door_of(entry).let_in(home.ticket.code, who="user:1", at=opens - timedelta(seconds=1))
     assert (early.light, early.headline) == (Light.RED, "Too early")
-    assert check_in(entry, home.ticket.code, who="user:1", at=opens).light is Light.GREEN
+    assert door_of(entry).let_in(home.ticket.code, who="user:1", at=opens).light is Light.GREEN
 
 
 @pytest.mark.parametrize("role", [Role.OWNER, Role.ORGANISER, Role.BOX_OFFICE, Role.DOOR])
@@ -160,7 +161,7 @@ def test_these_roles_stand_at_the_door(home: House, role: Role) -> None:
     client = signed_in_as(member((home.page, role)))
 
     assert "Alpha night" in client.get("/door/").content.decode()
-    assert client.get(door_of(home)).status_code == 200
+    assert client.get(address_of(home)).status_code == 200
 
 
 def test_nobody_else_does(home: House) -> None:
@@ -172,10 +173,10 @@ def test_nobody_else_does(home: House) -> None:
         (member((other.page, Role.DOOR)), 404),
     ]:
         client = signed_in_as(user)
-        assert client.get(door_of(home)).status_code == status
-        assert client.post(door_of(home), {"code": home.ticket.code}).status_code == status
+        assert client.get(address_of(home)).status_code == status
+        assert client.post(address_of(home), {"code": home.ticket.code}).status_code == status
     assert "Alpha" not in signed_in_as(member((other.page, Role.DOOR))).get("/door/").content.decode()
-    for address in ("/door/", door_of(home)):
+    for address in ("/door/", address_of(home)):
         assert Client().get(address)["Location"] == f"/accounts/login/?next={address}"
     assert Ticket.objects.filter(state="checked_in").count() == 0
 
@@ -184,9 +185,9 @@ def test_people_without_their_ticket_are_found_by_name_address_and_order(doorkee
     Ticket.objects.filter(pk=home.ticket.pk).update(holder="Łucja <b>")
 
     for term in ("łucja", "alpha-buyer@", home.order.short_code.lower()):
-        assert f'value="{home.ticket.code}"' in doorkeeper.get(door_of(home), {"name": term}).content.decode()
-    assert "<b>" not in doorkeeper.get(door_of(home), {"name": "<b>"}).content.decode().split("search-title")[1]
-    assert "Nobody found" in doorkeeper.get(door_of(home), {"name": "nobody"}).content.decode()
+        assert f'value="{home.ticket.code}"' in doorkeeper.get(address_of(home), {"name": term}).content.decode()
+    assert "<b>" not in doorkeeper.get(address_of(home), {"name": "<b>"}).content.decode().split("search-title")[1]
+    assert "Nobody found" in doorkeeper.get(address_of(home), {"name": "nobody"}).content.decode()
 
 
 def test_the_door_asks_as_often_for_one_ticket_as_for_many(
@@ -195,7 +196,7 @@ def test_the_door_asks_as_often_for_one_ticket_as_for_many(
     for each in (home, house("Gamma", sold=9)):
         client = signed_in_as(member((each.page, Role.DOOR)))
         with django_assert_num_queries(7):
-            client.get(door_of(each), {"name": "buyer"})
+            client.get(address_of(each), {"name": "buyer"})
 
 
 @pytest.mark.django_db
@@ -212,7 +213,7 @@ def test_way_to_the_door_is_shown_to_who_stands_there(home: House, role: Role, s
 def test_two_doors_at_once_let_one_in() -> None:
     home = house("Alpha", sold=1)
     entry = CalendarEntry.objects.with_page().get(pk=home.entry.pk)
-    works = [partial(check_in, entry, home.ticket.code, who="user:1", at=timezone.now()) for _ in range(8)]
+    works = [partial(door_of(entry).let_in, home.ticket.code, who="user:1", at=timezone.now()) for _ in range(8)]
 
     lights = [getattr(answer, "light", answer) for answer in at_once(works)]
 
@@ -223,17 +224,17 @@ def test_two_doors_at_once_let_one_in() -> None:
 def test_the_rival_who_is_quicker_by_a_hair_makes_it_amber(monkeypatch: pytest.MonkeyPatch) -> None:
     home = house("Alpha", sold=1)
     entry = CalendarEntry.objects.with_page().get(pk=home.entry.pk)
-    let_in = events.door.reading._let_in
-    rivals = [partial(check_in, entry, home.ticket.code, who="user:2", at=timezone.now())]
+    let_in = Desk._let_in
+    rivals = [partial(door_of(entry).let_in, home.ticket.code, who="user:2", at=timezone.now())]
 
-    def rival_first(ticket: Ticket, *, who: str, at: datetime) -> bool:
+    def rival_first(desk: Desk[Ticket], ticket: Ticket, *, who: str, at: datetime) -> bool:
         if rivals:
             in_a_thread(rivals.pop())
-        return let_in(ticket, who=who, at=at)
+        return let_in(desk, ticket, who=who, at=at)
 
-    monkeypatch.setattr(events.door.reading, "_let_in", rival_first)
+    monkeypatch.setattr(Desk, "_let_in", rival_first)
 
-    assert check_in(entry, home.ticket.code, who="user:1", at=timezone.now()).light is Light.AMBER
+    assert door_of(entry).let_in(home.ticket.code, who="user:1", at=timezone.now()).light is Light.AMBER
 
 
 @pytest.mark.parametrize("role", [Role.BOX_OFFICE, Role.DOOR])
@@ -271,15 +272,15 @@ def test_a_code_is_what_stands_at_the_end(typed: str, read: str) -> None:
 
 def test_what_is_no_code_is_not_looked_for(home: House, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(0):
-        assert check_in(home.entry, "Alpha", who="user:1", at=timezone.now()).headline == "Not a ticket"
+        assert door_of(home.entry).let_in("Alpha", who="user:1", at=timezone.now()).headline == "Not a ticket"
 
 
 def test_the_ticket_and_its_event_are_locked_and_nothing_else(home: House) -> None:
     house("Beta")
     entry, ticket = at_hand(home), home.ticket
     with locks() as locked:
-        check_in(entry, ticket.code, who="user:1", at=timezone.now())
-        undo(entry, ticket.pk, who="user:1")
+        door_of(entry).let_in(ticket.code, who="user:1", at=timezone.now())
+        door_of(entry).take_back(ticket.pk, who="user:1")
 
     assert locked == [("events_calendarentry", (entry.pk,)), ("events_ticket", (ticket.pk,))] * 2
 
@@ -288,41 +289,41 @@ def test_only_the_ticket_that_is_named_is_let_in_and_taken_back(home: House) -> 
     entry, other = at_hand(home), house("Beta")
     tickets = list(home.order.tickets.order_by("pk"))
     for ticket in tickets[:2]:
-        assert check_in(entry, ticket.code, who="user:1", at=timezone.now()).pk == ticket.pk
-    check_in(at_hand(other), other.ticket.code, who="user:1", at=timezone.now())
+        assert door_of(entry).let_in(ticket.code, who="user:1", at=timezone.now()).pk == ticket.pk
+    door_of(at_hand(other)).let_in(other.ticket.code, who="user:1", at=timezone.now())
     assert states_of(home.order) == ["checked_in", "checked_in", "confirmed"]
 
-    assert not undo(entry, tickets[2].pk, who="user:2")
-    assert not undo(entry, other.ticket.pk, who="user:2")
-    assert undo(entry, tickets[1].pk, who="user:2")
+    assert not door_of(entry).take_back(tickets[2].pk, who="user:2")
+    assert not door_of(entry).take_back(other.ticket.pk, who="user:2")
+    assert door_of(entry).take_back(tickets[1].pk, who="user:2")
 
     assert states_of(home.order) == ["checked_in", "confirmed", "confirmed"]
     assert states_of(other.order) == ["checked_in", "confirmed"]
     row = History.objects.of(tickets[1]).filter(field="state").latest("pk")
     assert (row.old, row.new, row.actor, row.reason) == ("checked_in", "confirmed", "user:2", "undone at the door")
-    assert counts(entry) == (1, 3)
-    assert counts(at_hand(other)) == (1, 2)
+    assert door_of(entry).counts() == (1, 3)
+    assert door_of(at_hand(other)).counts() == (1, 2)
 
 
 @pytest.mark.parametrize("state", [state for state in SOLD_WAYS if state != "checked_in"])
 def test_what_is_not_in_is_not_taken_back_nor_counted_as_in(state: str) -> None:
     ticket = a_ticket(state)
 
-    assert not undo(ticket.entry, ticket.pk, who="user:1")
+    assert not door_of(ticket.entry).take_back(ticket.pk, who="user:1")
     assert states_of(ticket.entry) == [state]
-    assert counts(ticket.entry) == (0, 1 if state == "confirmed" else 0)
+    assert door_of(ticket.entry).counts() == (0, 1 if state == "confirmed" else 0)
 
 
 def test_a_ticket_that_was_cancelled_a_moment_ago_is_red(monkeypatch: pytest.MonkeyPatch, home: House) -> None:
-    let_in = events.door.reading._let_in
+    let_in = Desk._let_in
 
-    def rival_first(ticket: Ticket, *, who: str, at: datetime) -> bool:
+    def rival_first(desk: Desk[Ticket], ticket: Ticket, *, who: str, at: datetime) -> bool:
         run("UPDATE events_ticket SET state = 'refund_due' WHERE id = %s", ticket.pk)
-        return let_in(ticket, who=who, at=at)
+        return let_in(desk, ticket, who=who, at=at)
 
-    monkeypatch.setattr(events.door.reading, "_let_in", rival_first)
+    monkeypatch.setattr(Desk, "_let_in", rival_first)
 
-    told = check_in(at_hand(home), home.ticket.code, who="user:1", at=timezone.now())
+    told = door_of(at_hand(home)).let_in(home.ticket.code, who="user:1", at=timezone.now())
 
     words = "The money for this ticket is owed to its buyer."
     assert told == Answer(Light.RED, "Not valid", words, home.ticket.pk, "Alpha seat")
@@ -341,20 +342,20 @@ def test_the_wrong_event_is_wrong_before_it_is_early_and_cancelled_after(home: H
     early = opens_at(entry) - timedelta(microseconds=1)
 
     def headline(code: str, at: datetime) -> str:
-        return check_in(entry, code, who="user:1", at=at).headline
+        return door_of(entry).let_in(code, who="user:1", at=at).headline
 
     assert headline(other.ticket.code, early) == "Wrong event"
     assert headline(home.ticket.code, early) == "Too early"
     for state in ("cancelled", "draft"):
         entry.state = state
         assert headline(home.ticket.code, early) == "Too early"
-        assert check_in(entry, home.ticket.code, who="user:1", at=now) == Answer(
+        assert door_of(entry).let_in(home.ticket.code, who="user:1", at=now) == Answer(
             Light.RED, "Event cancelled", "", home.ticket.pk, "Alpha seat"
         )
     assert states_of(home.order) == ["confirmed"] * 3
     entry.state = "confirmed"
-    assert check_in(entry, home.ticket.code, who="user:1", at=opens_at(entry)) == Answer(
+    assert door_of(entry).let_in(home.ticket.code, who="user:1", at=opens_at(entry)) == Answer(
         Light.GREEN, "Come in", "", home.ticket.pk, "Alpha seat"
     )
     assert Ticket.objects.get(pk=home.ticket.pk).checked_in_at == opens_at(entry)
-    assert check_in(entry, home.ticket.code, who="user:1", at=now).light is Light.AMBER
+    assert door_of(entry).let_in(home.ticket.code, who="user:1", at=now).light is Light.AMBER

@@ -8,11 +8,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-import market.counter.handing_out
-from events.door.reading import Answer, Light
+from events.door.desk import Answer, Desk, Light
 from events.models import Page, Role
 from ledger.models import History
-from market.counter.handing_out import counts, hand_out, undo
+from market.counter.handing_out import counter_of
 from market.models import Product, ProductItem
 from tests.desk import house, member, signed_in_as
 from tests.factories import PageFactory, ProductFactory, UserFactory
@@ -211,7 +210,9 @@ def test_the_counter_asks_as_often_for_one_voucher_as_for_many(
 @pytest.mark.promise("two-counters-read")
 def test_two_counters_at_once_hand_out_one() -> None:
     item = an_item("confirmed")
-    works = [partial(hand_out, item.product.page, item.code, who="user:1", at=timezone.now()) for _ in range(8)]
+    works = [
+        partial(counter_of(item.product.page).let_in, item.code, who="user:1", at=timezone.now()) for _ in range(8)
+    ]
 
     lights = [getattr(answer, "light", answer) for answer in at_once(works)]
 
@@ -221,25 +222,25 @@ def test_two_counters_at_once_hand_out_one() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_the_rival_who_is_quicker_by_a_hair_makes_it_amber(monkeypatch: pytest.MonkeyPatch) -> None:
     item = an_item("confirmed")
-    hand_over = market.counter.handing_out._handed_out
-    rivals = [partial(hand_out, item.product.page, item.code, who="user:2", at=timezone.now())]
+    hand_over = Desk._let_in
+    rivals = [partial(counter_of(item.product.page).let_in, item.code, who="user:2", at=timezone.now())]
 
-    def rival_first(item: ProductItem, *, who: str, at: object) -> bool:
+    def rival_first(desk: Desk[ProductItem], item: ProductItem, *, who: str, at: object) -> bool:
         if rivals:
             in_a_thread(rivals.pop())
-        return hand_over(item, who=who, at=timezone.now())
+        return hand_over(desk, item, who=who, at=timezone.now())
 
-    monkeypatch.setattr(market.counter.handing_out, "_handed_out", rival_first)
+    monkeypatch.setattr(Desk, "_let_in", rival_first)
 
-    assert hand_out(item.product.page, item.code, who="user:1", at=timezone.now()).light is Light.AMBER
+    assert counter_of(item.product.page).let_in(item.code, who="user:1", at=timezone.now()).light is Light.AMBER
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_product_is_locked_before_its_piece() -> None:
     item = an_item("confirmed")
     with watched() as watch:
-        hand_out(item.product.page, item.code, who="user:1", at=timezone.now())
-        market.counter.handing_out.undo(item.product.page, item.pk, who="user:1")
+        counter_of(item.product.page).let_in(item.code, who="user:1", at=timezone.now())
+        counter_of(item.product.page).take_back(item.pk, who="user:1")
     locks = [table for verb, table in watch.seen if verb == "LOCK"]
     assert watch.breaches == []
     assert {"market_product", "market_productitem"} <= set(locks)
@@ -247,13 +248,13 @@ def test_the_product_is_locked_before_its_piece() -> None:
 
 def test_what_is_no_code_is_not_looked_for(mug: Product, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(0):
-        assert hand_out(mug.page, "Mug", who="user:1", at=timezone.now()).headline == "Not a voucher"
+        assert counter_of(mug.page).let_in("Mug", who="user:1", at=timezone.now()).headline == "Not a voucher"
 
 
 def test_the_piece_and_its_product_are_locked_and_nothing_else(voucher: ProductItem) -> None:
     with locks() as locked:
-        hand_out(voucher.product.page, voucher.code, who="user:1", at=timezone.now())
-        undo(voucher.product.page, voucher.pk, who="user:1")
+        counter_of(voucher.product.page).let_in(voucher.code, who="user:1", at=timezone.now())
+        counter_of(voucher.product.page).take_back(voucher.pk, who="user:1")
 
     assert locked == [("market_product", (voucher.product_id,)), ("market_productitem", (voucher.pk,))] * 2
 
@@ -261,37 +262,37 @@ def test_the_piece_and_its_product_are_locked_and_nothing_else(voucher: ProductI
 def test_only_the_piece_that_is_named_is_handed_out_and_taken_back(voucher: ProductItem) -> None:
     page, (first, second, third) = voucher.product.page, ProductItem.objects.order_by("pk")
     for item in (first, second):
-        hand_out(page, item.code, who="user:1", at=timezone.now())
+        counter_of(page).let_in(item.code, who="user:1", at=timezone.now())
     assert [state_of(item) for item in (first, second, third)] == ["checked_in", "checked_in", "confirmed"]
 
-    assert undo(page, second.pk, who="user:2")
+    assert counter_of(page).take_back(second.pk, who="user:2")
 
     assert [state_of(item) for item in (first, second, third)] == ["checked_in", "confirmed", "confirmed"]
     row = History.objects.filter(subject="productitem", subject_id=second.pk).latest("pk")
     assert (row.old, row.new, row.actor, row.reason) == ("checked_in", "confirmed", "user:2", "undone at the counter")
-    assert not undo(page, third.pk, who="user:2")
+    assert not counter_of(page).take_back(third.pk, who="user:2")
 
 
 @pytest.mark.parametrize("state", [state for state in SOLD_WAYS if state != "checked_in"])
 def test_what_is_not_handed_out_is_not_taken_back(state: str) -> None:
     item = an_item(state)
 
-    assert not undo(item.product.page, item.pk, who="user:1")
+    assert not counter_of(item.product.page).take_back(item.pk, who="user:1")
     assert state_of(item) == state
 
 
 def test_a_voucher_that_was_cancelled_a_moment_ago_is_red(
     monkeypatch: pytest.MonkeyPatch, voucher: ProductItem
 ) -> None:
-    hand_over = market.counter.handing_out._handed_out
+    hand_over = Desk._let_in
 
-    def rival_first(item: ProductItem, *, who: str, at: datetime) -> bool:
+    def rival_first(desk: Desk[ProductItem], item: ProductItem, *, who: str, at: datetime) -> bool:
         run("UPDATE market_productitem SET state = 'refund_due' WHERE id = %s", item.pk)
-        return hand_over(item, who=who, at=at)
+        return hand_over(desk, item, who=who, at=at)
 
-    monkeypatch.setattr(market.counter.handing_out, "_handed_out", rival_first)
+    monkeypatch.setattr(Desk, "_let_in", rival_first)
 
-    told = hand_out(voucher.product.page, voucher.code, who="user:1", at=timezone.now())
+    told = counter_of(voucher.product.page).let_in(voucher.code, who="user:1", at=timezone.now())
 
     words = "The money for this voucher is owed to its buyer."
     assert told == Answer(Light.RED, "Not valid", words, voucher.pk, "Mug")
@@ -305,5 +306,5 @@ def test_what_is_out_and_valid_is_counted_by_page(mug: Product) -> None:
     for state in ("confirmed", "checked_in"):
         an_item(state)
 
-    assert counts(mug.page) == (3, 5)
-    assert counts(PageFactory.create()) == (0, 0)
+    assert counter_of(mug.page).counts() == (3, 5)
+    assert counter_of(PageFactory.create()).counts() == (0, 0)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from django.test import Client
 
-from events.door.reading import Light
+from events.door.desk import Light
 from events.tickets.paper import Paper, grouped
-from market.counter.handing_out import hand_out
+from market.counter.handing_out import counter_of
 from market.documents import voucher_pages
 from market.models import Product, ProductItem
 from tests.factories import ProductFactory, UserFactory
@@ -59,7 +59,7 @@ def test_voucher_shows_its_code_state_price_and_order(mug: Product, state: str, 
 def test_voucher_says_when_it_was_handed_out_on_the_page_s_clock(mug: Product) -> None:
     item = an_item("confirmed", product=mug)
     at = datetime(2027, 1, 5, 23, 30, tzinfo=UTC)
-    assert hand_out(mug.page, item.code, who="user:1", at=at).light is Light.GREEN
+    assert counter_of(mug.page).let_in(item.code, who="user:1", at=at).light is Light.GREEN
 
     assert "Handed out: 6 Jan 2027, 00:30" in page_of(item)
 
