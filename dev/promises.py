@@ -4,8 +4,7 @@ import ast
 import sys
 import tomllib
 from collections.abc import Iterator
-from functools import partial
-from itertools import count
+from functools import cache, partial
 from pathlib import Path
 from textwrap import fill as wrapped
 from typing import Any
@@ -15,12 +14,11 @@ SENTENCES = ROOT / "tests" / "promises.toml"
 PAGE = ROOT / "docs" / "promises.md"
 HEAD = """# What Foyer promises, and where each promise is shown
 
-Each sentence is followed by the numbers of the tests that show it; they stand below each part. `make promises` makes
-this page of `tests/promises.toml` and of the tests that carry a promise's key (`@pytest.mark.promise`); a promise that
-no test shows turns the tests red.
+Under each part a list that can be opened names the tests that show its sentences. `make promises` makes this page of
+`tests/promises.toml` and of the tests that carry a promise's key (`@pytest.mark.promise`); a promise that no test shows
+turns the tests red.
 """
 
-#: A link or a word is never torn.
 fill = partial(wrapped, width=120, break_long_words=False, break_on_hyphens=False)
 
 #: By a promise's key, the tests that show it: file and name.
@@ -33,6 +31,7 @@ def sections() -> list[dict[str, Any]]:
     return found
 
 
+@cache
 def shown(folder: Path = ROOT / "tests") -> Shown:
     """Read from the sources, so that no test need run."""
     tests: Shown = {}
@@ -55,18 +54,16 @@ def keys_of(source: str) -> Iterator[tuple[str, str]]:
 
 def page(tests: Shown) -> str:
     """The page; raises KeyError for a promise that no test shows."""
-    lines, numbers = [HEAD], count(1)
+    lines = [HEAD]
     for section in sections():
         lines.append(f"\n## {section['title']}\n\n")
         if "text" in section:
             lines.append(fill(section["text"]) + "\n\n")
         links = []
-        for promise in section["promise"]:
-            numbered = [(next(numbers), *test) for test in tests[promise["key"]]]
-            marks = " ".join(f"[{number}]" for number, _file, _name in numbered)
-            lines.append(fill(f"- {promise['words']}. {marks}", subsequent_indent="  ") + "\n")
-            links += [f'[{number}]: ../{file} "{name}"\n' for number, file, name in numbered]
-        lines += ["\n", *links]
+        for number, promise in enumerate(section["promise"], 1):
+            lines.append(fill(f"{number}. {promise['words']}.", subsequent_indent="   ") + "\n")
+            links.append(f"{number}. " + ",\n   ".join(f"[{name}](../{file})" for file, name in tests[promise["key"]]))
+        lines += ["\n<details><summary>Shown by</summary>\n\n", "\n".join(links), "\n\n</details>\n"]
     return "".join(lines)
 
 
