@@ -48,7 +48,7 @@ class DeskAdmin(ScopedAdmin[Row]):
         return []
 
     def context_of(self, request: HttpRequest, row: Row) -> dict[str, Any]:  # noqa: ARG002
-        """What else the template wants."""
+        """More for the template of the row's page than the steps; nothing unless a subclass adds it."""
         return {}
 
     def change_view(
