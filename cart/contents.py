@@ -165,7 +165,7 @@ class Cart(Sums[Money | None]):
         return digest((line, line.quantity) for line in self.lines)
 
     def digest_of_rest(self) -> str:
-        """The same of what can be ordered now, the short lines cut: what *go on without them* agrees to."""
+        """A fingerprint of what can be ordered now, the short lines cut: what *go on without them* agrees to."""
         return digest((line, line.fits) for line in self.lines)
 
     @property

@@ -28,7 +28,7 @@ class Sold(TypedDict, total=False):
 class Line(ABC):
     """So many pending rows of one thing. `fits` of them can be ordered now; `seen` is the price when put in.
 
-    `left` of them could be, were there no least number that an order takes.
+    `supply` of them could be, were there no least number that an order takes.
     `reason` is the sentence that says why none of it can be ordered at all, "" for things that are on sale.
     """
 
@@ -36,7 +36,7 @@ class Line(ABC):
     price: Money
     seen: Money
     fits: int
-    left: int = 0
+    supply: int = 0
     reason: str = ""
     minimum: int = 1
     maximum: int = 1
@@ -95,14 +95,14 @@ class Line(ABC):
         if self.fits == 0:
             if self.quantity < self.minimum:
                 return _("At least %(n)s an order.") % {"n": self.minimum}
-            if self.left:
-                words = ngettext("Only %(n)s is left", "Only %(n)s are left", self.left) % {"n": self.left}
+            if self.supply:
+                words = ngettext("Only %(n)s is left", "Only %(n)s are left", self.supply) % {"n": self.supply}
                 return _("%(left)s, and an order takes at least %(n)s.") % {"left": words, "n": self.minimum}
-            return self.gone
+            return self.absence
         return ngettext("Only %(n)s is left.", "Only %(n)s are left.", self.fits) % {"n": self.fits}
 
     @property
-    def gone(self) -> str:
+    def absence(self) -> str:
         """The sentence for what was there when it was put in, and is there no more."""
         return _("Sold out meanwhile.")
 
@@ -178,7 +178,7 @@ class BookingLine(Line):
         return {"entry": self.booking}
 
     @property
-    def gone(self) -> str:
+    def absence(self) -> str:
         return _("This time was taken meanwhile.")
 
 

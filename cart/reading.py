@@ -80,13 +80,13 @@ def _ticket_lines(tickets: Sequence[Ticket], payees: Payees, at: datetime) -> It
     kinds: dict[tuple[int, int], list[Ticket]] = {}
     for ticket in tickets:
         kinds.setdefault((ticket.entry_id, ticket.ticket_type_id or 0), []).append(ticket)
-    left: dict[int, int | None] = {}
+    places: dict[int, int | None] = {}
     for rows in kinds.values():
         entry = rows[0].entry
-        line = _ticket_line(rows, left.setdefault(entry.pk, entry.free_places), payees[entry.calendar.page_id], at)
-        free = left[entry.pk]
+        line = _ticket_line(rows, places.setdefault(entry.pk, entry.free_places), payees[entry.calendar.page_id], at)
+        free = places[entry.pk]
         if free is not None:
-            left[entry.pk] = free - line.fits
+            places[entry.pk] = free - line.fits
         yield line
 
 
@@ -107,7 +107,7 @@ def _ticket_line(rows: Sequence[Ticket], places: int | None, payee: Merchant | N
         seen=Money(first.price, first.currency),
         reason=reason,
         fits=fits if fits >= minimum else 0,
-        left=fits,
+        supply=fits,
         maximum=maximum,
         minimum=minimum,
     )

@@ -70,7 +70,7 @@ class Offer:
     name: str
     text: str
     price: Money
-    left: int | None
+    free_places: int | None
     minimum: int
     maximum: int
     obstacle: Obstacle | None
@@ -79,16 +79,16 @@ class Offer:
 
     @property
     def sold_out(self) -> bool:
-        return self.left == 0
+        return self.free_places == 0
 
     @property
     def too_few_left(self) -> bool:
         """There are some, but fewer than an order must take: nobody can buy them."""
-        return self.left is not None and 0 < self.left < self.minimum
+        return self.free_places is not None and 0 < self.free_places < self.minimum
 
     @property
     def few_left(self) -> bool:
-        return self.left is not None and 0 < self.left <= FEW_LEFT
+        return self.free_places is not None and 0 < self.free_places <= FEW_LEFT
 
     @property
     def buyable(self) -> bool:
@@ -120,7 +120,7 @@ def _offer(entry: CalendarEntry, ticket_type: TicketType | None, at: datetime, p
         name=ticket_type.name if ticket_type else str(_("Ticket")),
         text=ticket_type.text if ticket_type else "",
         price=Money(price or Decimal(0), entry.currency),
-        left=min(places, default=None),
+        free_places=min(places, default=None),
         minimum=ticket_type.min_per_order if ticket_type else 1,
         maximum=ticket_type.max_per_order if ticket_type else entry.max_per_order,
         obstacle=obstacle(entry, ticket_type, at=at),

@@ -20,7 +20,7 @@ from ledger.locking import LockableQuerySet
 from ledger.money import CURRENCY_CHOICES, Money
 
 #: What a product itself is found by.
-TOLD = Folded("name", "summary")
+WORDS = Folded("name", "summary")
 
 
 class ProductQuerySet(LockableQuerySet["Product"]):
@@ -34,12 +34,12 @@ class ProductQuerySet(LockableQuerySet["Product"]):
     def matching(self, text: str) -> "ProductQuerySet":
         """Products in which each word of `text` occurs: in their own name and line, or their page's name or place."""
         words = words_of(text)
-        found = self if words else self.none()
+        matches = self if words else self.none()
         for word in words:
-            told = Product.objects.alias(words=TOLD).filter(words__contains=word)
+            own = Product.objects.alias(words=WORDS).filter(words__contains=word)
             named = Product.objects.filter(page__in=Page.objects.named(word))
-            found = found.filter(pk__in=told.order_by().values("pk").union(named.order_by().values("pk"), all=True))
-        return found
+            matches = matches.filter(pk__in=own.order_by().values("pk").union(named.order_by().values("pk"), all=True))
+        return matches
 
 
 class Product(Pictured):
@@ -67,7 +67,7 @@ class Product(Pictured):
         verbose_name = _("product")
         verbose_name_plural = _("products")
         ordering = ["position", "name", "id"]
-        indexes = [GinIndex(OpClass(TOLD, name="gin_trgm_ops"), name="product_told")]
+        indexes = [GinIndex(OpClass(WORDS, name="gin_trgm_ops"), name="product_told")]
         constraints = [
             models.UniqueConstraint(fields=["page", "slug"], name="product_slug_unique_in_page"),
             models.CheckConstraint(condition=Q(held__lte=F("stock")) | Q(stock=None), name="product_not_oversold"),

@@ -43,16 +43,16 @@ class OnShelf:
         return self.product.money
 
     @property
-    def left(self) -> int | None:
+    def free_stock(self) -> int | None:
         return self.product.free_stock
 
     @property
     def sold_out(self) -> bool:
-        return self.left == 0
+        return self.free_stock == 0
 
     @property
     def few_left(self) -> bool:
-        return self.left is not None and 0 < self.left <= FEW_LEFT
+        return self.free_stock is not None and 0 < self.free_stock <= FEW_LEFT
 
     @property
     def buyable(self) -> bool:
@@ -61,7 +61,7 @@ class OnShelf:
 
 
 def on_shelf(product: Product) -> OnShelf:
-    """Reads product.page."""
+    """`product` as its own page offers it; its page is at hand."""
     return OnShelf(product, unpayable=not is_payable(product.money, payee_of(product.page)))
 
 

@@ -57,8 +57,8 @@ def _still_to_pay(request: HttpRequest) -> dict[str, object]:
     visitor = visitor_of(request)
     count = rows_in_cart(visitor)
     setattr(request, COUNTED, count)
-    left = cart_of(visitor, at=clock.now()) if count else Cart()
-    return {"left": left} | parts_of(left)
+    rest = cart_of(visitor, at=clock.now()) if count else Cart()
+    return {"rest": rest} | parts_of(rest)
 
 
 @form_of(lambda code: reverse("order", args=[code]))

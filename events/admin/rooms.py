@@ -121,7 +121,7 @@ class HoursFormSet(BaseInlineFormSet[OpeningHours, Calendar, ModelForm[OpeningHo
 
 
 def _again(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same a week later: Sunday's night may reach into Monday."""
+    """These hours a week later: the last of a week must not reach into the first of the next."""
     return [(start + A_WEEK, length) for start, length in spans]
 
 

@@ -21,7 +21,7 @@ def door_of(entry: CalendarEntry) -> Desk[Ticket]:
         parent=lambda ticket: CalendarEntry.objects.filter(pk=ticket.entry_id),
         refusal=lambda ticket, at: refusal(entry, ticket, at),
         who=lambda ticket: ticket.holder or ticket.sent_to or str(ticket.user),
-        kind=lambda ticket: ticket.ticket_type.name if ticket.ticket_type else "",
+        kind=kind,
         what=what,
         named=named,
         title=_("Door: %(title)s") % {"title": entry.title},
@@ -47,9 +47,13 @@ def door_of(entry: CalendarEntry) -> Desk[Ticket]:
     )
 
 
+def kind(ticket: Ticket) -> str:
+    return ticket.ticket_type.name if ticket.ticket_type else ""
+
+
 def what(ticket: Ticket) -> str:
     """The kind of ticket, and for whom, as far as known."""
-    return " · ".join(filter(None, [ticket.ticket_type.name if ticket.ticket_type else "", ticket.holder]))
+    return " · ".join(filter(None, [kind(ticket), ticket.holder]))
 
 
 def named(term: str) -> Q:

@@ -36,7 +36,7 @@ class TstzRange(models.Func):
 
 
 #: What an event itself is found by.
-TOLD = Folded("title", "summary", "place")
+WORDS = Folded("title", "summary", "place")
 
 
 class EntryQuerySet(LockableQuerySet["CalendarEntry"]):
@@ -73,12 +73,12 @@ class EntryQuerySet(LockableQuerySet["CalendarEntry"]):
         The two ways to a word are asked for one by one, that each may take its index.
         """
         words = words_of(text)
-        found = self if words else self.none()
+        matches = self if words else self.none()
         for word in words:
-            told = CalendarEntry.objects.events().alias(words=TOLD).filter(words__contains=word)
+            own = CalendarEntry.objects.events().alias(words=WORDS).filter(words__contains=word)
             named = CalendarEntry.objects.filter(calendar__in=Calendar.objects.named(word))
-            found = found.filter(pk__in=told.order_by().values("pk").union(named.order_by().values("pk"), all=True))
-        return found
+            matches = matches.filter(pk__in=own.order_by().values("pk").union(named.order_by().values("pk"), all=True))
+        return matches
 
 
 class CalendarEntry(Pictured):
@@ -143,7 +143,7 @@ class CalendarEntry(Pictured):
             models.Index(fields=["calendar", "starts_at"], name="entry_of_calendar"),
             models.Index(fields=["ends_at"], condition=EVENT & Q(state="confirmed"), name="entry_coming"),
             models.Index(fields=["starts_at", "id"], condition=EVENT & Q(state="confirmed"), name="entry_in_order"),
-            GinIndex(OpClass(TOLD, name="gin_trgm_ops"), condition=EVENT, name="entry_told"),
+            GinIndex(OpClass(WORDS, name="gin_trgm_ops"), condition=EVENT, name="entry_told"),
             models.Index(fields=["user"], condition=BOOKING & Q(state="pending"), name="entry_pending_of_user"),
             models.Index(fields=["cart_key"], condition=BOOKING & Q(state="pending"), name="entry_pending_of_key"),
         ]
@@ -233,7 +233,7 @@ class CalendarEntry(Pictured):
 
     @property
     def when_in_full(self) -> str:
-        """The same with long names and the clock's."""
+        """`when` with the names of day and month written out, and that of the clock; reads calendar.page."""
         return span(self.starts_at, self.ends_at, self.calendar.page.zone(), in_full=True)
 
     @property

@@ -37,7 +37,7 @@ def moment(field: str, label: StrOrPromise) -> Any:
 class DeskAdmin(ScopedAdmin[Row]):
     """A ScopedAdmin whose change page tells times on its page's clock, and the row's history below the form."""
 
-    change_form_template = "admin/foyer/told.html"
+    change_form_template = "admin/foyer/life.html"
 
     def zone_of(self, row: Row) -> str:
         """Each subclass says whose clock it is; Django's metaclass of admins leaves no room for abc's."""
@@ -48,7 +48,7 @@ class DeskAdmin(ScopedAdmin[Row]):
         return []
 
     def context_of(self, request: HttpRequest, row: Row) -> dict[str, Any]:  # noqa: ARG002
-        """What else the template wants."""
+        """More for the template of the row's page than the steps; nothing unless a subclass adds it."""
         return {}
 
     def change_view(

@@ -44,7 +44,7 @@ class Whereabouts:
 
     @classmethod
     def read(cls, *, start: str, place: str, zone: str = "", end: str = "") -> "Whereabouts":
-        """As a job keeps it."""
+        """Of a job's arguments, which are text: times in ISO format, "" for what is as it was."""
         return cls(datetime.fromisoformat(start), place, zone, datetime.fromisoformat(end) if end else None)
 
     def told_for(self, entry: CalendarEntry) -> dict[str, object]:

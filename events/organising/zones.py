@@ -145,10 +145,10 @@ def moves(change: PageChange) -> list[Move]:
     Raises Collision when two would want one room at once.
     """
     old, new = change.page.zone(), ZoneInfo(change.zone)
-    found = [_move(row, old, new) for row in change.rows]
-    _check_rooms(change, found)
-    later = sorted((move for move in found if move.by > timedelta(0)), key=lambda move: move.starts_at, reverse=True)
-    earlier = sorted((move for move in found if move.by <= timedelta(0)), key=lambda move: move.starts_at)
+    planned = [_move(row, old, new) for row in change.rows]
+    _check_rooms(change, planned)
+    later = sorted((move for move in planned if move.by > timedelta(0)), key=lambda move: move.starts_at, reverse=True)
+    earlier = sorted((move for move in planned if move.by <= timedelta(0)), key=lambda move: move.starts_at)
     return [*later, *earlier]
 
 
@@ -163,11 +163,11 @@ def _move(entry: CalendarEntry, old: ZoneInfo, new: ZoneInfo) -> Move:
     return Move(entry, starts, ends, blocks)
 
 
-def _check_rooms(change: PageChange, found: list[Move]) -> None:
+def _check_rooms(change: PageChange, planned: list[Move]) -> None:
     """No two that hold a room overlap; what has just ended stays where it is."""
     spans = [
         (move.entry.room_id, move.blocks)
-        for move in found
+        for move in planned
         if move.entry.room_id is not None and move.entry.state in HELD and move.blocks is not None
     ]
     over = CalendarEntry.objects.filter(

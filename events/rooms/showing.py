@@ -65,7 +65,7 @@ class Time:
 
     @property
     def value(self) -> str:
-        """As the form sends it."""
+        """What the form sends when this time is chosen (`events.rooms.reading`)."""
         return written(self.span)
 
     @property
@@ -164,7 +164,7 @@ class RoomShown:
 
 
 def told_length(minutes: int) -> str:
-    """`1 h 30 min`."""
+    """A length in words: `1 h 30 min`."""
     hours, rest = divmod(minutes, 60)
     parts = [_("%(n)d h") % {"n": hours}] if hours else []
     return " ".join(parts + ([_("%(n)d min") % {"n": rest}] if rest else []))

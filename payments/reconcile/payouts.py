@@ -94,7 +94,7 @@ def _store(merchant: Merchant, answers: Sequence[PayoutAnswer], run: Round) -> N
     if not run.is_dry:
         _write(merchant, fresh, changed, run.clock())
     elif fresh or changed:
-        run.told(f"{merchant.code}: {len(fresh)} payouts would be stored and {len(changed)} changed.")
+        run.told(f"{merchant.code}: {len(fresh)} of SumUp's payouts would be stored and {len(changed)} changed.")
 
 
 def _write(

@@ -125,7 +125,7 @@ def test_the_event_and_the_type_limit_what_is_left_and_when_it_opens() -> None:
 
         (offer,) = offers_of(entry, at=now)
 
-        assert offer.left == min((limit for limit in (places, of_type) if limit is not None), default=None)
+        assert offer.free_places == min((limit for limit in (places, of_type) if limit is not None), default=None)
         starts = [start for start in (entry.sale_starts_at, kind.sale_starts_at) if start is not None]
         assert offer.opens_at == max(starts, default=None)
 

@@ -64,5 +64,5 @@ def test_what_is_left_is_said_when_it_is_little(
     item = an_item("reserved", product=ProductFactory.create(stock=stock))
     shown = OnShelf(Product.objects.get(pk=item.product_id), unpayable=False)
 
-    assert (shown.left, shown.sold_out, shown.few_left, shown.buyable) == (left, sold_out, few_left, not sold_out)
+    assert (shown.free_stock, shown.sold_out, shown.few_left, shown.buyable) == (left, sold_out, few_left, not sold_out)
     assert not OnShelf(shown.product, unpayable=True).buyable

@@ -29,7 +29,7 @@ class Command(BaseCommand):
         elif found:
             for breach in found:
                 self.stdout.write(str(breach))
-            self.stderr.write(f"{len(found)} breaches of {len({breach.rule for breach in found})} rules.")
+            self.stderr.write(f"Breaches: {len(found)}. Rules broken: {len({breach.rule for breach in found})}.")
         else:
             for rule in RULES:
                 self.stdout.write(f"ok {rule.name}: {rule.claim}")

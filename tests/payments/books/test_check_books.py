@@ -321,6 +321,9 @@ def test_command_prints_each_breach_in_a_line_and_exits_1(sumup: SimulatorProces
     assert code == 1
     lines = [line for line in text.splitlines() if line.startswith("seat_has_its_money: ")]
     assert len(lines) == 2
+    *printed, summary = text.splitlines()
+    broken = {line.partition(":")[0] for line in printed}
+    assert summary == f"Breaches: {len(printed)}. Rules broken: {len(broken)}."
     ticket = lived.awaiting.tickets.order_by("pk")[0]
     assert (
         f"seat_has_its_money: kind=ticket id={ticket.pk} state=confirmed order={lived.awaiting.pk}"

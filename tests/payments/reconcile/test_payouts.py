@@ -259,7 +259,7 @@ def test_a_dry_run_says_what_it_would_store_and_change(
     row = reconcile(Round(is_dry=True, clock=lambda: moment, told=lines.append))
 
     assert (row.counts["payouts"], row.counts["payouts changed"]) == (1, 1)
-    assert any("1 payouts would be stored and 1 changed" in line for line in lines)
+    assert any("1 of SumUp's payouts would be stored and 1 changed" in line for line in lines)
     assert [row.status for row in Payout.objects.all()] == ["FAILED"]
 
 
