@@ -1,5 +1,6 @@
 """What `make mutants` says of survivors and of reasons."""
 
+import tomllib
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutation.reasons import Reason, idle, reasons, unexplained
+from tests.mutation.trying import ASKED
 
 CHANGE = "- if left < 1:\n+ if left <= 1:"
 
@@ -60,3 +62,10 @@ def test_each_reason_is_of_a_function_that_is_there() -> None:
         for name in names:
             found = getattr(found, name)
         assert reason.why.strip(), reason.where
+
+
+def test_what_is_asked_and_changed_is_there() -> None:
+    root = Path(__file__).resolve().parents[2]
+    settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["mutmut"]
+    named = [*settings["only_mutate"], *(f"tests/{part}" for parts in ASKED.values() for part in parts)]
+    assert [name for name in named if not (root / name).exists()] == []

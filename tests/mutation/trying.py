@@ -38,46 +38,30 @@ from tests.mutation import operators
 FOLDER = Path("mutants")
 MADE_FOR = FOLDER / "made-for"
 LEARNED = FOLDER / "mutmut-stats.json"  # mutmut's: which tests pass which function
-OWN = "tests/{}/test_{}.py"  # the tests of a module, by room and name
 #: Whose tests besides say what a room's functions must do: files, or folders. Others pass them too, and take too long.
 ASKED = {
-    "accounts": ["accounts/test_admin.py", "payments/test_two_roles.py"],
+    "accounts": ["accounts/test_admin.py", "payments/admin/test_two_roles.py"],
     "cart": ["cart"],
     "events": [
-        *("events/test_admin.py", "events/test_admin_bookings.py", "events/test_buying.py", "events/test_door.py"),
-        *("events/test_handing.py", "events/test_ticket_views.py", "events/test_views.py", "orders/test_placing.py"),
-        *("payments/test_admin_scope.py", "payments/test_reading.py", "payments/test_two_roles.py"),
+        *("cart/test_adding_tickets.py", "events/admin", "events/door", "events/programme/test_views.py"),
+        *("events/tickets", "orders/test_placing.py", "payments/admin/test_reading.py"),
+        *("payments/admin/test_scope.py", "payments/admin/test_two_roles.py"),
     ],
-    "market": [
-        "market/test_buying.py",
-        "market/test_handing_out.py",
-        "market/test_views.py",
-        "market/test_vouchers.py",
-    ],
+    "market": ["cart/test_adding_products.py", "market/counter", "market/shop"],
     "orders": [
-        "orders",
-        *(f"payments/test_{name}.py" for name in ("late", "mismatch", "releasing", "spine")),
-        "cart/test_counting.py",
+        *("cart/test_counting.py", "orders", "payments/checkouts/test_ending.py", "payments/checkouts/test_late.py"),
+        *("payments/checkouts/test_mismatch.py", "payments/test_spine.py"),
     ],
     "payments": [
+        *("orders/test_mixed.py", "payments/admin/test_decisions.py", "payments/admin/test_decisions_on_strays.py"),
+        *("payments/admin/test_refunds.py", "payments/books/test_check_books.py", "payments/checkouts"),
         *(
-            "orders/test_mixed.py",
-            "payments/test_adopting.py",
-            "payments/test_batches.py",
-            "payments/test_check_books.py",
+            "payments/reconcile",
+            "payments/refunds",
+            "payments/sumup/test_silence.py",
+            "payments/test_contradictions.py",
         ),
-        *("payments/test_comparing.py", "payments/test_contradicting.py", "payments/test_debts.py"),
-        *("payments/test_deciding.py", "payments/test_deciding_strays.py", "payments/test_late.py"),
-        *("payments/test_losses.py", "payments/test_mismatch.py", "payments/test_owed.py", "payments/test_opening.py"),
-        *("payments/test_partly_back.py", "payments/test_reconciling.py", "payments/test_reconciling_types.py"),
-        *("payments/test_refund_admin.py", "payments/test_refund_links.py", "payments/test_refunding.py"),
-        *(
-            "payments/test_refunding_all_kinds.py",
-            "payments/test_refunds_counted.py",
-            "payments/test_refunds_put_off.py",
-        ),
-        *("payments/test_releasing.py", "payments/test_retry_after.py", "payments/test_settling.py"),
-        *("payments/test_sumup_silence.py", "payments/test_unshown.py", "payments/test_views.py"),
+        *("payments/test_retry_after.py", "payments/test_views.py"),
     ],
 }
 NO_TESTS, OF_TYPES = 33, 37  # mutmut's exit codes
@@ -186,10 +170,16 @@ def try_out(chosen: list[Mutant], processes: int) -> None:
     runner.shutdown()
 
 
+def own_tests(module: str) -> str:
+    """The file that bears a module's name, in the tests' folder of its room."""
+    *rooms, name = module.split(".")
+    return "/".join(["tests", *rooms, f"test_{name}.py"])
+
+
 def _tests_of(mutant: Mutant) -> list[str]:
     """Those that pass its function: all of the file that bears its module's name, then the quickest for ENOUGH."""
     tests = state().tests_by_mangled_function_name.get(mangled_name_from_mutant_name(mutant.name), set())
-    own = OWN.format(*mutant.module.split("."))
+    own = own_tests(mutant.module)
     found, spent = sorted(test for test in tests if test.startswith(f"{own}::")), 0.0
     for test in sorted(tests.difference(found), key=lambda test: (state().duration_by_test[test], test)):
         spent += state().duration_by_test[test]
@@ -259,9 +249,8 @@ def _learn(rooms: set[str], processes: int) -> None:
 
 def _listed(rooms: set[str]) -> set[str]:
     """The names of all tests that say what `rooms` must do; what has gone of them is forgotten."""
-    own = {
-        OWN.format(*path.with_suffix("").parts) for path in map(Path, config().only_mutate) if path.parts[0] in rooms
-    }
+    modules = [path.with_suffix("") for path in map(Path, config().only_mutate) if path.parts[0] in rooms]
+    own = {own_tests(".".join(module.parts)) for module in modules}
     asked = sorted(
         {f"tests/{part}" for room in rooms for part in ASKED[room]} | {file for file in own if Path(file).exists()}
     )
