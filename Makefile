@@ -36,10 +36,11 @@ coverage: $(INSTALLED) browser ## all tests, and which lines and branches they p
 	@$(PYTHON) -m coverage combine --quiet
 	@$(PYTHON) -m coverage report
 
-lint: $(INSTALLED) ## style, layers, missing migrations, Django's own checks
+lint: $(INSTALLED) ## style, templates, layers, missing migrations, Django's own checks
 	@$(PYTHON) -m ruff check --quiet .
 	@$(PYTHON) -m ruff format --quiet --check .
 	@.venv/bin/lint-imports
+	@.venv/bin/djlint --quiet templates dev/templates
 	@$(SURROUNDED) sh -c '$(PYTHON) manage.py check --fail-level WARNING && $(PYTHON) manage.py makemigrations --check --dry-run'
 
 types: $(INSTALLED) ## mypy --strict
