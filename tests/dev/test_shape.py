@@ -1,12 +1,13 @@
 """`make shape`: what it counts, and that what it says of this house is true."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 from dev.picture import PAGE, page, reduced
-from dev.shape import Function, Measure, branches_of, breaches, circles, functions, lines_of, side_by_side
+from dev.shape import ROOT, Function, Measure, branches_of, breaches, circles, functions, lines_of, side_by_side
 
 FOLDER = ["a.py", "b.py", "__init__.py", "inner/__init__.py", "inner/c.py"]
 
@@ -17,6 +18,17 @@ def test_this_house_keeps_its_rules() -> None:
 
 def test_picture_is_the_one_of_today() -> None:
     assert PAGE.read_text() == page(), "make shape draws it anew"
+
+
+def test_each_step_of_the_walks_is_a_function_where_it_is_said_to_be() -> None:
+    """Each file in backquotes is there, and each other name is defined in one of them."""
+    steps = [step for part in PAGE.read_text().split("\n## ")[1:4] for step in re.findall(r"`([^`\n]+)`", part)]
+    files = [step for step in steps if step.endswith(".py")]
+    missing = [name for name in files if not (ROOT / name).is_file()]
+    defined = {name for file in files for name in re.findall(r"^def (\w+)\(", (ROOT / file).read_text(), re.MULTILINE)}
+    missing += [step for step in steps if step not in files and step not in defined]
+    assert len(steps) > 30
+    assert missing == []
 
 
 def test_modules_of_a_folder_are_counted_without_init_and_inner_folders(tmp_path: Path) -> None:
