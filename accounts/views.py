@@ -168,6 +168,8 @@ def password(request: HttpRequest) -> HttpResponse:
     form = (PasswordChangeForm if asks_old else SetPasswordForm)(
         user, request.POST if request.method == "POST" else None
     )
+    for field in form.fields.values():
+        field.widget.attrs.pop("autofocus", None)  # Django's; the page begins with words to be read
     if form.is_valid():
         form.save()
         update_session_auth_hash(request, user)  # other sessions of the user end, this one stays

@@ -25,6 +25,16 @@ def test_password_signs_in_and_goes_on(client: Client) -> None:
     assert mail.outbox == []
 
 
+def test_page_of_choosing_one_does_not_jump_to_a_field(client: Client) -> None:
+    user = UserFactory.create(email="ann@example.org", password=PASSWORD)
+    for known in (True, False):
+        client.force_login(user)
+        page = client.get(PAGE).content.decode()
+        assert ('name="old_password"' in page, "autofocus" in page) == (known, False)
+        user.set_unusable_password()
+        user.save()
+
+
 def test_session_keys_survive_signing_in_with_a_password(client: Client) -> None:
     UserFactory.create(email="ann@example.org", password=PASSWORD)
     session = client.session
