@@ -60,21 +60,21 @@ def of_transaction(checkout: Checkout, answer: FullTransactionAnswer) -> list[Co
     found = of_payment(checkout, TRANSACTION, answer.status, answer.amount, answer.currency)
     name, currency = answer.code or answer.id, answer.currency or checkout.captured_currency
     if answer.only_in_one:
-        compact, detailed = (_sum_told(events) for events in (answer.events or (), answer.other_events))
+        compact, detailed = (_sum_told(reports) for reports in (answer.events or (), answer.other_events))
         words = _(
             "Of transaction %(name)s SumUp's short list of reports says that %(one)s %(currency)s went back, its"
             " detailed list says %(other)s %(currency)s. The short list is what is booked."
         ) % {"name": name, "one": compact, "other": detailed, "currency": currency}
         found.append(Contradiction(f"{TRANSACTION} events {compact} {detailed}", words))
-    for event in answer.events or ():
-        if event.kind in (REFUND, CHARGE_BACK) and event.counts and not event.is_readable:
+    for report in answer.events or ():
+        if report.kind in (REFUND, CHARGE_BACK) and report.counts and not report.is_readable:
             words = _(
                 "SumUp reports that something went back of transaction %(name)s (%(ours)s), with an amount that nobody"
                 " can book: %(theirs)s."
             )
-            theirs = "?" if event.amount is None else event.amount
+            theirs = "?" if report.amount is None else report.amount
             told = {"name": name, "ours": f"{checkout.captured} {currency}", "theirs": theirs}
-            found.append(Contradiction(f"{TRANSACTION} event {event.id} {event.amount}", words % told))
+            found.append(Contradiction(f"{TRANSACTION} event {report.id} {report.amount}", words % told))
     return found
 
 
@@ -82,7 +82,7 @@ def of_refunds(
     checkout: Checkout, items: Iterable[HistoryItem], refunded: Decimal | None, answer: FullTransactionAnswer
 ) -> list[Contradiction]:
     """What SumUp lists as gone back and the transaction, read just now, does not show; or the other way round."""
-    shown = Counter((event.kind, event.amount) for event in (*(answer.events or ()), *answer.other_events))
+    shown = Counter((report.kind, report.amount) for report in (*(answer.events or ()), *answer.other_events))
     listed = Counter((item.type, item.amount) for item in items)
     missing = listed - shown
     sums = answer.gone(REFUND), answer.gone(REFUND, CHARGE_BACK)
@@ -102,9 +102,9 @@ def of_refunds(
     return [Contradiction(f"{LISTED_REFUNDS} {told} {sums[1]}", words)]
 
 
-def _sum_told(events: Iterable[EventAnswer]) -> Decimal:
-    rows = [event for event in events if event.kind in (REFUND, CHARGE_BACK) and event.counts]
-    return sum((event.amount or Decimal(0) for event in rows), Decimal(0))
+def _sum_told(reports: Iterable[EventAnswer]) -> Decimal:
+    rows = [report for report in reports if report.kind in (REFUND, CHARGE_BACK) and report.counts]
+    return sum((report.amount or Decimal(0) for report in rows), Decimal(0))
 
 
 def put_before_a_person(

@@ -76,7 +76,7 @@ def _match(merchant: Merchant, items: list[HistoryItem], run: Round) -> None:
         unlisted = [row.pk for row in known.checkouts() if row.listed_at is None]
         Checkout.objects.filter(pk__in=unlisted, listed_at=None).update(listed_at=run.clock())
         close_found(known.checkouts(), who=WHO, at=run.clock())
-    _match_events(items, known, run)
+    _match_reports(items, known, run)
 
 
 class _Known:
@@ -211,7 +211,7 @@ def _gone_words(item: HistoryItem) -> str:
 # --- Refunds and chargebacks
 
 
-def _match_events(items: Iterable[HistoryItem], known: _Known, run: Round) -> None:
+def _match_reports(items: Iterable[HistoryItem], known: _Known, run: Round) -> None:
     """Read those transactions of ours of which SumUp lists a refund or chargeback that is not booked as it stands."""
     listed: dict[int, list[HistoryItem]] = {}
     payments: dict[int, HistoryItem] = {}
@@ -237,7 +237,7 @@ def _match_events(items: Iterable[HistoryItem], known: _Known, run: Round) -> No
         if run.is_dry:
             run.count("refunds to book", f"{checkout.reference}: SumUp lists money that went back. It would be booked.")
             continue
-        work = partial(_read_events, checkout, gone, refunded, run)
+        work = partial(_read_reports, checkout, gone, refunded, run)
         run.safely(f"refunds of {checkout.reference}", work)
 
 
@@ -285,7 +285,7 @@ def _booked(checkouts: Iterable[Checkout]) -> dict[int, Counter[tuple[str, str, 
     return found
 
 
-def _read_events(checkout: Checkout, listed: list[HistoryItem], refunded: Decimal | None, run: Round) -> None:
+def _read_reports(checkout: Checkout, listed: list[HistoryItem], refunded: Decimal | None, run: Round) -> None:
     if not checkout.transaction_id:
         run.told(f"{checkout.reference}: SumUp lists money that went back of a payment whose transaction is not known.")
         return

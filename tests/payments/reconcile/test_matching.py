@@ -439,7 +439,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[HistoryItem], 
     def note(checkout: Checkout, gone: list[HistoryItem], refunded: Decimal | None, _run: object) -> None:
         found.append((checkout.pk, gone, refunded))
 
-    monkeypatch.setattr(matching, "_read_events", note)
+    monkeypatch.setattr(matching, "_read_reports", note)
     return found
 
 
@@ -462,7 +462,7 @@ def test_what_is_not_booked_as_it_is_listed_is_read(run: Run, read: list[Any]) -
         listed(transaction_id="t3", transaction_code="C3", refunded=Decimal(2)),
     ]  # fmt: skip
 
-    matching._match_events(items, known(*items), run)
+    matching._match_reports(items, known(*items), run)
 
     assert read == [(other.pk, [gone[1]], None), (third.pk, [], Decimal(2))]
     assert (run.found(), run.lines, run.unanswered) == ({}, [], [])
@@ -471,7 +471,7 @@ def test_what_is_not_booked_as_it_is_listed_is_read(run: Run, read: list[Any]) -
 def test_a_dry_run_says_of_each_that_it_would_be_booked(dry: Run, read: list[Any]) -> None:
     one, other = two()
     items = [listed("REFUND"), second("REFUND")]
-    matching._match_events(items, known(*items), dry)
+    matching._match_reports(items, known(*items), dry)
     words = "SumUp lists money that went back. It would be booked."
     assert (dry.found(), read) == ({"refunds to book": 2}, [])
     assert dry.lines == [f"{row.reference}: {words}" for row in (one, other)]
@@ -484,7 +484,7 @@ def test_a_contradiction_is_told_and_closes_when_it_is_over(run: Run, read: list
     uncaptured = a_capture("expired", transaction_id="t3")
     items = [listed(), second(amount=Decimal("11.99")), listed(transaction_id="t3", transaction_code="", amount=None)]
 
-    matching._match_events(items, known(*items), run)
+    matching._match_reports(items, known(*items), run)
 
     assert [is_open(case) for case in (*over, elsewhere)] == [False, False, True, False]
     (case,) = Case.objects.open().filter(checkout=other)
@@ -496,7 +496,7 @@ def test_a_contradiction_is_told_and_closes_when_it_is_over(run: Run, read: list
 
 def test_a_payment_without_a_capture_contradicts_nothing(run: Run, read: list[Any]) -> None:
     checkout = a_capture("expired", transaction_id="t1")
-    matching._match_events([listed()], known(listed()), run)
+    matching._match_reports([listed()], known(listed()), run)
     assert (Case.objects.filter(checkout=checkout).count(), run.found()) == (0, {})
 
 
@@ -504,7 +504,7 @@ def test_a_dry_run_tells_each_contradiction_and_opens_none(dry: Run, read: list[
     one, _other = two()
     over = about(one)
     items = [listed(status="FAILED", amount=Decimal(13))]
-    matching._match_events(items, known(*items), dry)
+    matching._match_reports(items, known(*items), dry)
     assert (dry.found(), Case.objects.count(), is_open(over)) == ({"contradictions": 2}, 1, True)
     assert [line.endswith(" A case would be opened.") for line in dry.lines] == [True, True]
 
@@ -593,13 +593,13 @@ def test_a_transaction_is_read_adopted_and_compared_with_the_list(sumup: SumUp, 
     one, _other = two()
     over = about(one)
     sumup.transaction = answer(told("1", "5.00"))
-    matching._read_events(one, [listed("REFUND", amount=Decimal("5.00"))], Decimal(5), run)
+    matching._read_reports(one, [listed("REFUND", amount=Decimal("5.00"))], Decimal(5), run)
     assert (sumup.read, run.asked.calls) == (["t1"], [one.merchant_id])
     assert sumup.adopted == [(one, sumup.transaction, run.clock(), "reconcile")]
     assert not is_open(over)
     assert run.lines == [f"{one.reference}: what SumUp says of its refunds is booked."]
 
-    matching._read_events(one, [listed("REFUND", amount=Decimal(9))], None, run)
+    matching._read_reports(one, [listed("REFUND", amount=Decimal(9))], None, run)
     assert Case.objects.open().get().about == "refunds 9 5.00"
     assert run.found() == {"refunds booked": 2, "contradictions": 1}
 
@@ -607,8 +607,8 @@ def test_a_transaction_is_read_adopted_and_compared_with_the_list(sumup: SumUp, 
 def test_a_transaction_that_is_not_shown_or_not_known_is_told(sumup: SumUp, run: Run) -> None:
     one, nameless = a_capture(transaction_id="t1"), a_capture(transaction_code="C2")
     sumup.transaction = NoAnswer("busy", retry_after=7.0)
-    matching._read_events(one, [], Decimal(5), run)
-    matching._read_events(nameless, [], Decimal(5), run)
+    matching._read_reports(one, [], Decimal(5), run)
+    matching._read_reports(nameless, [], Decimal(5), run)
     assert run.lines == [
         f"{one.reference}: SumUp lists money that went back, but does not show its payment (busy).",
         f"{nameless.reference}: SumUp lists money that went back of a payment whose transaction is not known.",
