@@ -8,16 +8,11 @@ from accounts.models import User
 from events.models import CalendarEntry, Merchant, Page, Ticket
 from orders.models import Order
 from orders.placing import CartChanged, SeveralMerchants, ShortLines
-from tests.factories import EventFactory, PageFactory, UserFactory
+from tests.factories import EventFactory, PageFactory
 from tests.simulator import OTHER_KEY, OTHER_MERCHANT
 from tests.steps import fill, order_cart, shown
 
 pytestmark = pytest.mark.usefixtures("merchant")
-
-
-@pytest.fixture
-def buyer(db: None) -> User:
-    return UserFactory.create()
 
 
 def nothing_was_claimed(buyer: User, *, pending: int) -> bool:
