@@ -9,16 +9,19 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import connection
-from django.test import TransactionTestCase
+from django.test import Client, TransactionTestCase
 from hypothesis import HealthCheck
 from pytest_django import DjangoDbBlocker, Settings
 from pytest_django.plugin import blocking_manager_key
 
-from events.models import Merchant
+from accounts.models import User
+from events.models import Merchant, Role
 from ledger import clock
 from tests.chromium import browser
 from tests.cloning import copy_template, drop_template
+from tests.desk import House, house, member, signed_in_as
 from tests.emptying import empty_database
+from tests.factories import UserFactory
 from tests.guards import watch_connections
 from tests.simulator import KEY, MERCHANT, SimulatorProcess, simulator_process
 
@@ -99,3 +102,35 @@ def sumup(simulator_process: SimulatorProcess, settings: Settings, merchant: Mer
     simulator_process.reset()
     settings.SUMUP_API_URL = simulator_process.url
     return simulator_process
+
+
+@pytest.fixture
+def home(db: None) -> House:
+    """A house that has sold two tickets."""
+    return house("Alpha")
+
+
+@pytest.fixture
+def owner(home: House) -> Client:
+    """The browser of who owns the page."""
+    return signed_in_as(member((home.page, Role.OWNER)))
+
+
+@pytest.fixture
+def organiser(home: House) -> Client:
+    """The browser of an organiser of the page."""
+    return signed_in_as(member((home.page, Role.ORGANISER)))
+
+
+@pytest.fixture
+def boss(db: None) -> Client:
+    """The browser of somebody who may do all."""
+    return signed_in_as(UserFactory.create(is_staff=True, is_superuser=True))
+
+
+@pytest.fixture
+def buyer(client: Client, db: None) -> User:
+    """Whose browser `client` is."""
+    user = UserFactory.create()
+    client.force_login(user)
+    return user

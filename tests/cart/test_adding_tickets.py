@@ -19,13 +19,6 @@ from tests.steps import HTMX, fill, from_now, held, later
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 
 
-@pytest.fixture
-def buyer(client: Client) -> User:
-    user = UserFactory.create()
-    client.force_login(user)
-    return user
-
-
 def buy(client: Client, entry: CalendarEntry, quantities: dict[int, object], status: int = 422) -> str:
     """Post the form by htmx; the answer must have this status, its text is returned."""
     return post(client, entry, {f"quantity-{key}": value for key, value in quantities.items()}, status)

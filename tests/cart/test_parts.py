@@ -12,20 +12,13 @@ from cart.contents import Cart
 from events.models import CalendarEntry, Merchant, Page
 from orders.models import Order
 from payments.checkouts.settling import settle
-from tests.factories import EventFactory, PageFactory, UserFactory
+from tests.factories import EventFactory, PageFactory
 from tests.simulator import OTHER_KEY, OTHER_MERCHANT, SimulatorProcess
 from tests.steps import checkout_form, fill, order_cart, paid_at_sumup, shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 
 WHY = "payments, one after the other: a payment goes to one seller, in one currency"
-
-
-@pytest.fixture
-def buyer(client: Client) -> User:
-    user = UserFactory.create()
-    client.force_login(user)
-    return user
 
 
 def pages(**currencies: tuple[Merchant | None, str]) -> list[Page]:

@@ -17,13 +17,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
 ADDRESSES = ["/cart/", "/cart/house/", "/cart/summary.json"]
 
 
-@pytest.fixture
-def buyer(client: Client) -> User:
-    user = UserFactory.create()
-    client.force_login(user)
-    return user
-
-
 def text_of(client: Client, address: str = "/cart/") -> str:
     response = client.get(address)
     assert response.status_code == 200

@@ -4,26 +4,16 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from events.models import Page, Role
+from events.models import Page
 from ledger.models import History
 from market.models import Product, ProductItem
-from tests.desk import House, change, house, member, sent, signed_in_as
+from tests.desk import House, change, sent
 from tests.factories import PageFactory, ProductFactory
 from tests.ledger.lives import an_item
 
 pytestmark = pytest.mark.django_db
 
 PRODUCTS, ITEMS = "/admin/market/product/", "/admin/market/productitem/"
-
-
-@pytest.fixture
-def home() -> House:
-    return house("Alpha")
-
-
-@pytest.fixture
-def organiser(home: House) -> Client:
-    return signed_in_as(member((home.page, Role.ORGANISER)))
 
 
 @pytest.fixture

@@ -17,15 +17,10 @@ from orders.placing import ShortLines
 from orders.releasing import free
 from orders.returning import put_back
 from orders.states import OrderState
-from tests.factories import EventFactory, TicketTypeFactory, UserFactory
+from tests.factories import EventFactory, TicketTypeFactory
 from tests.steps import fill, order_cart, shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
-
-
-@pytest.fixture
-def buyer() -> User:
-    return UserFactory.create()
 
 
 @pytest.fixture

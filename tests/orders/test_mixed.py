@@ -61,11 +61,6 @@ def house(db: None) -> House:
     return House(page, seat, room, ProductFactory.create(page=page, name="Tote bag", stock=3))
 
 
-@pytest.fixture
-def buyer(db: None) -> User:
-    return UserFactory.create()
-
-
 def filled(buyer: User, house: House) -> None:
     """Two tickets, an hour in the room, three bags: 24.00 + 20.00 + 15.00."""
     fill(buyer, house.seat.entry, {house.seat.pk: 2})

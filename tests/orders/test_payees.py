@@ -16,16 +16,11 @@ from orders.models import Order
 from orders.placing import CartChanged, SeveralMerchants, ShortLines
 from payments.admin.reports import merchants_of
 from tests.desk import member
-from tests.factories import EventFactory, PageFactory, ProductFactory, UserFactory
+from tests.factories import EventFactory, PageFactory, ProductFactory
 from tests.simulator import OTHER_KEY, OTHER_MERCHANT
 from tests.steps import fill, order_cart, shown
 
 pytestmark = pytest.mark.usefixtures("merchant")
-
-
-@pytest.fixture
-def buyer(db: None) -> User:
-    return UserFactory.create()
 
 
 def nothing_was_claimed(buyer: User, *, pending: int) -> bool:

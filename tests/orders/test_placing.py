@@ -54,11 +54,6 @@ from tests.steps import book, fill, from_now, held, mail_jobs, order_cart, order
 pytestmark = pytest.mark.usefixtures("merchant")
 
 
-@pytest.fixture
-def buyer(db: None) -> User:
-    return UserFactory.create()
-
-
 def nothing_was_claimed(buyer: User, *, pending: int) -> bool:
     return (
         not Order.objects.exists()

@@ -24,7 +24,7 @@ from orders.models import Order
 from orders.releasing import free
 from orders.returning import put_back
 from orders.states import OrderState
-from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, TicketTypeFactory, UserFactory
+from tests.factories import EventFactory, PageFactory, ProductFactory, RoomFactory, TicketTypeFactory
 from tests.steps import book, fill, order_cart, shown, take
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("merchant")]
@@ -51,11 +51,6 @@ def house(db: None) -> House:
     plain = EventFactory.create(calendar__page=page, starts_at=far, ticket_price=Decimal(9))
     room = RoomFactory.create(page=page)
     return House(page, seat, plain, room, ProductFactory.create(page=page))
-
-
-@pytest.fixture
-def buyer(db: None) -> User:
-    return UserFactory.create()
 
 
 def filled(buyer: User, house: House) -> None:

@@ -21,7 +21,6 @@ from payments.refunds.reports_of_sumup import adopt_reports
 from payments.states import CaseKind
 from payments.sumup.transactions import event_key, transaction_from
 from tests.desk import member, signed_in_as
-from tests.factories import EventFactory
 from tests.ledger.psql import run
 from tests.payments import captures
 from tests.payments.money import goodwill, refunded, requested, sent, sold, whole
@@ -30,11 +29,6 @@ from tests.simulator import SimulatorProcess
 from tests.steps import states_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def entry() -> CalendarEntry:
-    return EventFactory.create(capacity=10)
 
 
 def contradictions(*, closed: bool = False) -> list[Case]:

@@ -14,7 +14,7 @@ from orders.models import Order
 from orders.releasing import request_cancel
 from payments.checkouts.settling import settle
 from payments.models import Case, Checkout
-from tests.factories import EventFactory, PageFactory, TicketTypeFactory, UserFactory
+from tests.factories import EventFactory, PageFactory, TicketTypeFactory
 from tests.simulator import OTHER_KEY, OTHER_MERCHANT, SimulatorProcess
 from tests.steps import (
     HTMX,
@@ -31,13 +31,6 @@ from tests.steps import (
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def buyer(client: Client) -> User:
-    user = UserFactory.create()
-    client.force_login(user)
-    return user
 
 
 def refused(client: Client, form: dict[str, str], address: str = "/checkout/", status: int = 422) -> str:

@@ -23,16 +23,6 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def home() -> House:
-    return house("Alpha")
-
-
-@pytest.fixture
-def organiser(home: House) -> Client:
-    return signed_in_as(member((home.page, Role.ORGANISER)))
-
-
-@pytest.fixture
 def room(home: House) -> Calendar:
     return RoomFactory.create(page=home.page, name="Studio")
 

@@ -16,22 +16,12 @@ from events.models import CalendarEntry, Page, PageMember, Role, Ticket, TicketT
 from events.transitions import publish, unpublish
 from ledger.arrows import IllegalTransition
 from ledger.models import History
-from tests.desk import House, change, house, member, ordered, question_at, sent, signed_in_as
+from tests.desk import House, change, member, ordered, question_at, sent, signed_in_as
 from tests.factories import CalendarFactory, EventFactory, PageFactory, TicketTypeFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
 ENTRIES = "/admin/events/calendarentry/"
-
-
-@pytest.fixture
-def home() -> House:
-    return house("Alpha")
-
-
-@pytest.fixture
-def organiser(home: House) -> Client:
-    return signed_in_as(member((home.page, Role.ORGANISER)))
 
 
 def test_index_names_the_desks_an_organiser_has(organiser: Client) -> None:

@@ -22,11 +22,6 @@ def home() -> House:
     return house("Home")
 
 
-@pytest.fixture
-def organiser(home: House) -> Client:
-    return signed_in_as(member((home.page, Role.ORGANISER)))
-
-
 # --- Owners
 
 

@@ -5,25 +5,10 @@ from django.test import Client
 from pytest_django import Settings
 
 from events.models import Calendar, Merchant, Page, PageMember, Role
-from tests.desk import House, change, house, member, sent, signed_in_as
+from tests.desk import House, change, member, sent, signed_in_as
 from tests.factories import PageFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def home() -> House:
-    return house("Alpha")
-
-
-@pytest.fixture
-def organiser(home: House) -> Client:
-    return signed_in_as(member((home.page, Role.ORGANISER)))
-
-
-@pytest.fixture
-def boss() -> Client:
-    return signed_in_as(UserFactory.create(is_staff=True, is_superuser=True))
 
 
 def test_page_is_made_by_a_superuser_and_run_by_its_organiser(boss: Client, organiser: Client, home: House) -> None:

@@ -7,9 +7,9 @@ from django.test import Client
 
 from accounts.visitors import Visitor
 from cart.adding import put_booking_in_cart
-from events.models import Calendar, CalendarEntry, Role
+from events.models import Calendar, CalendarEntry
 from events.transitions import publish
-from tests.desk import House, change, house, member, sent, signed_in_as
+from tests.desk import House, change, sent
 from tests.factories import EventFactory, RoomFactory, UserFactory
 from tests.ledger.lives import SOLD_WAYS, lead
 
@@ -18,16 +18,6 @@ pytestmark = pytest.mark.django_db
 ENTRIES = "/admin/events/calendarentry/"
 TEN = datetime(2027, 6, 1, 8, tzinfo=UTC)  # 10:00 in Berlin
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def home() -> House:
-    return house("Alpha")
-
-
-@pytest.fixture
-def organiser(home: House) -> Client:
-    return signed_in_as(member((home.page, Role.ORGANISER)))
 
 
 @pytest.fixture

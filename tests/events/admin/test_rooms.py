@@ -22,16 +22,6 @@ from tests.steps import book, order_cart
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def home() -> House:
-    return house("Alpha")
-
-
-@pytest.fixture
-def organiser(home: House) -> Client:
-    return signed_in_as(member((home.page, Role.ORGANISER)))
-
-
 def rows(prefix: str, *rows: Mapping[str, object], there: int = 0) -> dict[str, object]:
     """New rows of an inline, after those that are `there`."""
     data: dict[str, object] = {f"{prefix}-TOTAL_FORMS": there + len(rows)}

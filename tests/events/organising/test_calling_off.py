@@ -42,11 +42,6 @@ def home() -> House:
     return house("Alpha", sold=3)
 
 
-@pytest.fixture
-def organiser(home: House) -> Client:
-    return signed_in_as(member((home.page, Role.ORGANISER)))
-
-
 def states(home: House) -> list[str]:
     return states_of(home.order)
 

@@ -28,13 +28,6 @@ EUROPE = "Łukasz Ångström, Ωμέγα Ναΐς, Борис Ѓорѓи, Հայ
 
 
 @pytest.fixture
-def buyer(client: Client) -> User:
-    user = UserFactory.create()
-    client.force_login(user)
-    return user
-
-
-@pytest.fixture
 def ticket(buyer: User) -> Ticket:
     return ticket_of(free_order(buyer, title="Jazz", place="Am Wall 3"))
 

@@ -30,13 +30,6 @@ def ticket_of(order: Order) -> Ticket:
     return ticket
 
 
-@pytest.fixture
-def buyer(client: Client) -> User:
-    user = UserFactory.create()
-    client.force_login(user)
-    return user
-
-
 def test_a_ticket_shows_its_code_and_a_qr_code(client: Client, buyer: User) -> None:
     ticket = ticket_of(free_order(buyer, title="Jazz"))
 

@@ -20,11 +20,6 @@ from tests.steps import ordered as ordered_by_cart
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def home() -> House:
-    return house("Alpha")
-
-
 def address(case: Case, name: str) -> str:
     return f"/admin/payments/case/{case.pk}/decide/{name}/"
 

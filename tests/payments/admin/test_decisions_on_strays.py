@@ -33,16 +33,6 @@ def address(case: Case, name: str) -> str:
     return f"/admin/payments/case/{case.pk}/decide/{name}/"
 
 
-@pytest.fixture
-def home() -> House:
-    return house("Alpha")
-
-
-@pytest.fixture
-def owner(home: House) -> Client:
-    return signed_in_as(member((home.page, Role.OWNER)))
-
-
 def test_a_stray_is_linked_to_an_order_by_its_code(sumup: SimulatorProcess, owner: Client, home: House) -> None:
     entry = EventFactory.create(calendar__page=home.page, capacity=3)
     order = ordered(entry)

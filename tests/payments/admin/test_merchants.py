@@ -10,17 +10,11 @@ import payments.admin.merchants
 from events.models import Merchant, Role
 from payments.merchants import Check, check_account
 from tests.desk import change, house, member, sent, signed_in_as
-from tests.factories import UserFactory
 from tests.simulator import KEY, MERCHANT, OTHER_KEY, OTHER_MERCHANT, SimulatorProcess
 
 ADD = "/admin/events/merchant/add/"
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def boss() -> Client:
-    return signed_in_as(UserFactory.create(is_staff=True, is_superuser=True))
 
 
 @pytest.fixture(autouse=True)

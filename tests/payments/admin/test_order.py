@@ -26,16 +26,6 @@ pytestmark = pytest.mark.django_db
 STEP = re.compile(r'<span class="words">(.*?)</span>', re.DOTALL)
 
 
-@pytest.fixture
-def home() -> House:
-    return house("Alpha")
-
-
-@pytest.fixture
-def organiser(home: House) -> Client:
-    return signed_in_as(member((home.page, Role.ORGANISER)))
-
-
 def page_of(client: Client, row: Order | Checkout | Case) -> str:
     answer = client.get(address(type(row), f"{row.pk}/change/"))
     assert answer.status_code == 200

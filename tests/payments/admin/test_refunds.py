@@ -26,11 +26,6 @@ from tests.steps import fill, order_cart, paid_at_sumup, states_of
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def entry() -> CalendarEntry:
-    return EventFactory.create(capacity=10)
-
-
 def desk(entry: CalendarEntry, role: Role = Role.OWNER) -> Client:
     return signed_in_as(member((entry.calendar.page, role)))
 

@@ -28,11 +28,6 @@ def address(order: Order, form: str) -> str:
     return f"/admin/orders/order/{order.pk}/proof/{form}/"
 
 
-@pytest.fixture
-def home() -> House:
-    return house("Alpha")
-
-
 def lived(sumup: SimulatorProcess, home: House, number: int = 2) -> Order:
     """Paid, then charged back at the bank, and found by reconcile."""
     Page.objects.filter(pk=home.page.pk).update(merchant=None)  # the site's takes it: the simulator knows that one

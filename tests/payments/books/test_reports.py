@@ -65,11 +65,6 @@ def test_totals_are_those_of_the_books_to_the_cent(sumup: SimulatorProcess) -> N
     assert [line.number for line in report("product", pages=None)] == [2, 2]  # two pieces in each mixed order
 
 
-@pytest.fixture
-def home() -> House:
-    return house("Alpha")
-
-
 def test_each_page_has_its_own_and_days_limit(db: None, home: House) -> None:
     other = house("Beta", sold=3)
     (mine,) = report("entry", pages=[home.page.pk])

@@ -14,7 +14,7 @@ from orders.links import link_token
 from orders.models import LAST_CALL, LEAST_LEFT, Order
 from payments.checkouts.opening import MARGIN, NotPayable, hosted_page
 from payments.models import Checkout
-from tests.factories import EventFactory, UserFactory
+from tests.factories import EventFactory
 from tests.simulator import SimulatorProcess
 from tests.steps import checkout_form, fill, opened, ordered
 
@@ -22,13 +22,6 @@ from tests.steps import checkout_form, fill, opened, ordered
 OFFERING = {"order", "poll", "cart", "link"}
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def buyer(client: Client) -> User:
-    user = UserFactory.create()
-    client.force_login(user)
-    return user
 
 
 def with_left(left: timedelta, order: Order, monkeypatch: pytest.MonkeyPatch) -> datetime:

@@ -38,7 +38,6 @@ from payments.refunds.jobs import refunds_once
 from payments.refunds.rows import SoldRow, rows_of
 from payments.refunds.sending import Sent, follow, send
 from payments.states import RefundKind
-from tests.factories import EventFactory
 from tests.jobs import run_jobs
 from tests.ledger.lives import a_checkout
 from tests.payments import given
@@ -61,11 +60,6 @@ from tests.steps import held, states_of
 __all__ = ["shop"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def entry() -> CalendarEntry:
-    return EventFactory.create(capacity=10)
 
 
 def cases(checkout: Checkout) -> list[str]:

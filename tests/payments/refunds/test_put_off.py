@@ -20,7 +20,6 @@ from payments.refunds.asking import withdraw
 from payments.refunds.batches import run, start
 from payments.refunds.jobs import refunds_once
 from payments.refunds.sending import LONGEST_PUT_OFF, PUT_OFF, Sent, send
-from tests.factories import EventFactory
 from tests.jobs import run_jobs
 from tests.payments.money import at_sumup, ledgers_agree, requested, sold, whole
 from tests.races.threads import at_once
@@ -28,11 +27,6 @@ from tests.simulator import SimulatorProcess
 from tests.steps import later, states_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def entry() -> CalendarEntry:
-    return EventFactory.create(capacity=10)
 
 
 def tried(refund: Refund, at: datetime) -> Sent:

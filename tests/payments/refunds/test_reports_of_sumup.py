@@ -22,7 +22,6 @@ from payments.refunds.reports_of_sumup import Adopted, adopt_reports
 from payments.refunds.sending import Sent
 from payments.states import CaseKind, RefundKind
 from payments.sumup import EventAnswer
-from tests.factories import EventFactory
 from tests.jobs import run_jobs
 from tests.ledger.lives import a_refund, a_ticket, an_order
 from tests.payments import captures
@@ -33,11 +32,6 @@ from tests.simulator import SimulatorProcess
 from tests.steps import held, states_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def entry() -> CalendarEntry:
-    return EventFactory.create(capacity=10)
 
 
 def dashboard(sumup: SimulatorProcess, checkout: Checkout, amount: float | None = None, act: str = "refund") -> str:
